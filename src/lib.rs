@@ -1,0 +1,14 @@
+//! hab turns one file, `hab.yaml`, into golden Vagrant boxes and per-node Ignition configs.
+//!
+//! The rooms stand in the order in which data flow; a room uses only those above it
+//! (`tests/house.rs` holds that).
+
+pub mod cli;
+pub mod clock;
+pub mod plan;
+pub mod report;
+pub mod spec;
+pub mod store;
+pub mod tool;
+pub mod tree;
+pub mod yard;

@@ -1,0 +1,161 @@
+//! What hab says: problems with their place in the user's file, and progress on long work.
+
+use std::fmt;
+
+/// Where in a text something stands; lines and columns count from 1, columns in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Place {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// How many characters the caret line underlines, at least 1.
+    pub width: usize,
+}
+
+/// How bad a problem is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// Nothing is built while one is left.
+    Error,
+    /// Said, and built all the same.
+    Warning,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        })
+    }
+}
+
+/// One thing that is wrong with the user's input: what, where, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Error or warning.
+    pub severity: Severity,
+    /// Where it stands; `None` for the file as a whole.
+    pub place: Option<Place>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do, where hab knows.
+    pub hint: Option<String>,
+}
+
+/// All problems of one file, with the text they point into.
+#[derive(Debug, Clone, Default)]
+pub struct Problems {
+    /// The file's name as the user wrote it.
+    pub file: String,
+    /// The file's text, for the caret lines.
+    pub source: String,
+    /// The problems, in the order found.
+    pub list: Vec<Problem>,
+}
+
+impl Problems {
+    /// An empty list for `file` with the text `source`.
+    #[must_use]
+    pub fn new(file: &str, source: &str) -> Self {
+        Self { file: file.to_owned(), source: source.to_owned(), list: Vec::new() }
+    }
+
+    /// Notes an error.
+    pub fn error(&mut self, place: Option<Place>, message: impl Into<String>, hint: Option<String>) {
+        self.list.push(Problem { severity: Severity::Error, place, message: message.into(), hint });
+    }
+
+    /// Notes a warning.
+    pub fn warning(&mut self, place: Option<Place>, message: impl Into<String>, hint: Option<String>) {
+        self.list.push(Problem { severity: Severity::Warning, place, message: message.into(), hint });
+    }
+
+    /// True when at least one problem forbids building.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.list.iter().any(|p| p.severity == Severity::Error)
+    }
+
+    /// Sorts by place, so the user reads them from top to bottom; problems of the whole file come first.
+    pub fn sort(&mut self) {
+        self.list.sort_by_key(|p| p.place);
+    }
+}
+
+impl fmt::Display for Problems {
+    /// `file:line:column: error: message`, the line, a caret under the place, and the hint.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for problem in &self.list {
+            match problem.place {
+                Some(place) => writeln!(
+                    f,
+                    "{}:{}:{}: {}: {}",
+                    self.file, place.line, place.column, problem.severity, problem.message
+                )?,
+                None => writeln!(f, "{}: {}: {}", self.file, problem.severity, problem.message)?,
+            }
+            if let Some(place) = problem.place
+                && let Some(line) = self.source.lines().nth(place.line.saturating_sub(1))
+            {
+                let shown = line.replace('\t', " ");
+                writeln!(f, "  | {shown}")?;
+                let indent = " ".repeat(place.column.saturating_sub(1));
+                let left = shown.chars().count().saturating_sub(place.column.saturating_sub(1));
+                writeln!(f, "  | {indent}{}", "^".repeat(place.width.clamp(1, left.max(1))))?;
+            }
+            if let Some(hint) = &problem.hint {
+                writeln!(f, "  = hint: {hint}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Where long work says how far it is. One call is one line for a person; implementations decide how it looks.
+pub trait Progress: Sync {
+    /// A step begins: `what` names it ("base debian", "kubelet v1.36.3").
+    fn begin(&self, what: &str);
+    /// Something happened inside the current step.
+    fn note(&self, text: &str);
+    /// The step is over; `outcome` says how ("built in 12 s", "already there").
+    fn end(&self, what: &str, outcome: &str);
+}
+
+/// Says nothing: for tests and for callers that want only the result.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn begin(&self, _what: &str) {}
+    fn note(&self, _text: &str) {}
+    fn end(&self, _what: &str, _outcome: &str) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_shows_its_line_a_caret_and_the_hint() {
+        let mut problems = Problems::new("hab.yaml", "lab: demo\nworker: 3\n");
+        let place = Place { line: 2, column: 1, width: 6 };
+        problems.error(Some(place), "unknown key `worker`", Some("did you mean `nodes`?".to_owned()));
+        assert_eq!(
+            problems.to_string(),
+            "hab.yaml:2:1: error: unknown key `worker`\n  | worker: 3\n  | ^^^^^^\n  = hint: did you mean `nodes`?\n"
+        );
+        assert!(problems.has_errors());
+    }
+
+    #[test]
+    fn a_caret_never_runs_past_the_line() {
+        let mut problems = Problems::new("hab.yaml", "ab");
+        problems.warning(Some(Place { line: 1, column: 2, width: 40 }), "odd", None);
+        assert_eq!(problems.to_string(), "hab.yaml:1:2: warning: odd\n  | ab\n  |  ^\n");
+        assert!(!problems.has_errors());
+    }
+}

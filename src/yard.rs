@@ -1,0 +1,159 @@
+//! The only room that writes results: beside the place and renamed, with the mode set from the start, and not at all
+//! when the bytes are there already.
+
+use std::fs::Permissions;
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use fs_err as fs;
+
+/// The mode of files with keys in them.
+pub const SECRET: u32 = 0o600;
+/// The mode of everything else.
+pub const PUBLIC: u32 = 0o644;
+
+/// What [`write`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// The file is new or its bytes have changed.
+    Changed,
+    /// It had the bytes and the mode already.
+    Same,
+}
+
+/// Writes `bytes` to `path` with `mode`: into a new file beside it, flushed, then renamed over it. A symbolic link at
+/// `path` is replaced, never followed.
+///
+/// # Errors
+/// The folder is not there or not writable, the disk is full, or something other than a file stands at `path`.
+/// Whatever stood there before is then untouched, and nothing is left beside it.
+pub fn write(path: &Path, mode: u32, bytes: &[u8]) -> Result<Written> {
+    match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_file() => {
+            if meta.mode() & 0o7777 == mode && meta.len() == bytes.len() as u64 && fs::read(path)? == bytes {
+                return Ok(Written::Same);
+            }
+        }
+        Ok(meta) if meta.is_symlink() => {}
+        Ok(_) => bail!("{} is in the way: it is neither a file nor a link", path.display()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
+    }
+    let folder = path.parent().with_context(|| format!("{} has no folder", path.display()))?;
+    let mut beside = tempfile::Builder::new()
+        .prefix(PREFIX)
+        .permissions(Permissions::from_mode(SECRET))
+        .tempfile_in(folder)
+        .with_context(|| format!("writing {}", path.display()))?;
+    beside.write_all(bytes).with_context(|| format!("writing {}", path.display()))?;
+    // After the content: a wider mode never shows a half-written secret, and the umask has no say.
+    beside.as_file().set_permissions(Permissions::from_mode(mode)).with_context(|| mode_of(path))?;
+    beside.as_file().sync_data().with_context(|| format!("flushing {}", path.display()))?;
+    beside.persist(path).map_err(|e| e.error).with_context(|| format!("renaming to {}", path.display()))?;
+    Ok(Written::Changed)
+}
+
+/// What files being written are called until they are whole; [`sweep`] knows them by it.
+const PREFIX: &str = ".hab-part-";
+
+fn mode_of(path: &Path) -> String {
+    format!("setting the mode of {}", path.display())
+}
+
+/// Makes the folder `path`, and those above it, with `mode`; one that is there gets the mode.
+///
+/// # Errors
+/// Something else stands there, or the folder can't be made.
+pub fn folder(path: &Path, mode: u32) -> Result<()> {
+    if let Ok(meta) = fs::symlink_metadata(path)
+        && !meta.is_dir()
+    {
+        bail!("{} is in the way: it is not a folder", path.display());
+    }
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .with_context(|| format!("making the folder {}", path.display()))?;
+    if fs::metadata(path)?.mode() & 0o7777 != mode {
+        fs::set_permissions(path, Permissions::from_mode(mode))?;
+    }
+    Ok(())
+}
+
+/// Removes what killed runs left in `folder`, and every file that `keep` does not want.
+///
+/// # Errors
+/// The folder can't be read or a file in it not removed.
+pub fn sweep(folder: &Path, keep: impl Fn(&str) -> bool) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if entry.file_type()?.is_file() && (name.starts_with(PREFIX) || !keep(&name)) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::symlink_metadata(path).unwrap().mode() & 0o7777
+    }
+
+    #[test]
+    fn a_secret_is_0600_and_written_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        assert_eq!(write(&path, SECRET, b"k").unwrap(), Written::Changed);
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(write(&path, SECRET, b"k").unwrap(), Written::Same);
+        assert_eq!(write(&path, PUBLIC, b"k").unwrap(), Written::Changed);
+        assert_eq!(mode(&path), 0o644);
+    }
+
+    #[test]
+    fn a_link_is_replaced_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (target, link) = (dir.path().join("target"), dir.path().join("link"));
+        fs::write(&target, "old").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        write(&link, SECRET, b"new").unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "old");
+        assert!(fs::symlink_metadata(&link).unwrap().is_file());
+    }
+
+    #[test]
+    fn a_folder_in_the_way_is_an_error_and_nothing_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("there");
+        fs::create_dir(&path).unwrap();
+        assert!(write(&path, PUBLIC, b"x").is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn sweeping_removes_leftovers_and_the_unwanted() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [".hab-part-x", "old", "kept"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        sweep(dir.path(), |name| name == "kept").unwrap();
+        let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["kept"]);
+    }
+
+    #[test]
+    fn a_folder_gets_its_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/private");
+        folder(&path, 0o700).unwrap();
+        assert_eq!(mode(&path), 0o700);
+    }
+}
