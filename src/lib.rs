@@ -5,10 +5,12 @@
 
 pub mod cli;
 pub mod clock;
+pub mod ignition;
 pub mod plan;
 pub mod report;
 pub mod spec;
 pub mod store;
+pub mod templates;
 pub mod tool;
 pub mod tree;
 pub mod yard;

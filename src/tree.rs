@@ -114,6 +114,43 @@ impl Tree {
     }
 }
 
+/// One file of a folder that was built into hab.
+#[derive(Debug, Clone, Copy)]
+pub struct Embedded {
+    /// Its path inside the folder, with `/`.
+    pub name: &'static str,
+    /// Its bytes.
+    pub bytes: &'static [u8],
+}
+
+/// Every file of a folder that was built in, folders below it included, sorted by name.
+///
+/// Names that are not UTF-8 can't be in the repository (`tests/house.rs`), so they are passed over.
+#[must_use]
+pub fn embedded(dir: &'static include_dir::Dir<'static>) -> Vec<Embedded> {
+    let mut found = Vec::new();
+    let mut folders = vec![dir];
+    while let Some(folder) = folders.pop() {
+        folders.extend(folder.dirs());
+        for file in folder.files() {
+            if let Some(name) = file.path().to_str() {
+                found.push(Embedded { name, bytes: file.contents() });
+            }
+        }
+    }
+    found.sort_by_key(|file| file.name);
+    found
+}
+
+/// The mode of a configuration file by its path. What only root's daemons read is root's alone (the CIS benchmark
+/// wants 0600 for manifests, kubeconfigs and unit files, 4.1.1 to 4.1.10); what every program reads is readable.
+#[must_use]
+pub fn mode_of(path: &str) -> u32 {
+    const EVERYONE: [&str; 5] =
+        ["/etc/hostname", "/etc/hosts", "/etc/machine-id", "/etc/resolv.conf", "/etc/kubernetes/haproxy/haproxy.cfg"];
+    if EVERYONE.contains(&path) { 0o644 } else { 0o600 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,112 @@
+//! One Ignition config a node: the files that go as they are (`ignition/`), those filled in, the node's own
+//! certificates and the user's snippets, written as spec 3.3.0 and parsed back as proof.
+//!
+//! 3.3.0 is the newest spec that Debian's Ignition 2.14, Flatcar's and Fedora CoreOS's all take
+//! (<https://coreos.github.io/ignition/migrating-configs/>).
+
+mod config;
+mod snippet;
+
+use anyhow::{Context as _, Result};
+use include_dir::{Dir, include_dir};
+
+pub use snippet::Snippet;
+
+use crate::plan::{Node, Plan};
+use crate::spec::Role;
+use crate::templates::{Templates, groups};
+use crate::tree::{Tree, embedded, mode_of};
+
+static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/ignition");
+
+const ORIGIN: &str = "ignition";
+const UNITS: &str = "/etc/systemd/system/";
+
+/// The files of a role that are the same in every lab: units, scripts, settings. No secret is among them, so the boot
+/// proof of a box uses them, too.
+///
+/// # Errors
+/// Two files have the same path.
+pub fn role_tree(role: Role) -> Result<Tree> {
+    let mut tree = Tree::new();
+    for file in embedded(&FILES) {
+        let Some((group, path)) = file.name.split_once('/') else { continue };
+        if !groups(role).contains(&group) {
+            continue;
+        }
+        let path = format!("/{path}");
+        if let Some(unit) = path.strip_prefix(UNITS) {
+            // A link of our own instead of `systemctl enable`: it works whether or not systemd sees a first boot.
+            tree.link(format!("{UNITS}hab.target.wants/{unit}"), &format!("../{unit}"), ORIGIN)?;
+        }
+        let mode = mode_of(&path);
+        tree.file(path, mode, file.bytes, ORIGIN)?;
+    }
+    Ok(tree)
+}
+
+/// Everything of all nodes that is read once: role files, templates, snippets.
+#[derive(Debug)]
+pub struct Configs {
+    templates: Templates,
+    roles: crate::spec::PerRole<config::Encoded>,
+    snippets: Vec<Snippet>,
+}
+
+impl Configs {
+    /// Reads everything once.
+    ///
+    /// # Errors
+    /// As [`role_tree`] and [`Templates::new`].
+    pub fn new(plan: &Plan, snippets: Vec<Snippet>) -> Result<Self> {
+        let roles =
+            crate::spec::PerRole::try_from_fn(|role| Ok::<_, anyhow::Error>(config::encode(&role_tree(role)?)))?;
+        Ok(Self { templates: Templates::new(plan)?, roles, snippets })
+    }
+
+    /// The whole config of one node, as JSON text. `secrets` are the node's certificates and keys.
+    ///
+    /// # Errors
+    /// Two sources bring the same path, or Ignition's own types do not take what came out.
+    pub fn node(&self, node: &Node, secrets: Tree) -> Result<Vec<u8>> {
+        let about = || format!("writing the Ignition config of {}", node.name);
+        let mut tree = self.templates.node(node).with_context(about)?;
+        tree.merge(secrets).with_context(about)?;
+        let snippets = self.snippets.iter().filter(|s| s.role.is_none_or(|role| role == node.role));
+        config::write(self.roles.get(node.role), &tree, snippets).with_context(about)
+    }
+}
+
+/// A config of a tree alone, for the boot proof.
+///
+/// # Errors
+/// Ignition's own types do not take what came out.
+pub fn config_of(tree: &Tree) -> Result<Vec<u8>> {
+    config::write(&config::encode(tree), &Tree::new(), std::iter::empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::Item;
+
+    #[test]
+    fn every_unit_is_wanted_and_has_no_default_dependencies() {
+        for role in Role::ALL {
+            let tree = role_tree(role).unwrap();
+            for (path, item) in tree.iter() {
+                let (Some(unit), Item::File { content, .. }) = (path.strip_prefix(UNITS), item) else { continue };
+                let text = std::str::from_utf8(content).unwrap();
+                assert!(text.contains("DefaultDependencies=no"), "{role} {unit}");
+                assert!(text.contains("Conflicts=shutdown.target"), "{role} {unit}");
+                assert!(tree.get(&format!("{UNITS}hab.target.wants/{unit}")).is_some(), "{role} {unit}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_etcd_node_carries_nothing_of_a_container_runtime() {
+        let tree = role_tree(Role::Etcd).unwrap();
+        assert!(tree.iter().all(|(path, _)| !path.contains("containerd") && !path.contains("kubelet")));
+    }
+}
