@@ -3,6 +3,8 @@
 //!
 //! Each program has a small file of its own here, which knows its flags; the rest of hab calls that.
 
+pub mod packer;
+
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

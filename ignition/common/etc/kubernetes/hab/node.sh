@@ -8,20 +8,10 @@ say start
 mapfile -t modules </etc/kubernetes/hab/modules
 modprobe --all "${modules[@]}"
 
-# The payload is the partition named hab-payload, on whatever disk. The kernel writes PARTNAME into uevent.
-for uevent in /sys/class/block/*/uevent; do
-    name='' device=''
-    while IFS='=' read -r key value; do
-        case $key in
-        PARTNAME) name=$value ;;
-        DEVNAME) device=$value ;;
-        esac
-    done <"$uevent"
-    if [ "$name" = hab-payload ] && ! mountpoint -q /opt/hab; then
-        mkdir -p /opt/hab && mount -t squashfs -o ro,nosuid,nodev "/dev/$device" /opt/hab
-    fi
-done
-mountpoint -q /opt/hab || { say payload-missing; exit 1; }
+if ! bash /etc/kubernetes/hab/payload.sh; then
+    say payload-missing
+    exit 1
+fi
 
 # The network card is known by the hardware address that the plan gave it.
 card=''
@@ -29,7 +19,10 @@ for address in /sys/class/net/*/address; do
     read -r found <"$address"
     [ "$found" = "$MAC" ] && card=${address%/address} card=${card##*/}
 done
-[ -n "$card" ] || { say network-card-missing; exit 1; }
+if [ -z "$card" ]; then
+    say network-card-missing
+    exit 1
+fi
 {
     echo "link set lo up"
     echo "link set $card up"
@@ -42,7 +35,7 @@ done
             [ "$node" = "$ADDRESS" ] || echo "route replace $range via $node"
         done </etc/kubernetes/hab/pods
     fi
-} | ip -batch - || { say network-failed; exit 1; }
+} | ip -batch - || say network-failed
 
 while read -r key value; do
     echo "$value" >"/proc/sys/$key" || say "sysctl-failed $key"

@@ -1,0 +1,57 @@
+# Boots one role's two disks, as they are, and waits until the guest has switched itself off. What the guest found is
+# on the serial port, and only that counts: packer does not look at qemu's exit code.
+#
+# No `packer {}` block: packer 1.6.6 does not know required_plugins, and later ones find an installed qemu plugin
+# without it. Every value comes from a JSON file of variables that hab writes.
+
+variable "role" { type = string }
+variable "disk" { type = string }
+variable "disk_sha256" { type = string }
+variable "payload" { type = string }
+variable "ignition" { type = string }
+variable "serial" { type = string }
+variable "output" { type = string }
+variable "accelerator" { type = string }
+variable "cpu" { type = string }
+variable "memory" { type = number }
+variable "shutdown_timeout" { type = string }
+
+source "qemu" "role" {
+  iso_url          = var.disk
+  iso_checksum     = "sha256:${var.disk_sha256}"
+  disk_image       = true
+  format           = "qcow2"
+  vm_name          = "disk1.qcow2"
+  output_directory = var.output
+  skip_resize_disk = true
+
+  accelerator      = var.accelerator
+  memory           = var.memory
+  headless         = true
+  disable_vnc      = true
+  boot_wait        = "0s"
+  communicator     = "none"
+  shutdown_timeout = var.shutdown_timeout
+
+  # Nothing the guest writes survives (-snapshot), so the disk that comes out is the one that went in. The network
+  # card leads nowhere (restrict); its address is the one the bake's node.env names.
+  qemuargs = [
+    ["-snapshot", ""],
+    ["-nodefaults", ""],
+    ["-no-reboot", ""],
+    ["-display", "none"],
+    ["-vga", "none"],
+    ["-cpu", var.cpu],
+    ["-serial", "file:${var.serial}"],
+    ["-drive", "file=${var.output}/disk1.qcow2,if=virtio,format=qcow2,cache=unsafe"],
+    ["-drive", "file=${var.payload},if=virtio,format=qcow2,readonly=on,cache=unsafe"],
+    ["-fw_cfg", "name=opt/com.coreos/config,file=${var.ignition}"],
+    ["-device", "virtio-rng-pci"],
+    ["-netdev", "user,id=user.0,restrict=on"],
+    ["-device", "virtio-net-pci,netdev=user.0,mac=52:54:00:12:34:56,romfile="],
+  ]
+}
+
+build {
+  sources = ["source.qemu.role"]
+}
