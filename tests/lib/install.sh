@@ -1,0 +1,69 @@
+# Installs what a task needs and the machine lacks. Sourced by ./demo and ./test.
+# shellcheck shell=bash
+
+# What building boxes and running a lab needs.
+demo_packages=(
+    # hab build: the proof of every box
+    packer qemu-system-x86 qemu-utils
+    # hab build: the sandbox image's one small C program
+    gcc libc6-dev
+    # vagrant up
+    vagrant vagrant-libvirt libvirt-daemon-system libvirt-clients dnsmasq-base
+    # namespaces without a way out
+    iproute2
+)
+
+# What only the tests need.
+test_packages=(
+    "${demo_packages[@]}"
+    haproxy ignition openssl shellcheck hyperfine jq
+)
+
+# Runs a command as root.
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    else
+        sudo "$@"
+    fi
+}
+
+# Installs those of the named Debian packages that are not there yet.
+install_packages() {
+    local missing=() package
+    for package in "$@"; do
+        dpkg-query --show --showformat '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' || missing+=("$package")
+    done
+    if [ ${#missing[@]} -eq 0 ]; then
+        return 0
+    fi
+    if ! command -v apt-get >/dev/null; then
+        echo "This is no Debian machine; please install by hand: ${missing[*]}" >&2
+        return 1
+    fi
+    echo "installing ${missing[*]}"
+    # A daemon that starts by itself while its package is installed is nothing a test machine without systemd can do.
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# Is version $1 at least $2?
+at_least() {
+    [ "$(printf '%s\n%s\n' "$1" "$2" | sort --version-sort | head -n 1)" = "$2" ]
+}
+
+# The two toolchains, new enough: Cargo.toml's rust-version, and the go directive of Kubernetes' own module.
+need_toolchains() {
+    local rust go
+    rust=$(cargo --version 2>/dev/null | cut -d ' ' -f 2)
+    go=$(go env GOVERSION 2>/dev/null)
+    go=${go#go}
+    if ! at_least "${rust:-0}" 1.88; then
+        echo "hab is built with Rust 1.88 or newer (found: ${rust:-none}). Debian's package rustup, then: rustup default stable" >&2
+        return 1
+    fi
+    if ! at_least "${go:-0}" 1.26; then
+        echo "Kubernetes 1.36 is built with Go 1.26 or newer (found: ${go:-none}); see https://go.dev/doc/install" >&2
+        return 1
+    fi
+}
