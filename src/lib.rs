@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod ignition;
 pub mod images;
+pub mod pki;
 pub mod plan;
 pub mod report;
 pub mod spec;

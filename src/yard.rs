@@ -30,6 +30,20 @@ pub enum Written {
 /// The folder is not there or not writable, the disk is full, or something other than a file stands at `path`.
 /// Whatever stood there before is then untouched, and nothing is left beside it.
 pub fn write(path: &Path, mode: u32, bytes: &[u8]) -> Result<Written> {
+    put(path, mode, bytes, true)
+}
+
+/// As [`write`], but leaves it to the system when the bytes reach the disk: for files by the thousand that can be made
+/// anew at no loss, where a flush for each would take longer than all the rest. After a power cut such a file may be
+/// empty, so whoever reads it must notice.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_unflushed(path: &Path, mode: u32, bytes: &[u8]) -> Result<Written> {
+    put(path, mode, bytes, false)
+}
+
+fn put(path: &Path, mode: u32, bytes: &[u8], flush: bool) -> Result<Written> {
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_file() => {
             if meta.mode() & 0o7777 == mode && meta.len() == bytes.len() as u64 && fs::read(path)? == bytes {
@@ -50,7 +64,9 @@ pub fn write(path: &Path, mode: u32, bytes: &[u8]) -> Result<Written> {
     beside.write_all(bytes).with_context(|| format!("writing {}", path.display()))?;
     // After the content: a wider mode never shows a half-written secret, and the umask has no say.
     beside.as_file().set_permissions(Permissions::from_mode(mode)).with_context(|| mode_of(path))?;
-    beside.as_file().sync_data().with_context(|| format!("flushing {}", path.display()))?;
+    if flush {
+        beside.as_file().sync_data().with_context(|| format!("flushing {}", path.display()))?;
+    }
     beside.persist(path).map_err(|e| e.error).with_context(|| format!("renaming to {}", path.display()))?;
     Ok(Written::Changed)
 }

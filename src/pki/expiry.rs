@@ -1,0 +1,48 @@
+//! How long every certificate of a lab still lasts.
+
+use anyhow::{Context, Result};
+use serde::{Serialize, Serializer};
+use time::OffsetDateTime;
+
+use super::leaves::Leaves;
+use super::{bundle, files, leaf};
+use crate::plan::Plan;
+
+/// The end of one certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Expiry {
+    /// Whose it is and what for, such as `kube-master-01 apiserver`.
+    pub name: String,
+    /// The last moment it is valid.
+    #[serde(serialize_with = "rfc3339")]
+    pub not_after: OffsetDateTime,
+    /// Whole days left; negative once it is over.
+    pub days: i64,
+}
+
+/// The ends of all certificates that are there, the nearest first. Makes and changes nothing.
+pub(super) fn scan(leaves: &Leaves, plan: &Plan) -> Result<Vec<Expiry>> {
+    let expiry = |name: String, not_after: OffsetDateTime| Expiry {
+        name,
+        not_after,
+        days: (not_after - leaves.now).whole_days(),
+    };
+    let authority = |a: &super::authority::Authority| expiry(format!("{} authority", a.ca.name()), a.not_after);
+    let mut all: Vec<_> = leaves.trust.iter().map(authority).collect();
+    let nodes = plan.nodes.iter().map(|node| (node.name.as_str(), leaves.node_file(&node.name)));
+    for (owner, path) in std::iter::once(("host", leaves.host_file())).chain(nodes) {
+        let Some(text) = files::read(&path)? else { continue };
+        let reading = || format!("reading {}", path.display());
+        for (name, pair) in bundle::parse(text.reveal()).with_context(reading)? {
+            all.push(expiry(format!("{owner} {name}"), leaf::not_after(&pair).with_context(reading)?));
+        }
+    }
+    all.sort_by_key(|expiry| expiry.not_after);
+    Ok(all)
+}
+
+/// RFC 3339 in UTC, the form Kubernetes uses for times.
+fn rfc3339<S: Serializer>(time: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let (date, (hour, minute, second)) = (time.date(), time.to_hms());
+    serializer.collect_str(&format_args!("{date}T{hour:02}:{minute:02}:{second:02}Z"))
+}

@@ -1,0 +1,165 @@
+//! The lab's certificates and keys: made once, kept in its private folder, used again by every later build.
+//!
+//! ```text
+//! private/          0700, every file in it 0600
+//!   ca/             {kubernetes,etcd,front-proxy}.{crt,key}, sa.{key,pub}: the roots, made together, never replaced
+//!   host.pem        the user's admin certificate and the one that asks etcd for its health
+//!   nodes/<name>.pem   everything of one node
+//! ```
+//! Leaves follow the plan: one whose names, addresses or time no longer fit is issued anew, with a note. Damage of any
+//! kind - a key without its certificate, another's key, another authority, a flipped bit - is an error that names the
+//! file; hab never writes over it.
+
+mod authority;
+mod bundle;
+mod expiry;
+mod files;
+mod kubeconfig;
+mod leaf;
+mod leaves;
+mod notes;
+mod secret;
+mod table;
+mod trust;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+
+pub use bundle::Pair;
+pub use expiry::Expiry;
+pub use secret::Secret;
+pub use table::{Ca, Usage};
+
+use crate::clock::Clock;
+use crate::plan::{Node, Plan};
+use crate::spec::Role;
+use crate::tree::Tree;
+use crate::yard;
+use leaves::Leaves;
+use table::Common;
+use trust::Trust;
+
+/// Where certificates and keys lie on a node.
+const ON_NODE: &str = "/etc/kubernetes/pki";
+
+/// A lab's certificates. It can be shared by threads that render different nodes.
+pub struct Pki {
+    lab: String,
+    common: Common,
+    leaves: Leaves,
+    admin: Pair,
+    etcd: Pair,
+}
+
+/// What hab itself needs to speak to a running cluster.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// The authority of API servers, PEM.
+    pub kubernetes_ca: Arc<[u8]>,
+    /// The authority of etcd, PEM.
+    pub etcd_ca: Arc<[u8]>,
+    /// The administrator, to API servers.
+    pub admin: Pair,
+    /// hab, to etcd.
+    pub etcd: Pair,
+}
+
+impl Pki {
+    /// Reads the roots and the host's own certificates from `private`, and makes what was never made. Waits while
+    /// another hab does the same.
+    ///
+    /// # Errors
+    /// Something in the folder is damaged, expired, open to other users or can't be written.
+    pub fn open(private: &Path, plan: &Plan, clock: Clock) -> Result<Self> {
+        yard::folder(private, 0o700)?;
+        yard::folder(&private.join("nodes"), 0o700)?;
+        let now = clock.now();
+        let trust = {
+            let _lock = files::lock(private)?;
+            yard::sweep(&private.join("nodes"), |_| true)?;
+            Trust::open(private, plan.lab.as_str(), now)?
+        };
+        let leaves = Leaves { private: private.to_owned(), trust, now, notes: Mutex::default() };
+        let host = leaves.obtain(&leaves.host_file(), "the host", &table::of_host())?;
+        let mut host = host.into_iter().map(|(_, pair)| pair);
+        Ok(Self {
+            lab: plan.lab.to_string(),
+            common: Common::of(plan),
+            leaves,
+            admin: host.next().context("the table has no administrator")?,
+            etcd: host.next().context("the table has no etcd client")?,
+        })
+    }
+
+    /// The certificates and keys of one node, at their paths on it.
+    ///
+    /// # Errors
+    /// As [`Pki::open`].
+    pub fn node(&self, node: &Node) -> Result<Tree> {
+        let path = self.leaves.node_file(&node.name);
+        let pairs = self.leaves.obtain(&path, &node.name, &table::of_node(node, &self.common))?;
+        let mut tree = Tree::new();
+        let mut put =
+            |name: &str, mode, content: Arc<[u8]>| tree.file(format!("{ON_NODE}/{name}"), mode, content, "pki");
+        for ca in table::known_by(node.role) {
+            put(ca.on_node(), yard::PUBLIC, self.leaves.trust.of(*ca).certificate.clone())?;
+        }
+        if node.role == Role::Master {
+            let pair = &self.leaves.trust.service_account;
+            put("sa.key", yard::SECRET, pair.key.clone())?;
+            put("sa.pub", yard::PUBLIC, pair.public.clone())?;
+        }
+        for (stem, pair) in pairs {
+            put(&format!("{stem}.crt"), yard::PUBLIC, pair.certificate.into_bytes().into())?;
+            put(&format!("{stem}.key"), yard::SECRET, pair.key.reveal().as_bytes().into())?;
+        }
+        Ok(tree)
+    }
+
+    /// The user's kubeconfig, for the API server at `server`, such as `https://192.168.56.31:6443`. Its context is
+    /// named like the lab.
+    #[must_use]
+    pub fn admin_kubeconfig(&self, server: &str) -> Secret {
+        let authority = &self.leaves.trust.of(Ca::Kubernetes).certificate;
+        kubeconfig::kubeconfig(&self.lab, server, authority, &self.admin)
+    }
+
+    /// What hab itself needs to speak to the cluster.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client {
+            kubernetes_ca: self.leaves.trust.of(Ca::Kubernetes).certificate.clone(),
+            etcd_ca: self.leaves.trust.of(Ca::Etcd).certificate.clone(),
+            admin: self.admin.clone(),
+            etcd: self.etcd.clone(),
+        }
+    }
+
+    /// What the user should know: what was issued anew and why, and which authority ends soon.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let leaves = &self.leaves;
+        let ending = leaves.trust.iter().filter(|authority| leaves.now + notes::CA_SOON > authority.not_after);
+        let ending = ending.map(|authority| notes::ending(authority.ca, authority.not_after));
+        ending.chain(leaves.notes.lock().unwrap_or_else(PoisonError::into_inner).lines()).collect()
+    }
+
+    /// When each certificate ends, the nearest first; makes and changes nothing.
+    ///
+    /// # Errors
+    /// A file can't be read.
+    pub fn expiry(&self, plan: &Plan) -> Result<Vec<Expiry>> {
+        expiry::scan(&self.leaves, plan)
+    }
+}
+
+impl std::fmt::Debug for Pki {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pki").field("lab", &self.lab).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,6 @@
+//! What hab renders, held against the real tools.
+
+// Outside `#[test]` functions clippy does not see that this is a test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod pki;
