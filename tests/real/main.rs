@@ -3,4 +3,6 @@
 // Outside `#[test]` functions clippy does not see that this is a test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod cluster;
+mod labs;
 mod pki;

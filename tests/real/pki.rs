@@ -7,38 +7,14 @@ use std::process::Command;
 use hab::clock::Clock;
 use hab::pki::{Ca, Pki};
 use hab::plan::{Node, Plan};
-use hab::spec::{
-    Base, Cni, Domain, Kubernetes, Label, Machines, Network, PerRole, Provider, Role, Snippets, Spec, Supply,
-};
+use hab::spec::Role;
 use hab::tool::Tool;
 use hab::tree::Item;
 
+use crate::labs;
+
 fn plan() -> Plan {
-    let machines = |count, prefix| Machines { count, memory: 1024, cpus: 1, prefix: Label::new(prefix).unwrap() };
-    Plan::new(&Spec {
-        lab: Label::new("demo").unwrap(),
-        base: Base::Debian,
-        provider: Provider::Libvirt,
-        supply: Supply::Source,
-        kubernetes: Kubernetes {
-            version: "v1.36.3".to_owned(),
-            domain: Domain::new("cluster.local").unwrap(),
-            cni: Cni::Routed,
-        },
-        network: Network {
-            nodes: "192.168.56.0/24".parse().unwrap(),
-            pods: "10.2.0.0/16".parse().unwrap(),
-            services: "10.3.0.0/24".parse().unwrap(),
-        },
-        nodes: PerRole {
-            etcd: machines(3, "etcd"),
-            master: machines(2, "kube-master"),
-            // As long as a name may be: with `system:node:` before it, longer than X.520 wants a common name.
-            worker: machines(2, "kube-worker-with-a-name-that-is-as-long-as-names-can-get-here"),
-        },
-        ignition: Snippets::default(),
-    })
-    .unwrap()
+    labs::plan("192.168.56.0/24", [3, 2, 2])
 }
 
 fn openssl(args: &[&str], file: &Path) -> anyhow::Result<String> {
