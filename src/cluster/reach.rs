@@ -168,8 +168,7 @@ fn health(
 /// Why a connection that was accepted led to no answer.
 fn trouble(error: &ureq::Error) -> String {
     match error {
-        ureq::Error::Timeout(_) => "it is too slow to answer".to_owned(),
-        ureq::Error::Io(error) if error.kind() == ErrorKind::TimedOut => "it is too slow to answer".to_owned(),
+        ureq::Error::Timeout(_) => "it takes connections and does not answer yet".to_owned(),
         // rustls hands its own errors on as invalid data; any other is the connection's.
         ureq::Error::Io(error) if error.kind() != ErrorKind::InvalidData => "it closes the connection".to_owned(),
         other => api::line(&format!("no TLS with the lab's certificates: {other}")),
