@@ -25,8 +25,6 @@ const DNS_SERVICE: usize = 10;
 pub mod port {
     /// kube-apiserver on every master, and HAProxy on every worker's loopback.
     pub const API: u16 = 6443;
-    /// HAProxy's own "is a master up" answer on the worker's loopback.
-    pub const PROXY_MONITOR: u16 = 6080;
     /// etcd for its clients (IANA `etcd-client`).
     pub const ETCD_CLIENT: u16 = 2379;
     /// etcd for its peers (IANA `etcd-server`).

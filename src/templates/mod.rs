@@ -119,8 +119,7 @@ fn lab_context(plan: &Plan) -> Context {
         "port",
         &serde_json::json!({
             "api": port::API,
-            "proxy_monitor": port::PROXY_MONITOR,
-            "etcd_client": port::ETCD_CLIENT,
+                "etcd_client": port::ETCD_CLIENT,
             "etcd_peer": port::ETCD_PEER,
         }),
     );

@@ -15,14 +15,10 @@ say() {
     return 0
 }
 
-# Does anything listen at address $1, port $2? Without starting a program: gates ask this many times.
-listens() {
-    (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null
-}
-
-# Does the URL answer 200? Arguments: URL, then curl's own. 20 s is ample for one TLS handshake on an emulated machine.
+# Returns when the URL answers 200, however long that takes. Arguments: how long at most (0: for ever), the URL, then
+# hab-probe's own. One process that asks again and again, for starting a program is dear on an emulated processor.
 answers() {
-    curl --silent --fail --output /dev/null --max-time 20 "${@:2}" "$1"
+    /opt/hab/bin/hab-probe any -within "$1" -every 2s -fetch "$2" "${@:3}"
 }
 
 # Puts a staged static pod where the kubelet looks; renamed, so the kubelet never reads half a file.

@@ -4,9 +4,7 @@
 # cmd/kube-controller-manager/app/controllermanager.go).
 set -u
 . /etc/kubernetes/hab/lib.sh
-until listens "$ADDRESS" 6443 && answers "https://$ADDRESS:6443/readyz" --cacert "$pki/ca.crt"; do
-    sleep 2
-done
+answers 0 "https://$ADDRESS:6443/readyz" -cacert "$pki/ca.crt"
 say api
 place kube-controller-manager
 place kube-scheduler
