@@ -146,8 +146,7 @@ pub fn embedded(dir: &'static include_dir::Dir<'static>) -> Vec<Embedded> {
 /// wants 0600 for manifests, kubeconfigs and unit files, 4.1.1 to 4.1.10); what every program reads is readable.
 #[must_use]
 pub fn mode_of(path: &str) -> u32 {
-    const EVERYONE: [&str; 5] =
-        ["/etc/hostname", "/etc/hosts", "/etc/machine-id", "/etc/resolv.conf", "/etc/kubernetes/haproxy/haproxy.cfg"];
+    const EVERYONE: [&str; 4] = ["/etc/hostname", "/etc/hosts", "/etc/machine-id", "/etc/resolv.conf"];
     if EVERYONE.contains(&path) { 0o644 } else { 0o600 }
 }
 
