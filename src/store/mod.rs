@@ -215,8 +215,8 @@ mod tests {
     fn an_entry_is_made_once() {
         let (_dir, store) = store();
         let key = Inputs::new().add("x", "1").key();
-        let make = |p: &Path| Ok(fs::write(p.join("f"), "hi")?);
-        let (path, made) = store.get_or_make("test", &key, make).unwrap();
+        let fill = |p: &Path| Ok(fs::write(p.join("f"), "hi")?);
+        let (path, made) = store.get_or_make("test", &key, fill).unwrap();
         assert_eq!((made, fs::read_to_string(path.join("f")).unwrap().as_str()), (Made::Now, "hi"));
         let (_, made) = store.get_or_make("test", &key, |_| bail!("made twice")).unwrap();
         assert_eq!(made, Made::Before);
