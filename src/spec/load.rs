@@ -61,12 +61,11 @@ pub fn read(file: &str, bytes: &[u8], has_file: &HasFile<'_>) -> Reading {
 /// The file is there and can't be read.
 pub fn load(folder: &Path) -> Result<Reading> {
     let path = folder.join(FILE);
-    let name = path.display().to_string();
-    let name = name.strip_prefix("./").unwrap_or(&name);
+    let name = path.strip_prefix(".").unwrap_or(&path).display().to_string();
     match read_capped(&path) {
-        Ok(bytes) => Ok(read(name, &bytes, &|snippet| in_folder(folder, snippet))),
+        Ok(bytes) => Ok(read(&name, &bytes, &|snippet| in_folder(folder, snippet))),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let mut problems = Problems::new(name, "");
+            let mut problems = Problems::new(&name, "");
             let hint = "`hab init` writes one; `-C FOLDER` names the lab's folder".to_owned();
             problems.error(None, "is not there", Some(hint));
             Ok(Reading { spec: None, problems })
