@@ -32,7 +32,7 @@ fn label(text: &str) -> Result<Label, String> {
 impl Init {
     /// Runs the verb.
     pub fn run(&self, global: &Global) -> Result<()> {
-        let folder = global.lab.join(&self.dir);
+        let folder = lab::tidy(&global.lab.join(&self.dir));
         let spec = folder.join(FILE);
         if fs::symlink_metadata(&spec).is_ok() {
             bail!("{} is there already; hab init never overwrites one", lab::shown(&spec));

@@ -36,8 +36,13 @@ pub fn folder(lab: &Path) -> Result<PathBuf> {
     Ok(path.components().collect())
 }
 
-/// A path as short as it can be said: without `.` parts.
+/// A path without needless `.` parts.
+pub fn tidy(path: &Path) -> PathBuf {
+    let tidy: PathBuf = path.components().filter(|part| !matches!(part, Component::CurDir)).collect();
+    if tidy.as_os_str().is_empty() { PathBuf::from(".") } else { tidy }
+}
+
+/// A path as short as it can be said.
 pub fn shown(path: &Path) -> String {
-    let parts = path.components().filter(|part| !matches!(part, Component::CurDir));
-    parts.collect::<PathBuf>().display().to_string()
+    tidy(path).display().to_string()
 }

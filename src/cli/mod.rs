@@ -54,7 +54,15 @@ struct Args {
 #[derive(Debug, clap::Args)]
 pub struct Global {
     /// The lab's folder
-    #[arg(short = 'C', long, value_name = "DIR", default_value = ".", hide_default_value = true, global = true)]
+    #[arg(
+        short = 'C',
+        long,
+        value_name = "DIR",
+        default_value = ".",
+        hide_default_value = true,
+        global = true,
+        allow_hyphen_values = true
+    )]
     lab: PathBuf,
 
     /// Say nothing but errors and what was asked for

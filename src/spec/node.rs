@@ -53,6 +53,11 @@ pub fn parse(text: &str, problems: &mut Problems) -> Option<Node> {
             Ok((event, span)) => builder.on_event(event, span),
             Err(error) => {
                 let place = place(&Span::empty(*error.marker()));
+                if error.info().contains("recursion limit") {
+                    // The parser's own limit, which it may reach before its first event.
+                    builder.too_deep(place);
+                    return None;
+                }
                 builder.problems.error(Some(place), format!("not YAML: {}", error.info()), hint_for(error.info()));
                 return None;
             }
@@ -143,6 +148,11 @@ impl Builder<'_> {
         self.stopped = true;
     }
 
+    fn too_deep(&mut self, place: Place) {
+        let message = format!("values lie more than {MAX_DEPTH} deep in each other");
+        self.stop(place, message, "hab.yaml needs 3; see the comments `hab init` writes");
+    }
+
     /// False, and noted, for an anchor or a tag.
     fn plain_yaml(&mut self, place: Place, anchor: usize, tag: bool) -> bool {
         if anchor != 0 {
@@ -155,8 +165,7 @@ impl Builder<'_> {
 
     fn begin(&mut self, place: Place, kind: Kind) {
         if self.open.len() == MAX_DEPTH {
-            let message = format!("values lie more than {MAX_DEPTH} deep in each other");
-            return self.stop(place, message, "hab.yaml needs 3; see the comments `hab init` writes");
+            return self.too_deep(place);
         }
         // Width 1: a list or map can be many lines long, and a caret line is one.
         self.open.push(Open { node: Node { place: Place { width: 1, ..place }, kind }, key: None });

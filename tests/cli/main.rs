@@ -1,0 +1,8 @@
+//! hab's command line from outside.
+
+mod files;
+mod help;
+mod input;
+#[path = "../support/mod.rs"]
+mod support;
+mod verbs;
