@@ -99,6 +99,34 @@ pub fn folder(path: &Path, mode: u32) -> Result<()> {
     Ok(())
 }
 
+/// Makes the folder `path`, if it is not there, and public files in it; a file that is there is kept.
+///
+/// # Errors
+/// The folder or a file can't be written. Then the files that were, and the folder if it is new, are gone again.
+pub fn seed(path: &Path, files: &[(&str, &[u8])]) -> Result<()> {
+    let new = !path.exists();
+    fs::create_dir_all(path)?;
+    let mut made = Vec::new();
+    for (name, bytes) in files {
+        let file = path.join(name);
+        if fs::symlink_metadata(&file).is_ok() {
+            continue;
+        }
+        if let Err(error) = write(&file, PUBLIC, bytes) {
+            // The first error is the one to tell.
+            for file in &made {
+                drop(fs::remove_file(file));
+            }
+            if new {
+                drop(fs::remove_dir(path));
+            }
+            return Err(error);
+        }
+        made.push(file);
+    }
+    Ok(())
+}
+
 /// Makes the folder `path`, and those above it, as the umask says; one that is there stays as it is.
 ///
 /// # Errors

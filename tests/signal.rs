@@ -2,6 +2,8 @@
 //!
 //! The work is this test program itself, started again: the library as hab uses it, with a child that never ends.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic; clippy knows only test functions")]
+
 use std::io::BufRead as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;

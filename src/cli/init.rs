@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use fs_err as fs;
 
 use super::{Global, lab, print};
@@ -41,15 +41,9 @@ impl Init {
             Some(name) => name.clone(),
             None => name_of(&folder)?,
         };
-        let new = !folder.exists();
-        fs::create_dir_all(&folder)?;
-        if let Err(error) = write(&folder, &name) {
-            if new {
-                // Whatever is in it by now is not ours to remove; an empty folder is.
-                let _ = fs::remove_dir(&folder);
-            }
-            return Err(error);
-        }
+        let text = template::render(&name);
+        let files = [(".gitignore", GITIGNORE.as_bytes()), (FILE, text.as_bytes())];
+        yard::seed(&folder, &files)?;
         if !global.quiet {
             let text = format!("wrote {}: look through it, then run `hab build` beside it\n", lab::shown(&spec));
             print::out(text)?;
@@ -66,17 +60,4 @@ fn name_of(folder: &Path) -> Result<Label> {
         Err(_) => lab::folder(folder)?,
     };
     Ok(Label::from_any(&path.file_name().unwrap_or_default().to_string_lossy()))
-}
-
-fn write(folder: &Path, name: &Label) -> Result<()> {
-    let ignore = folder.join(".gitignore");
-    let kept = fs::symlink_metadata(&ignore).is_ok();
-    if !kept {
-        yard::write(&ignore, yard::PUBLIC, GITIGNORE.as_bytes())?;
-    }
-    let written = yard::write(&folder.join(FILE), yard::PUBLIC, template::render(name).as_bytes());
-    if written.is_err() && !kept {
-        fs::remove_file(&ignore).context("tidying up")?;
-    }
-    written.map(drop)
 }

@@ -1,6 +1,7 @@
 //! The machine fails, or is odd: nothing half-written, nothing lost.
 
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -87,7 +88,6 @@ fn folders_with_odd_names() {
         test.run(["-C", name, "check"]).code(0).then().run(["-C", name, "plan"]).code(0).quietly();
         assert!(!folder.exists());
     }
-    use std::os::unix::ffi::OsStrExt as _;
     let name = std::ffi::OsStr::from_bytes(b"not-\xff-text");
     let args = ["init".as_ref(), name];
     let test = Test::new().run(args).code(0).then();

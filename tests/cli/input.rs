@@ -88,10 +88,9 @@ fn yaml_traps() {
 
 #[test]
 fn alias_bombs_and_deep_nesting_cost_nothing() {
-    let mut laughs = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
-    for (name, before) in ('b'..='z').zip('a'..='y') {
-        laughs += &format!("{name}: &{name} [{}]\n", vec![format!("*{before}"); 9].join(", "));
-    }
+    let lines = ('b'..='z').zip('a'..='y');
+    let more = lines.map(|(name, before)| format!("{name}: &{name} [{}]\n", format!("*{before}, ").repeat(9)));
+    let laughs = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned() + &more.collect::<String>();
     let deep = "a: ".to_owned() + &"[".repeat(1_000_000);
     for (text, expected) in [(laughs, "1:4: error: an anchor"), (deep, "deep in each other")] {
         let start = std::time::Instant::now();

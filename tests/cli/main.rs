@@ -1,5 +1,7 @@
 //! hab's command line from outside.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic; clippy knows only test functions")]
+
 mod files;
 mod help;
 mod input;
