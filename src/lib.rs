@@ -3,17 +3,17 @@
 //! The rooms stand in the order in which data flow; a room uses only those above it
 //! (`tests/house.rs` holds that).
 
-pub mod cli;
+pub mod report;
 pub mod clock;
-pub mod cluster;
+pub mod tool;
+pub mod yard;
+pub mod store;
+pub mod spec;
+pub mod plan;
+pub mod tree;
+pub mod pki;
+pub mod templates;
 pub mod ignition;
 pub mod images;
-pub mod pki;
-pub mod plan;
-pub mod report;
-pub mod spec;
-pub mod store;
-pub mod templates;
-pub mod tool;
-pub mod tree;
-pub mod yard;
+pub mod cluster;
+pub mod cli;

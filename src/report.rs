@@ -44,6 +44,9 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
+/// How much of a long line is shown, in characters.
+const SHOWN: usize = 120;
+
 /// All problems of one file, with the text they point into.
 #[derive(Debug, Clone, Default)]
 pub struct Problems {
@@ -99,10 +102,13 @@ impl fmt::Display for Problems {
             if let Some(place) = problem.place
                 && let Some(line) = self.source.lines().nth(place.line.saturating_sub(1))
             {
-                let shown = line.replace('\t', " ");
+                let before = place.column.saturating_sub(1);
+                let skipped = if before < SHOWN { 0 } else { before - SHOWN / 2 };
+                let shown: String =
+                    line.chars().skip(skipped).take(SHOWN).map(|c| if c == '\t' { ' ' } else { c }).collect();
                 writeln!(f, "  | {shown}")?;
-                let indent = " ".repeat(place.column.saturating_sub(1));
-                let left = shown.chars().count().saturating_sub(place.column.saturating_sub(1));
+                let indent = " ".repeat(before - skipped);
+                let left = shown.chars().count().saturating_sub(before - skipped);
                 writeln!(f, "  | {indent}{}", "^".repeat(place.width.clamp(1, left.max(1))))?;
             }
             if let Some(hint) = &problem.hint {
@@ -157,5 +163,14 @@ mod tests {
         problems.warning(Some(Place { line: 1, column: 2, width: 40 }), "odd", None);
         assert_eq!(problems.to_string(), "hab.yaml:1:2: warning: odd\n  | ab\n  |  ^\n");
         assert!(!problems.has_errors());
+    }
+
+    #[test]
+    fn of_a_long_line_the_part_around_the_place_is_shown() {
+        let mut problems = Problems::new("hab.yaml", &format!("{}here{}", "x".repeat(1000), "y".repeat(1000)));
+        problems.error(Some(Place { line: 1, column: 1001, width: 4 }), "odd", None);
+        let (x, y) = ("x".repeat(60), "y".repeat(56));
+        let expected = format!("hab.yaml:1:1001: error: odd\n  | {x}here{y}\n  | {}^^^^\n", " ".repeat(60));
+        assert_eq!(problems.to_string(), expected);
     }
 }

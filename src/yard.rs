@@ -99,6 +99,58 @@ pub fn folder(path: &Path, mode: u32) -> Result<()> {
     Ok(())
 }
 
+/// Makes the folder `path`, if it is not there, and public files in it; a file that is there is kept.
+///
+/// # Errors
+/// The folder or a file can't be written. Then the files that were, and the folder if it is new, are gone again.
+pub fn seed(path: &Path, files: &[(&str, &[u8])]) -> Result<()> {
+    let new = !path.exists();
+    fs::create_dir_all(path)?;
+    let mut made = Vec::new();
+    for (name, bytes) in files {
+        let file = path.join(name);
+        if fs::symlink_metadata(&file).is_ok() {
+            continue;
+        }
+        if let Err(error) = write(&file, PUBLIC, bytes) {
+            // The first error is the one to tell.
+            for file in &made {
+                drop(fs::remove_file(file));
+            }
+            if new {
+                drop(fs::remove_dir(path));
+            }
+            return Err(error);
+        }
+        made.push(file);
+    }
+    Ok(())
+}
+
+/// Makes the folder `path`, and those above it, as the umask says; one that is there stays as it is.
+///
+/// # Errors
+/// Something else stands there, or the folder can't be made.
+pub fn folder_if_missing(path: &Path) -> Result<()> {
+    Ok(fs::create_dir_all(path)?)
+}
+
+/// Removes the folder `path` with everything in it, and says whether it was there. A link is removed, not what it
+/// leads to.
+///
+/// # Errors
+/// Something in it can't be removed, or a file stands there.
+pub fn remove(path: &Path) -> Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_symlink() => fs::remove_file(path)?,
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path)?,
+        Ok(_) => bail!("{} is in the way: it is not a folder", path.display()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(true)
+}
+
 /// Removes what killed runs left in `folder`, and every file that `keep` does not want.
 ///
 /// # Errors
@@ -152,6 +204,22 @@ mod tests {
         fs::create_dir(&path).unwrap();
         assert!(write(&path, PUBLIC, b"x").is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_is_removed_but_never_what_a_link_leads_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let (kept, out) = (dir.path().join("kept"), dir.path().join("out"));
+        fs::create_dir_all(kept.join("inside")).unwrap();
+        fs::create_dir(&out).unwrap();
+        std::os::unix::fs::symlink(&kept, out.join("link")).unwrap();
+        assert!(remove(&out).unwrap());
+        assert!(!remove(&out).unwrap());
+        std::os::unix::fs::symlink(&kept, &out).unwrap();
+        assert!(remove(&out).unwrap());
+        assert!(kept.join("inside").is_dir());
+        fs::write(&out, "").unwrap();
+        assert!(remove(&out).is_err());
     }
 
     #[test]

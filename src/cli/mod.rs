@@ -1,9 +1,139 @@
-//! The verbs.
+//! The command line: one verb, one file; a verb only calls rooms in order.
+
+mod check;
+mod clean;
+mod completions;
+mod init;
+mod kubeconfig;
+mod lab;
+mod man;
+mod plan;
+mod print;
+pub mod progress;
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Result;
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::report::Problems;
+use crate::tool::signal;
+
+/// The widest that help is wrapped to.
+const HELP_WIDTH: usize = 100;
+
+/// The exit codes, for the end of every long help.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    fine
+  1    the work failed
+  2    the command line or hab.yaml is wrong
+  129  ended by SIGHUP
+  130  ended by SIGINT (Ctrl-C)
+  143  ended by SIGTERM";
+
+/// Builds golden Vagrant boxes and per-node Ignition configs for a Kubernetes lab.
+///
+/// A lab is a folder with a hab.yaml in it. `hab init lab` makes one; what hab makes goes to out/ and private/ beside
+/// hab.yaml, and to the store (`$XDG_CACHE_HOME/hab`, else `~/.cache/hab`).
+#[derive(Debug, Parser)]
+#[command(name = "hab", version, max_term_width = HELP_WIDTH, after_long_help = EXIT_CODES)]
+#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+struct Args {
+    #[command(flatten)]
+    global: Global,
+
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What every verb takes.
+#[derive(Debug, clap::Args)]
+pub struct Global {
+    /// The lab's folder
+    #[arg(
+        short = 'C',
+        long,
+        value_name = "DIR",
+        default_value = ".",
+        hide_default_value = true,
+        global = true,
+        allow_hyphen_values = true
+    )]
+    lab: PathBuf,
+
+    /// Say nothing but errors and what was asked for
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+/// The verbs, in the order a newcomer meets them.
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Init(init::Init),
+    Check(check::Check),
+    Plan(plan::Plan),
+    Kubeconfig(kubeconfig::Kubeconfig),
+    Clean(clean::Clean),
+    Completions(completions::Completions),
+    Man(man::Man),
+}
+
+impl Verb {
+    fn run(&self, global: &Global) -> Result<()> {
+        match self {
+            Self::Init(verb) => verb.run(global),
+            Self::Check(verb) => verb.run(global),
+            Self::Plan(verb) => verb.run(global),
+            Self::Kubeconfig(verb) => verb.run(global),
+            Self::Clean(verb) => verb.run(global),
+            Self::Completions(verb) => verb.run(),
+            Self::Man(verb) => verb.run(global),
+        }
+    }
+}
+
 /// Runs one command line.
-pub fn run(_args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    ExitCode::SUCCESS
+#[must_use]
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(error) => {
+            // clap's own codes: 0 for --help and --version, 2 for a wrong command line.
+            let code = if error.print().is_ok() { error.exit_code() } else { 1 };
+            return ExitCode::from(u8::try_from(code).unwrap_or(1));
+        }
+    };
+    let outcome = signal::watch().map_err(anyhow::Error::from).and_then(|()| args.verb.run(&args.global));
+    if let Some(signal) = signal::caught() {
+        print::complain(&format!("hab: {}", signal::Interrupted(signal)));
+        return ExitCode::from(u8::try_from(128 + signal).unwrap_or(1));
+    }
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+/// Says what went wrong and finds its code.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    if let Some(problems) = error.downcast_ref::<Problems>() {
+        print::complain(problems.to_string().trim_end());
+        return ExitCode::from(2);
+    }
+    let io = error.chain().find_map(|cause| cause.downcast_ref::<print::Stdout>());
+    if io.is_some_and(|print::Stdout(error)| error.kind() == ErrorKind::BrokenPipe) {
+        // The reader has seen enough (`hab plan | head`): nothing is wrong.
+        return ExitCode::SUCCESS;
+    }
+    print::complain(&format!("hab: {error:#}"));
+    ExitCode::FAILURE
+}
+
+/// The whole command line, for completions and manual pages.
+fn command() -> clap::Command {
+    Args::command()
 }

@@ -7,19 +7,8 @@ use ipnet::Ipv4Net;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::spec::space::{DNS_SERVICE, POD_PREFIX, capacity, first_host};
 use crate::spec::{Base, Kubernetes, Label, Network, Provider, Role, Snippets, Spec, Supply};
-
-/// Where the addresses of each role begin, counted from the network's address. Blocks of their own, so that one
-/// more etcd member moves no other node. The host itself is number 1; workers begin at 101 as in the original lab.
-const FIRST_HOST: [(Role, u32); 3] = [(Role::Etcd, 11), (Role::Master, 31), (Role::Worker, 101)];
-
-/// The size of a node's own pod range: 254 addresses, above the kubelet's default of 110 pods
-/// (<https://kubernetes.io/docs/setup/best-practices/cluster-large/>).
-const POD_PREFIX: u8 = 24;
-
-/// The service addresses Kubernetes uses by convention: the first is the API server's (kube-apiserver takes it by
-/// itself), the tenth DNS (kubeadm's `GetDNSIP`).
-const DNS_SERVICE: usize = 10;
 
 /// Fixed ports of the cluster.
 pub mod port {
@@ -123,10 +112,6 @@ impl Plan {
                 });
             }
         }
-        let service = |n: usize| {
-            let all = spec.network.services;
-            all.hosts().nth(n - 1).with_context(|| format!("the service range {all} is too small"))
-        };
         Ok(Self {
             lab: spec.lab.clone(),
             base: spec.base,
@@ -135,8 +120,8 @@ impl Plan {
             kubernetes: spec.kubernetes.clone(),
             network: spec.network,
             host: host(spec.network.nodes, 1),
-            api_service: service(1)?,
-            dns_service: service(DNS_SERVICE)?,
+            api_service: host(spec.network.services, 1),
+            dns_service: host(spec.network.services, DNS_SERVICE),
             nodes,
             snippets: spec.ignition.clone(),
         })
@@ -152,25 +137,6 @@ impl Plan {
     pub fn box_name(&self, role: Role) -> String {
         format!("hab/{}-{role}", self.lab)
     }
-}
-
-/// How many nodes of `role` fit into `network`.
-#[must_use]
-pub fn capacity(network: Ipv4Net, role: Role) -> u32 {
-    // The last address is the broadcast.
-    let end = 1u32.checked_shl(32 - u32::from(network.prefix_len())).map_or(u32::MAX, |size| size - 1);
-    let next = FIRST_HOST.iter().map(|(_, first)| *first).filter(|first| *first > first_host(role)).min();
-    next.unwrap_or(end).min(end).saturating_sub(first_host(role))
-}
-
-/// How many nodes can have pods in `pods`.
-#[must_use]
-pub fn pod_capacity(pods: Ipv4Net) -> u32 {
-    if pods.prefix_len() > POD_PREFIX { 0 } else { 1 << (POD_PREFIX - pods.prefix_len()) }
-}
-
-fn first_host(role: Role) -> u32 {
-    FIRST_HOST[role as usize].1
 }
 
 fn host(network: Ipv4Net, number: u32) -> Ipv4Addr {
@@ -193,4 +159,73 @@ fn machine_id(lab: &Label, node: &str) -> String {
     id[6] = (id[6] & 0x0f) | 0x40;
     id[8] = (id[8] & 0x3f) | 0x80;
     crate::store::hex(&id)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::spec::read;
+
+    fn plan(text: &str) -> Plan {
+        let reading = read("hab.yaml", text.as_bytes(), &|_| Ok(()));
+        Plan::new(reading.spec().expect("a good file")).unwrap()
+    }
+
+    #[test]
+    fn the_default_lab_is_the_original_one() {
+        let plan = plan("lab: demo\n");
+        let nodes: Vec<String> = plan.nodes.iter().map(|n| format!("{} {}", n.name, n.address)).collect();
+        assert_eq!(
+            nodes,
+            [
+                "etcd-01 192.168.56.11",
+                "kube-master-01 192.168.56.31",
+                "kube-worker-01 192.168.56.101",
+                "kube-worker-02 192.168.56.102"
+            ]
+        );
+        let pods: Vec<_> = plan.nodes.iter().map(|n| n.pods.map(|p| p.to_string()).unwrap_or_default()).collect();
+        assert_eq!(pods, ["", "10.2.0.0/24", "10.2.1.0/24", "10.2.2.0/24"]);
+        assert_eq!(
+            [plan.host, plan.api_service, plan.dns_service].map(|a| a.to_string()),
+            ["192.168.56.1", "10.3.0.1", "10.3.0.10"]
+        );
+        assert_eq!(plan.box_name(Role::Worker), "hab/demo-worker");
+        assert_eq!(plan.of(Role::Worker).count(), 2);
+    }
+
+    #[test]
+    fn machine_ids_stay_as_they_are_and_are_of_version_4() {
+        let id = &plan("lab: demo\n").nodes[0].machine_id;
+        // From the first release on: a node that changes it loses its journal.
+        assert_eq!(id, "1bf9d880b8184211bc24f354a305513f");
+        assert!(id[12..13] == *"4" && "89ab".contains(&id[16..17]), "{id}");
+        assert_ne!(plan("lab: other\n").nodes[0].machine_id, *id);
+    }
+
+    #[test]
+    fn one_more_etcd_member_moves_no_other_node() {
+        let (one, three) = (plan("lab: a\n"), plan("lab: a\nnodes: {etcd: {count: 3}}\n"));
+        let rest = |plan: &Plan| plan.nodes.iter().filter(|n| n.role != Role::Etcd).cloned().collect::<Vec<_>>();
+        assert_eq!(rest(&one), rest(&three));
+    }
+
+    #[test]
+    fn a_thousand_workers_share_nothing() {
+        let text = "lab: big\nnetwork: {nodes: 192.168.56.0/21, pods: 10.4.0.0/14}\nnodes: {worker: {count: 1000}}\n";
+        let plan = plan(text);
+        let all = plan.nodes.len();
+        assert_eq!(all, 1002);
+        let unique = |of: fn(&Node) -> String| plan.nodes.iter().map(of).collect::<BTreeSet<_>>().len();
+        assert_eq!(unique(|n| n.name.clone()), all);
+        assert_eq!(unique(|n| n.address.to_string()), all);
+        assert_eq!(unique(|n| n.mac.clone()), all);
+        assert_eq!(unique(|n| n.machine_id.clone()), all);
+        assert_eq!(plan.nodes.iter().filter_map(|n| n.pods).collect::<BTreeSet<_>>().len(), 1001);
+        let last = &plan.nodes[all - 1];
+        assert_eq!((last.name.as_str(), last.address.to_string().as_str()), ("kube-worker-1000", "192.168.60.76"));
+        assert!(plan.network.nodes.contains(&last.address) && plan.network.pods.contains(&last.pods.unwrap()));
+    }
 }

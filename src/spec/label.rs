@@ -35,6 +35,22 @@ impl Label {
         Ok(Self(text.to_owned()))
     }
 
+    /// The label most like `text`: lower case, and a hyphen for whatever has no place in a label.
+    #[must_use]
+    pub fn from_any(text: &str) -> Self {
+        let mut label = String::new();
+        for c in text.chars().map(|c| c.to_ascii_lowercase()) {
+            match c {
+                'a'..='z' | '0'..='9' => label.push(c),
+                _ if label.ends_with('-') || label.is_empty() => {}
+                _ => label.push('-'),
+            }
+        }
+        label.truncate(MAX_LABEL);
+        let label = label.trim_end_matches('-');
+        Self(if label.is_empty() { "lab".to_owned() } else { label.to_owned() })
+    }
+
     /// The label as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -118,6 +134,16 @@ mod tests {
         ] {
             assert!(Label::new(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn any_text_can_be_made_a_label() {
+        for (text, label) in [("My Lab!", "my-lab"), ("--", "lab"), ("", "lab"), ("a_b.c", "a-b-c"), ("Übung", "bung")]
+        {
+            assert_eq!(Label::from_any(text).as_str(), label);
+        }
+        let long = Label::from_any(&"ab ".repeat(100));
+        assert!(Label::new(long.as_str()).is_ok());
     }
 
     #[test]

@@ -1,9 +1,20 @@
 //! The user's words: `hab.yaml` read, merged with the defaults and checked, with every problem at its place.
 
+mod check;
+mod fields;
 pub mod label;
+mod load;
+mod merged;
+mod node;
+mod raw;
 pub mod role;
+pub mod space;
+pub mod template;
+mod text;
 
+pub use check::HasFile;
 pub use label::{Domain, Label};
+pub use load::{FILE, Reading, load, read};
 pub use role::{PerRole, Role};
 
 use ipnet::Ipv4Net;

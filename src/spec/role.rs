@@ -64,8 +64,22 @@ impl<T> PerRole<T> {
     }
 
     /// Every role with its value, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (Role, &T)> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (Role, &T)> {
         Role::ALL.into_iter().map(|role| (role, self.get(role)))
+    }
+
+    /// Makes a value for each role.
+    pub fn from_fn(mut make: impl FnMut(Role) -> T) -> Self {
+        Self { etcd: make(Role::Etcd), master: make(Role::Master), worker: make(Role::Worker) }
+    }
+
+    /// Makes another value of each.
+    pub fn map<U>(self, mut change: impl FnMut(Role, T) -> U) -> PerRole<U> {
+        PerRole {
+            etcd: change(Role::Etcd, self.etcd),
+            master: change(Role::Master, self.master),
+            worker: change(Role::Worker, self.worker),
+        }
     }
 
     /// Makes a value for each role.

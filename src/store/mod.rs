@@ -3,6 +3,8 @@
 //! An entry is a folder `<kind>/<key>`. It is made beside its place and renamed when it is complete, under a lock,
 //! so it is either whole or not there, and two builds at once make it once.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -176,9 +178,66 @@ impl Store {
         Ok((path, Made::Now))
     }
 
+    /// Removes every entry; the store's folder stays, wherever a link may have put it.
+    ///
+    /// # Errors
+    /// Another hab makes an entry right now, or something can't be removed.
+    pub fn clear(&self) -> Result<()> {
+        if !self.root.is_dir() {
+            return Ok(());
+        }
+        // Held until the end, so that nobody begins an entry on a shelf that is being removed.
+        let mut held = Vec::new();
+        for shelf in folders(&self.root)? {
+            for entry in fs::read_dir(&shelf)? {
+                let path = entry?.path();
+                if path.extension().is_some_and(|extension| extension == "lock") {
+                    let lock = fs::File::open(&path)?;
+                    if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+                        bail!("another hab is at work on {}; try again when it is done", path.display());
+                    }
+                    held.push(lock);
+                }
+            }
+        }
+        for entry in fs::read_dir(&self.root)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                // Go writes its module cache read-only, folders too.
+                make_writable(&entry.path())?;
+                fs::remove_dir_all(entry.path())?;
+            } else {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
     fn path(&self, kind: &str, key: &Key) -> PathBuf {
         self.root.join(kind).join(key.as_str())
     }
+}
+
+/// The folders in `path`; links to folders are none.
+fn folders(path: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+/// Lets the owner write to every folder in `path`.
+fn make_writable(path: &Path) -> Result<()> {
+    let mut open = vec![path.to_owned()];
+    while let Some(folder) = open.pop() {
+        fs::set_permissions(&folder, Permissions::from_mode(0o700))?;
+        open.extend(folders(&folder)?);
+    }
+    Ok(())
 }
 
 /// Removes what a killed run left of this entry; the caller holds the entry's lock.
@@ -215,8 +274,8 @@ mod tests {
     fn an_entry_is_made_once() {
         let (_dir, store) = store();
         let key = Inputs::new().add("x", "1").key();
-        let make = |p: &Path| Ok(fs::write(p.join("f"), "hi")?);
-        let (path, made) = store.get_or_make("test", &key, make).unwrap();
+        let fill = |p: &Path| Ok(fs::write(p.join("f"), "hi")?);
+        let (path, made) = store.get_or_make("test", &key, fill).unwrap();
         assert_eq!((made, fs::read_to_string(path.join("f")).unwrap().as_str()), (Made::Now, "hi"));
         let (_, made) = store.get_or_make("test", &key, |_| bail!("made twice")).unwrap();
         assert_eq!(made, Made::Before);
@@ -241,6 +300,26 @@ mod tests {
         fs::create_dir_all(&stale).unwrap();
         store.get_or_make("test", &key, |_| Ok(())).unwrap();
         assert!(!stale.exists());
+    }
+
+    #[test]
+    fn an_emptied_store_keeps_nothing_but_what_others_work_on() {
+        let (_dir, store) = store();
+        store.clear().unwrap();
+        let key = Inputs::new().add("x", "1").key();
+        let (path, _) = store.get_or_make("test", &key, |p| Ok(fs::create_dir(p.join("sub"))?)).unwrap();
+        fs::set_permissions(path.join("sub"), Permissions::from_mode(0o500)).unwrap();
+        let other = Inputs::new().add("x", "2").key();
+        store
+            .get_or_make("test", &other, |_| {
+                let error = store.clear().unwrap_err().to_string();
+                assert!(error.contains("another hab is at work"), "{error}");
+                Ok(())
+            })
+            .unwrap();
+        assert!(path.is_dir());
+        store.clear().unwrap();
+        assert_eq!(fs::read_dir(store.root()).unwrap().count(), 0);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 //!
 //! Each program has a small file of its own here, which knows its flags; the rest of hab calls that.
 
+pub mod child;
 pub mod packer;
+pub mod signal;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Read};
@@ -94,7 +96,7 @@ impl Tool {
     /// It can't be started or exits with other than 0.
     pub fn output(mut self) -> Result<Vec<u8>> {
         let line = self.line();
-        let output = self.command.output().with_context(|| format!("starting `{line}`"))?;
+        let output = child::output(&mut self.command).with_context(|| format!("starting `{line}`"))?;
         if output.status.success() {
             return Ok(output.stdout);
         }
@@ -128,7 +130,7 @@ impl Tool {
         let (reader, writer) = std::io::pipe().context("making a pipe")?;
         let errors = writer.try_clone().context("making a pipe")?;
         self.command.stdout(writer).stderr(errors);
-        let mut child = self.command.spawn().with_context(|| format!("starting `{line}`"))?;
+        let mut child = child::spawn(&mut self.command).with_context(|| format!("starting `{line}`"))?;
         // The command holds the write ends of the pipe; without this the loop below would never see its end.
         drop(self.command);
         let mut tail = Vec::new();
@@ -142,12 +144,6 @@ impl Tool {
         .with_context(|| format!("reading the output of `{line}`"))?;
         let status = child.wait().with_context(|| format!("waiting for `{line}`"))?;
         if status.success() { Ok(()) } else { Err(failure(&line, status, &tail.join("\n"))) }
-    }
-
-    /// The command itself, for callers that need the running child (a virtual machine, a server).
-    #[must_use]
-    pub fn into_command(self) -> Command {
-        self.command
     }
 }
 

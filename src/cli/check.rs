@@ -1,0 +1,63 @@
+//! `hab check`: all problems of hab.yaml at once.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::{Global, print};
+use crate::plan::Plan;
+use crate::report::Problem;
+use crate::spec::{self, Role};
+
+/// Read hab.yaml and say everything that is wrong with it; nothing is built
+#[derive(Debug, clap::Args)]
+pub struct Check {
+    /// Print the problems as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    /// Runs the verb.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        let reading = spec::load(&global.lab)?;
+        let problems = &reading.problems;
+        if self.json {
+            let list: Vec<_> = problems.list.iter().map(as_json).collect();
+            print::json(&json!({"file": problems.file, "ok": reading.spec.is_some(), "problems": list}))?;
+        }
+        let plan = Plan::new(reading.spec()?)?;
+        if !self.json {
+            if !problems.list.is_empty() {
+                print::complain(problems.to_string().trim_end());
+            }
+            if !global.quiet {
+                print::out(summary(&problems.file, &plan))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn as_json(problem: &Problem) -> serde_json::Value {
+    json!({
+        "severity": problem.severity.to_string(),
+        "line": problem.place.map(|place| place.line),
+        "column": problem.place.map(|place| place.column),
+        "message": problem.message,
+        "hint": problem.hint,
+    })
+}
+
+/// `hab.yaml is fine: 1 etcd, 1 master, 2 workers, Kubernetes v1.36.3`.
+fn summary(file: &str, plan: &Plan) -> String {
+    let mut text = format!("{file} is fine: ");
+    for role in Role::ALL {
+        let count = plan.of(role).count();
+        let plural = if count == 1 || role == Role::Etcd { "" } else { "s" };
+        // Writing to a String can't go wrong.
+        let _ = write!(text, "{count} {role}{plural}, ");
+    }
+    text + "Kubernetes " + &plan.kubernetes.version + "\n"
+}

@@ -1,0 +1,66 @@
+//! `hab clean`: removes what can be built again.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use fs_err as fs;
+
+use super::{Global, lab, print};
+use crate::spec::FILE;
+use crate::store::Store;
+use crate::yard;
+
+/// Remove what hab has built: the lab's out/ folder, or the store
+#[derive(Debug, clap::Args)]
+pub struct Clean {
+    /// Remove private/ as well: the CAs and keys; nodes that run are then lost to you
+    #[arg(long)]
+    private: bool,
+
+    /// Empty the store that all labs share, instead; the next build fetches and builds everything
+    #[arg(long, conflicts_with = "private")]
+    store: bool,
+
+    /// Also when Vagrant still has machines of this lab
+    #[arg(long, conflicts_with = "store")]
+    force: bool,
+}
+
+impl Clean {
+    /// Runs the verb.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        let say = |text: String| if global.quiet { Ok(()) } else { print::out(text + "\n") };
+        if self.store {
+            let store = Store::from_env()?;
+            store.clear()?;
+            return say(format!("emptied {}", store.root().display()));
+        }
+        let folder = &global.lab;
+        if !folder.join(FILE).is_file() {
+            bail!("{} is no lab: there is no {FILE} in it, so nothing is removed", folder.display());
+        }
+        if !self.force
+            && let Some(machine) = machine(folder)
+        {
+            bail!("Vagrant still has the machine {machine}; run `vagrant destroy -f` first, or clean with --force");
+        }
+        let names: &[&str] = if self.private { &[lab::OUT, lab::PRIVATE] } else { &[lab::OUT] };
+        for name in names {
+            let path = folder.join(name);
+            let text = if yard::remove(&path)? { "removed" } else { "not there:" };
+            say(format!("{text} {}", lab::shown(&path)))?;
+        }
+        Ok(())
+    }
+}
+
+/// A machine that Vagrant has made and not destroyed: it notes each in `.vagrant/machines/<name>/<provider>/id`.
+fn machine(folder: &Path) -> Option<String> {
+    let entries = |path: PathBuf| fs::read_dir(path).into_iter().flatten().flatten();
+    let mut machines: Vec<String> = entries(folder.join(".vagrant/machines"))
+        .filter(|machine| entries(machine.path()).any(|provider| provider.path().join("id").is_file()))
+        .map(|machine| machine.file_name().to_string_lossy().into_owned())
+        .collect();
+    machines.sort();
+    machines.into_iter().next()
+}

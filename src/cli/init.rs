@@ -1,0 +1,63 @@
+//! `hab init`: a new lab.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use fs_err as fs;
+
+use super::{Global, lab, print};
+use crate::spec::{FILE, Label, template};
+use crate::yard;
+
+/// What a lab keeps out of git: keys, what can be built again, and Vagrant's own notes.
+const GITIGNORE: &str = "private/\nout/\n.vagrant/\n";
+
+/// Make a folder for a new lab, with a commented hab.yaml that shows every default
+#[derive(Debug, clap::Args)]
+pub struct Init {
+    /// The folder; made when it is not there
+    #[arg(default_value = ".", hide_default_value = true)]
+    dir: PathBuf,
+
+    /// The lab's name [default: the folder's name]
+    #[arg(long, value_parser = label)]
+    name: Option<Label>,
+}
+
+/// A label from the command line, with its own words for what is wrong.
+fn label(text: &str) -> Result<Label, String> {
+    Label::new(text).map_err(|why| format!("the name {why}"))
+}
+
+impl Init {
+    /// Runs the verb.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        let folder = lab::tidy(&global.lab.join(&self.dir));
+        let spec = folder.join(FILE);
+        if fs::symlink_metadata(&spec).is_ok() {
+            bail!("{} is there already; hab init never overwrites one", lab::shown(&spec));
+        }
+        let name = match &self.name {
+            Some(name) => name.clone(),
+            None => name_of(&folder)?,
+        };
+        let text = template::render(&name);
+        let files = [(".gitignore", GITIGNORE.as_bytes()), (FILE, text.as_bytes())];
+        yard::seed(&folder, &files)?;
+        if !global.quiet {
+            let text = format!("wrote {}: look through it, then run `hab build` beside it\n", lab::shown(&spec));
+            print::out(text)?;
+        }
+        Ok(())
+    }
+}
+
+/// The folder's own name, made into a label. It need not be there yet.
+fn name_of(folder: &Path) -> Result<Label> {
+    // `lab/..` and links are followed where they lead, if they lead anywhere.
+    let path = match folder.canonicalize() {
+        Ok(path) => path,
+        Err(_) => lab::folder(folder)?,
+    };
+    Ok(Label::from_any(&path.file_name().unwrap_or_default().to_string_lossy()))
+}

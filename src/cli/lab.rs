@@ -1,0 +1,48 @@
+//! The lab a verb works on.
+
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::{Global, print};
+use crate::plan::Plan;
+use crate::spec;
+
+/// What `vagrant up` and the user read; can be deleted.
+pub const OUT: &str = "out";
+/// CAs and keys.
+pub const PRIVATE: &str = "private";
+
+/// Opens the lab's folder, reads its hab.yaml and decides everything; warnings are said at once.
+///
+/// # Errors
+/// All problems of hab.yaml together, or it can't be read.
+pub fn plan(global: &Global) -> Result<Plan> {
+    let reading = spec::load(&global.lab)?;
+    let plan = Plan::new(reading.spec()?)?;
+    if !global.quiet && !reading.problems.list.is_empty() {
+        print::complain(reading.problems.to_string().trim_end());
+    }
+    Ok(plan)
+}
+
+/// The lab's folder as an absolute path.
+///
+/// # Errors
+/// The working folder is gone.
+pub fn folder(lab: &Path) -> Result<PathBuf> {
+    let path = std::path::absolute(lab).with_context(|| format!("finding the folder {}", lab.display()))?;
+    // Without the `.` and `/.` that `absolute` keeps.
+    Ok(path.components().collect())
+}
+
+/// A path without needless `.` parts.
+pub fn tidy(path: &Path) -> PathBuf {
+    let tidy: PathBuf = path.components().filter(|part| !matches!(part, Component::CurDir)).collect();
+    if tidy.as_os_str().is_empty() { PathBuf::from(".") } else { tidy }
+}
+
+/// A path as short as it can be said.
+pub fn shown(path: &Path) -> String {
+    tidy(path).display().to_string()
+}

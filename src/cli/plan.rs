@@ -1,0 +1,80 @@
+//! `hab plan`: what would be built, before anything is.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::{Global, lab, print};
+use crate::plan;
+use crate::spec::{PerRole, Role};
+
+/// Show every decision that follows from hab.yaml: nodes, addresses, boxes; nothing is built
+#[derive(Debug, clap::Args)]
+pub struct Plan {
+    /// Print the plan as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The plan and what follows from it for the builder.
+#[derive(Serialize)]
+struct Whole<'p> {
+    #[serde(flatten)]
+    plan: &'p plan::Plan,
+    boxes: PerRole<String>,
+}
+
+impl Plan {
+    /// Runs the verb.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        let plan = lab::plan(global)?;
+        if self.json {
+            let boxes = PerRole::from_fn(|role| plan.box_name(role));
+            return print::json(&Whole { plan: &plan, boxes });
+        }
+        print::out(text(&plan))
+    }
+}
+
+fn text(plan: &plan::Plan) -> String {
+    let mut text = String::new();
+    // Writing to a String can't go wrong.
+    let _ = writeln!(text, "lab {}: Kubernetes {}, {} nodes\n", plan.lab, plan.kubernetes.version, plan.nodes.len());
+    let head = ["NODE", "ROLE", "ADDRESS", "PODS", "MEMORY", "CPUS", "MAC"].map(str::to_owned);
+    let rows = plan.nodes.iter().map(|node| {
+        [
+            node.name.clone(),
+            node.role.to_string(),
+            node.address.to_string(),
+            node.pods.map_or_else(|| "-".to_owned(), |pods| pods.to_string()),
+            format!("{} MiB", node.memory),
+            node.cpus.to_string(),
+            node.mac.clone(),
+        ]
+    });
+    text.push_str(&table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()));
+    let memory: u64 = plan.nodes.iter().map(|node| u64::from(node.memory)).sum();
+    let boxes = Role::ALL.map(|role| plan.box_name(role)).join(", ");
+    let _ = writeln!(text, "\nnetwork   {}, the host is {}", plan.network.nodes, plan.host);
+    let _ = writeln!(text, "services  {}, the API is {}", plan.network.services, plan.api_service);
+    let _ = writeln!(text, "names     {}, DNS is {}", plan.kubernetes.domain, plan.dns_service);
+    let _ = writeln!(text, "boxes     {boxes}");
+    let _ = writeln!(text, "memory    {memory} MiB in all");
+    text
+}
+
+/// Columns as wide as their widest cell, two spaces apart.
+fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.len().max(*width);
+        }
+    }
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  "));
+        cells.collect::<String>().trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
+}

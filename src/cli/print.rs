@@ -1,0 +1,43 @@
+//! What goes to standard output and standard error. A full disk behind `>` is an error like any other.
+
+use std::fmt;
+use std::io::{self, Write as _};
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+/// Standard output could not be written.
+#[derive(Debug)]
+pub struct Stdout(pub io::Error);
+
+impl fmt::Display for Stdout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "writing to standard output: {}", self.0)
+    }
+}
+
+impl std::error::Error for Stdout {}
+
+/// Writes what was asked for.
+///
+/// # Errors
+/// Standard output can't be written.
+pub fn out(bytes: impl AsRef<[u8]>) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes.as_ref()).and_then(|()| stdout.flush()).map_err(Stdout)?;
+    Ok(())
+}
+
+/// Writes data as JSON, indented.
+///
+/// # Errors
+/// As [`out`].
+pub fn json(data: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(data).context("writing JSON")?;
+    out(text + "\n")
+}
+
+/// Writes a line to standard error. There is nobody left to tell when that fails.
+pub fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}

@@ -1,0 +1,39 @@
+//! The help: every verb has one, none is wider than a page, and a change of it is seen in review.
+//! `SNAPSHOTS=overwrite cargo test --test cli help` writes the golden file anew.
+
+use super::support::Test;
+
+/// The widest line of help.
+const WIDTH: usize = 100;
+
+fn help(verb: &[&str]) -> String {
+    let args = verb.iter().chain(&["--help"]);
+    Test::new().run(args).code(0).quietly().stdout()
+}
+
+fn verbs() -> Vec<String> {
+    let text = help(&[]);
+    let commands = text.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    // A verb begins in column 3; what is further right goes on with its description.
+    let named = commands.filter(|line| line.starts_with("  ") && !line[2..].starts_with(' '));
+    named.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn help_is_as_reviewed_and_fits_a_page() {
+    let verbs = verbs();
+    assert!(verbs.len() >= 7, "{verbs:?}");
+    let of_verbs = verbs.iter().map(|verb| format!("\n$ hab {verb} --help\n{}", help(&[verb])));
+    let all: String = std::iter::once(help(&[])).chain(of_verbs).collect();
+    for line in all.lines() {
+        assert!(line.chars().count() <= WIDTH, "{line}");
+    }
+    snapbox::assert_data_eq!(all, snapbox::file!["../golden/help.txt"]);
+}
+
+#[test]
+fn exit_codes_are_documented() {
+    for code in ["0    fine", "1    the work failed", "2    the command line", "130", "143"] {
+        assert!(help(&[]).contains(code), "{code}");
+    }
+}

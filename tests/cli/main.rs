@@ -1,0 +1,10 @@
+//! hab's command line from outside.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic; clippy knows only test functions")]
+
+mod files;
+mod help;
+mod input;
+#[path = "../support/mod.rs"]
+mod support;
+mod verbs;

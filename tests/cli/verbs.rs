@@ -1,0 +1,66 @@
+//! What each verb is for.
+
+use super::support::Test;
+
+#[test]
+fn a_new_lab_is_a_good_one() {
+    let ran = Test::new().run(["init", "My Lab"]).code(0).prints("wrote My Lab/hab.yaml").quietly();
+    let ran = ran.leaves(&["My Lab/", "My Lab/.gitignore", "My Lab/hab.yaml"]);
+    let ran = ran.file_is("My Lab/.gitignore", "private/\nout/\n.vagrant/\n");
+    let ran = ran.then().run(["-C", "My Lab", "check"]).code(0).quietly();
+    let ran = ran.prints("My Lab/hab.yaml is fine: 1 etcd, 1 master, 2 workers, Kubernetes v1.36.3");
+    ran.then().run(["-C", "My Lab", "plan"]).code(0).prints("lab my-lab: Kubernetes v1.36.3, 4 nodes");
+}
+
+#[test]
+fn the_labs_name_can_be_given() {
+    let ran = Test::new().run(["init", "x", "--name", "demo", "--quiet"]).code(0).prints_only("");
+    ran.then().run(["-C", "x", "plan", "--json"]).code(0).prints("\"lab\": \"demo\"");
+    Test::new().run(["init", "--name", "$(id)"]).code(2).complains("the name has '$' in it").leaves(&[]);
+}
+
+#[test]
+fn the_plan_is_data() {
+    let ran = Test::lab().run(["plan", "--json"]).code(0).quietly();
+    let plan: serde_json::Value = serde_json::from_str(&ran.stdout()).unwrap();
+    assert_eq!(plan["nodes"][0]["name"], "etcd-01");
+    assert_eq!(plan["nodes"][3]["address"], "192.168.56.102");
+    assert_eq!(plan["boxes"]["worker"], "hab/demo-worker");
+    let again = ran.then().run(["plan", "--json"]).stdout();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&again).unwrap(), plan);
+}
+
+#[test]
+fn a_plan_of_a_thousand_workers_takes_no_time() {
+    let text = "lab: big\nnetwork: {nodes: 192.168.56.0/21, pods: 10.4.0.0/14}\nnodes: {worker: {count: 1000}}\n";
+    let start = std::time::Instant::now();
+    Test::new().file("hab.yaml", text).run(["plan"]).code(0).prints("kube-worker-1000  worker  192.168.60.76");
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+}
+
+#[test]
+fn the_kubeconfig_is_named_when_it_is_there() {
+    let ran = Test::lab().run(["kubeconfig"]).code(1).prints_only("").complains("`hab render` writes it");
+    let test = ran.then().file("out/kubeconfig", "");
+    let path = test.path().canonicalize().unwrap().join("out/kubeconfig");
+    test.run(["kubeconfig"]).code(0).prints_only(&format!("{}\n", path.display())).quietly();
+}
+
+#[test]
+fn a_wrong_command_line_is_2() {
+    for args in [&[][..], &["biuld"], &["check", "--jsno"], &["plan", "x"], &["clean", "--store", "--private"]] {
+        Test::new().run(args).code(2).prints_only("").leaves(&[]);
+    }
+    Test::new().run(["pln"]).code(2).complains("plan");
+}
+
+#[test]
+fn manual_and_completions_come_from_the_command_line() {
+    let ran = Test::new().run(["man", "man1"]).code(0).prints("pages into man1");
+    let page = std::fs::read_to_string(ran.then().path().join("man1/hab-check.1")).unwrap();
+    assert!(page.contains("hab\\-check") && page.contains("hab.yaml"), "{page}");
+    Test::new().run(["man"]).code(0).prints(".TH hab 1");
+    for shell in ["bash", "zsh", "fish"] {
+        Test::new().run(["completions", shell]).code(0).prints("kubeconfig");
+    }
+}

@@ -1,0 +1,189 @@
+//! hab from outside: `Test::new().file(..).run([..]).code(2).complains(..)` reads as a sentence.
+
+#![allow(dead_code, reason = "each test program uses its own part of it")]
+
+use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// A folder to work in and the surroundings of the next command.
+pub struct Test {
+    dir: TempDir,
+    wrapper: Vec<String>,
+    stdout: Option<Stdio>,
+}
+
+/// A command that has ended, and its folder.
+pub struct Ran {
+    test: Test,
+    line: String,
+    output: Output,
+}
+
+impl Test {
+    /// An empty folder.
+    pub fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), wrapper: Vec::new(), stdout: None }
+    }
+
+    /// A folder with a good, small lab in it.
+    pub fn lab() -> Self {
+        Self::new().file("hab.yaml", "lab: demo\n")
+    }
+
+    /// Puts a file into the folder.
+    pub fn file(self, path: &str, content: impl AsRef<[u8]>) -> Self {
+        let path = self.dir.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+        self
+    }
+
+    /// Puts a symbolic link into the folder.
+    pub fn link(self, path: &str, target: &str) -> Self {
+        let path = self.dir.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(target, path).unwrap();
+        self
+    }
+
+    /// Runs the next command through a shell that first does `script`, such as `umask 000`.
+    pub fn after(mut self, script: &str) -> Self {
+        self.wrapper = ["sh", "-c", &format!("{script}; exec \"$@\""), "sh"].map(str::to_owned).to_vec();
+        self
+    }
+
+    /// Sends the next command's standard output elsewhere.
+    pub fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
+        self.stdout = Some(stdout.into());
+        self
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Runs hab in the folder, with the store beside the lab's files in `.cache`.
+    pub fn run<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Ran {
+        let mut command = match self.wrapper.split_first() {
+            Some((program, rest)) => {
+                let mut command = Command::new(program);
+                command.args(rest).arg(env!("CARGO_BIN_EXE_hab"));
+                command
+            }
+            None => Command::new(env!("CARGO_BIN_EXE_hab")),
+        };
+        command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
+        command.env("XDG_CACHE_HOME", self.dir.path().join(".cache")).env("COLUMNS", "100").env("NO_COLOR", "1");
+        if let Some(stdout) = self.stdout.take() {
+            command.stdout(stdout).stderr(Stdio::piped());
+            let output = command.spawn().unwrap().wait_with_output().unwrap();
+            return Ran { line: format!("{command:?}"), output, test: self };
+        }
+        let output = command.output().unwrap();
+        self.wrapper.clear();
+        Ran { line: format!("{command:?}"), output, test: self }
+    }
+}
+
+impl Ran {
+    /// It ended with this code.
+    #[track_caller]
+    pub fn code(self, code: i32) -> Self {
+        assert_eq!(self.output.status.code(), Some(code), "{}", self.all());
+        assert!(!self.stderr().contains("panicked"), "{}", self.all());
+        self
+    }
+
+    /// It wrote this among other things to standard output.
+    #[track_caller]
+    pub fn prints(self, text: &str) -> Self {
+        assert!(self.stdout().contains(text), "no {text:?}: {}", self.all());
+        self
+    }
+
+    /// It wrote exactly this to standard output.
+    #[track_caller]
+    pub fn prints_only(self, text: &str) -> Self {
+        assert_eq!(self.stdout(), text, "{}", self.all());
+        self
+    }
+
+    /// It wrote this among other things to standard error.
+    #[track_caller]
+    pub fn complains(self, text: &str) -> Self {
+        assert!(self.stderr().contains(text), "no {text:?}: {}", self.all());
+        self
+    }
+
+    /// It wrote nothing to standard error.
+    #[track_caller]
+    pub fn quietly(self) -> Self {
+        assert_eq!(self.stderr(), "", "{}", self.all());
+        self
+    }
+
+    /// These files, folders and links are in the folder, and nothing else.
+    #[track_caller]
+    pub fn leaves(self, paths: &[&str]) -> Self {
+        assert_eq!(files(self.test.path()), paths, "{}", self.all());
+        self
+    }
+
+    /// The file has this content.
+    #[track_caller]
+    pub fn file_is(self, path: &str, content: &str) -> Self {
+        assert_eq!(std::fs::read_to_string(self.test.path().join(path)).unwrap(), content, "{path}");
+        self
+    }
+
+    /// The file or folder has these permission bits.
+    #[track_caller]
+    pub fn mode_is(self, path: &str, mode: u32) -> Self {
+        let found = std::fs::symlink_metadata(self.test.path().join(path)).unwrap().mode() & 0o7777;
+        assert_eq!(found, mode, "{path} is {found:o}");
+        self
+    }
+
+    /// The folder as it is now, for the next command.
+    pub fn then(self) -> Test {
+        self.test
+    }
+
+    /// Standard output as text.
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.output.stdout).into_owned()
+    }
+
+    /// Standard error as text.
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+
+    fn all(&self) -> String {
+        format!("{}: {}\n{}{}", self.line, self.output.status, self.stdout(), self.stderr())
+    }
+}
+
+/// Every path below `dir`, sorted; folders end in `/`.
+pub fn files(dir: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open: Vec<PathBuf> = vec![dir.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let mut name = path.strip_prefix(dir).unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && !path.is_symlink() {
+                name.push('/');
+                open.push(path);
+            }
+            found.push(name);
+        }
+    }
+    found.sort();
+    found
+}
