@@ -8,6 +8,7 @@ pub mod clock;
 pub mod cluster;
 pub mod ignition;
 pub mod images;
+pub mod lock;
 pub mod pki;
 pub mod plan;
 pub mod report;
