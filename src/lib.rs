@@ -10,6 +10,7 @@ pub mod yard;
 pub mod store;
 pub mod spec;
 pub mod plan;
+pub mod lock;
 pub mod tree;
 pub mod pki;
 pub mod templates;

@@ -3,12 +3,20 @@
 //!
 //! Each program has a small file of its own here, which knows its flags; the rest of hab calls that.
 
+pub mod apt;
 pub mod child;
+pub mod depmod;
+pub mod dpkg_deb;
+pub mod fat;
+pub mod mke2fs;
+pub mod mksquashfs;
 pub mod packer;
 pub mod signal;
+pub mod toolbox;
+pub mod zstd;
 
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -69,6 +77,13 @@ impl Tool {
         self
     }
 
+    /// Starts with an empty environment instead of the caller's.
+    #[must_use]
+    pub fn bare(mut self) -> Self {
+        self.command.env_clear();
+        self
+    }
+
     /// Sets the working folder.
     #[must_use]
     pub fn dir(mut self, dir: &Path) -> Self {
@@ -119,6 +134,30 @@ impl Tool {
     /// As [`Tool::output`].
     pub fn run(self) -> Result<()> {
         self.output().map(drop)
+    }
+
+    /// Runs to the end while `read` takes in its standard output, however long that is.
+    ///
+    /// # Errors
+    /// As [`Tool::output`]; also when `read` says so.
+    pub fn pipe<T>(mut self, read: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
+        let line = self.line();
+        // A file, not a pipe: no one reads it while `read` is busy.
+        let mut errors = tempfile::tempfile().context("making a temporary file")?;
+        self.command.stdout(Stdio::piped()).stderr(errors.try_clone().context("making a temporary file")?);
+        let mut child = self.command.spawn().with_context(|| format!("starting `{line}`"))?;
+        let mut stdout = child.stdout.take().with_context(|| format!("reading the output of `{line}`"))?;
+        let taken = read(&mut stdout);
+        // The rest, so that the program does not die of a closed pipe.
+        let drained = std::io::copy(&mut stdout, &mut std::io::sink());
+        let status = child.wait().with_context(|| format!("waiting for `{line}`"))?;
+        if !status.success() {
+            let mut said = String::new();
+            errors.rewind().and_then(|()| errors.read_to_string(&mut said)).context("reading what it said")?;
+            return Err(failure(&line, status, &said));
+        }
+        drained.with_context(|| format!("reading the output of `{line}`"))?;
+        taken
     }
 
     /// Runs to the end, handing each line of standard output and standard error to `each` as it comes.
@@ -207,6 +246,15 @@ mod tests {
         let tool = Tool::find("sh", "dash").unwrap().args(["-c", "echo one; echo two >&2"]);
         tool.stream(|l| lines.push(l.to_owned())).unwrap();
         assert_eq!(lines, ["one", "two"]);
+    }
+
+    #[test]
+    fn long_output_is_read_as_it_comes_and_a_failure_wins() {
+        let sh = |script| Tool::find("sh", "dash").unwrap().args(["-c", script]);
+        let count = |read: &mut dyn Read| Ok(std::io::copy(read, &mut std::io::sink())?);
+        assert_eq!(sh("head -c 300000 /dev/zero").pipe(count).unwrap(), 300_000);
+        let error = sh("head -c 300000 /dev/zero; echo why >&2; exit 3").pipe(|_| Ok(())).unwrap_err();
+        assert!(error.to_string().contains("why"), "{error}");
     }
 
     #[test]

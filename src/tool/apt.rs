@@ -1,0 +1,147 @@
+//! apt, with folders of its own: it needs no root and neither sees nor changes what the machine has installed, but the
+//! machine's own ways to the network (proxies, credentials, certificates) count.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use fs_err as fs;
+
+use super::{Tool, plain_path};
+
+/// A private apt.
+#[derive(Debug)]
+pub struct Apt {
+    conf: PathBuf,
+}
+
+/// One package archive that an installation would download.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Download {
+    /// Where from.
+    pub url: String,
+    /// The archive's file name: `NAME_VERSION_ARCHITECTURE.deb`, percent-encoded.
+    pub file: String,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256 from the signed index, hexadecimal.
+    pub sha256: String,
+}
+
+impl Apt {
+    /// The private apt in `dir`, with these sources (deb822) and this `status` (what it takes for installed).
+    ///
+    /// # Errors
+    /// The folder can't be written, or its path has a quote in it.
+    pub fn at(dir: &Path, sources: &str, status: &str) -> Result<Self> {
+        let root = plain_path(dir, &['"', '\\', '\n'])?;
+        for folder in ["lists/partial", "cache/archives/partial"] {
+            fs::create_dir_all(dir.join(folder))?;
+        }
+        fs::write(dir.join("hab.sources"), sources)?;
+        fs::write(dir.join("status"), status)?;
+        let conf = dir.join("apt.conf");
+        fs::write(&conf, settings(root))?;
+        Ok(Self { conf })
+    }
+
+    /// Brings the signed indexes up to date.
+    ///
+    /// # Errors
+    /// One can't be fetched or its signature is not good.
+    pub fn update(&self) -> Result<()> {
+        Tool::find("apt-get", "apt")?.arg("-c").arg(&self.conf).args(["-qq", "update"]).run()
+    }
+
+    /// `packages` and all they depend on.
+    ///
+    /// # Errors
+    /// One is not there, or they can't be together.
+    pub fn closure<'a>(&self, packages: impl IntoIterator<Item = &'a str>) -> Result<Vec<Download>> {
+        let tool = Tool::find("apt-get", "apt")?.arg("-c").arg(&self.conf);
+        let text = tool.args(["-qq", "-y", "install", "--print-uris", "--"]).args(packages).text()?;
+        text.lines().map(|line| parse(line).with_context(|| format!("apt-get said {line:?}"))).collect()
+    }
+
+    /// Downloads (url, SHA-256) to paths; what ends at a path has that digest.
+    ///
+    /// # Errors
+    /// One can't be had.
+    pub fn download<'a>(&self, files: impl IntoIterator<Item = (&'a str, &'a str, &'a Path)>) -> Result<()> {
+        // Part of the package apt, but in no one's PATH.
+        let mut tool = Tool::at("/usr/lib/apt/apt-helper".into()).arg("-c").arg(&self.conf).arg("download-file");
+        for (url, sha256, path) in files {
+            tool = tool.arg(url).arg(path).arg(format!("SHA256:{sha256}"));
+        }
+        tool.run()
+    }
+}
+
+/// The package indexes that the machine's own apt uses: (address of the repository, suite, component).
+///
+/// # Errors
+/// apt is not there.
+pub fn machine_sources() -> Result<Vec<(String, String, String)>> {
+    let format = "$(REPO_URI)\t$(RELEASE)\t$(COMPONENT)";
+    let text =
+        Tool::find("apt-get", "apt")?.args(["indextargets", "--format", format, "Created-By: Packages"]).text()?;
+    let fields = text.lines().map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
+    Ok(fields.filter_map(|field| <[String; 3]>::try_from(field).ok()).map(Into::into).collect())
+}
+
+/// Read by apt after everything of the machine's, so it has the last word.
+fn settings(root: &str) -> String {
+    format!(
+        r#"#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear APT::Architectures;
+APT::Architecture "amd64";
+APT::Architectures {{ "amd64"; }};
+APT::Default-Release "";
+APT::Install-Recommends "false";
+APT::Install-Suggests "false";
+APT::Sandbox::User "";
+APT::Update::Error-Mode "any";
+Acquire::ForceHash "SHA256";
+Acquire::Languages "none";
+Acquire::Retries "3";
+Dir::State "{root}";
+Dir::State::lists "{root}/lists";
+Dir::State::status "{root}/status";
+Dir::Cache "{root}/cache";
+Dir::Etc::sourcelist "{root}/hab.sources";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+Dir::Log "{root}";
+"#
+    )
+}
+
+/// A line of `--print-uris`: `'URL' FILE SIZE SHA256:DIGEST`.
+fn parse(line: &str) -> Option<Download> {
+    let mut words = line.split(' ');
+    let url = words.next()?.strip_prefix('\'')?.strip_suffix('\'')?.to_owned();
+    let file = words.next()?.to_owned();
+    let size = words.next()?.parse().ok()?;
+    let sha256 = words.next()?.strip_prefix("SHA256:")?.to_owned();
+    Some(Download { url, file, size, sha256 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_print_uris_is_read() {
+        let found = parse("'http://m/debian/pool/main/a/acpid/acpid_2_amd64.deb' acpid_1%3a2_amd64.deb 46 SHA256:ab");
+        let found = found.unwrap();
+        assert_eq!((found.file.as_str(), found.size, found.sha256.as_str()), ("acpid_1%3a2_amd64.deb", 46, "ab"));
+        assert!(found.url.ends_with("acpid_2_amd64.deb"));
+    }
+
+    #[test]
+    fn a_weaker_digest_is_refused() {
+        assert!(parse("'http://m/a.deb' a.deb 46 MD5Sum:ab").is_none());
+    }
+}
