@@ -7,6 +7,8 @@ pub mod apt;
 pub mod depmod;
 pub mod dpkg_deb;
 pub mod fat;
+pub mod gcc;
+pub mod go;
 pub mod mke2fs;
 pub mod mksquashfs;
 pub mod packer;
