@@ -1,5 +1,8 @@
 //! The supply with the real Go: its smallest upstream, hab's own probe, which has no dependencies and needs no network.
 
+// All of this file is a test, its helpers too.
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 

@@ -13,11 +13,14 @@ use crate::images::debian;
 use crate::images::relocate::{DEBIAN_LOADER, LIBRARIES, LOADER, needed, relocate};
 use crate::lock::Deb;
 use crate::report::Progress;
-use crate::store::{Inputs, Made, Store, sha256};
+use crate::store::{Inputs, Key, Made, Store, sha256};
 use crate::tool::dpkg_deb;
 
 /// Where trixie keeps libraries; the older places are links to it (<https://wiki.debian.org/UsrMerge>).
 const LIBRARY_FOLDER: &str = "usr/lib/x86_64-linux-gnu";
+
+/// The shelf of relocated programs.
+const KIND: &str = "relocated";
 
 /// What progress calls it.
 const WHAT: &str = "Debian's programs";
@@ -41,21 +44,21 @@ struct Listed {
     libraries: BTreeMap<String, String>,
 }
 
+/// Artifact name, package and file of each program of the table.
+type Wanted<'a> = Vec<(&'a str, &'a str, &'a str)>;
+
+/// Downloads the packages, unless what is wanted of them is there already.
+pub fn fetch(store: &Store, table: &Table, debs: &[Deb], progress: &dyn Progress) -> Result<()> {
+    if store.get(KIND, &key(&wanted(table), debs)).is_some() {
+        return Ok(());
+    }
+    debian::fetch(store, &debs.iter().collect::<Vec<_>>(), progress)
+}
+
 /// The table's Debian programs, by artifact name.
 pub fn build(store: &Store, table: &Table, debs: &[Deb], progress: &dyn Progress) -> Result<BTreeMap<String, Program>> {
-    let wanted = table.artifacts.iter().filter_map(|(name, entry)| match &entry.origin {
-        Origin::Debian { package, file } => Some((name.as_str(), package.as_str(), file.as_str())),
-        _ => None,
-    });
-    let wanted: Vec<(&str, &str, &str)> = wanted.collect();
-    let mut inputs = Inputs::new().add("libraries", LIBRARIES).add("loader", LOADER);
-    for (name, package, file) in &wanted {
-        inputs = inputs.add("name", name).add("package", package).add("file", file);
-    }
-    for deb in debs {
-        inputs = inputs.add("deb", &deb.sha256);
-    }
-    let (entry, made) = store.get_or_make("relocated", &inputs.key(), |entry| {
+    let wanted = wanted(table);
+    let (entry, made) = store.get_or_make(KIND, &key(&wanted, debs), |entry| {
         progress.begin(WHAT);
         let root = tempfile::tempdir_in(entry).context("making a folder")?;
         for deb in debs {
@@ -78,6 +81,25 @@ pub fn build(store: &Store, table: &Table, debs: &[Deb], progress: &dyn Progress
     let contents: BTreeMap<String, Listed> = serde_json::from_slice(&fs::read(entry.join(CONTENTS))?)
         .with_context(|| format!("reading {CONTENTS} of {}", entry.display()))?;
     Ok(contents.into_iter().map(|(name, listed)| (name.clone(), program(&entry, &name, listed))).collect())
+}
+
+fn wanted(table: &Table) -> Wanted<'_> {
+    let wanted = table.artifacts.iter().filter_map(|(name, entry)| match &entry.origin {
+        Origin::Debian { package, file } => Some((name.as_str(), package.as_str(), file.as_str())),
+        _ => None,
+    });
+    wanted.collect()
+}
+
+fn key(wanted: &Wanted, debs: &[Deb]) -> Key {
+    let mut inputs = Inputs::new().add("libraries", LIBRARIES).add("loader", LOADER);
+    for (name, package, file) in wanted {
+        inputs = inputs.add("name", name).add("package", package).add("file", file);
+    }
+    for deb in debs {
+        inputs = inputs.add("deb", &deb.sha256);
+    }
+    inputs.key()
 }
 
 fn program(entry: &Path, name: &str, listed: Listed) -> Program {

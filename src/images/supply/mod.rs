@@ -28,8 +28,7 @@ use crate::store::Store;
 /// # Errors
 /// One can't be had, or is not what its checksum says.
 pub fn fetch(store: &Store, table: &Table, lock: &Supply, progress: &dyn Progress) -> Result<()> {
-    let debs: Vec<_> = lock.debs.iter().collect();
-    super::debian::fetch(store, &debs, progress)?;
+    deb::fetch(store, table, &lock.debs, progress)?;
     for name in table.upstreams.keys() {
         go::fetch(store, table, &lock.toolchain, name, progress)?;
     }

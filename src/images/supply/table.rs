@@ -186,6 +186,14 @@ mod tests {
     }
 
     #[test]
+    fn the_templates_name_the_image_that_is_packed() {
+        let table = Table::source().unwrap();
+        let Origin::C(source) = &table.artifacts["pause"].origin else { panic!("pause is not a C program") };
+        let packed = fill(&table.images["pause"].reference, &source.version);
+        assert_eq!(packed, crate::templates::PAUSE_IMAGE);
+    }
+
+    #[test]
     fn stamps_become_linker_flags() {
         let table = Table::source().unwrap();
         let flags = table.upstream("kubernetes").unwrap().ldflags();
