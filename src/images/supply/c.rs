@@ -33,7 +33,7 @@ pub fn build(
         let found = gcc::version()?;
         ensure!(found == toolchain.gcc, "the lock wants {}, this machine has {found}", toolchain.gcc);
         let folder = go::unfold(store, &source.upstream)?;
-        let module = go::home(store).module(folder.path(), &module.module)?;
+        let module = go::home(store).module(&folder, &module.module)?;
         let out = entry.join(name);
         gcc::compile(&module.join(&source.file), &define, &out)?;
         Ok(fs::write(entry.join("sha256"), sha256_file(&out)?)?)

@@ -1,7 +1,7 @@
 //! What Go builds: one store entry for an upstream, keyed by everything that could change its bytes.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -54,7 +54,7 @@ pub fn fetch(store: &Store, table: &Table, toolchain: &Toolchain, name: &str, pr
     progress.begin(&what);
     let source = unfold(store, name)?;
     let paths: Vec<&str> = packages.values().copied().collect();
-    let count = home(store).fetch(source.path(), &paths, |line| progress.note(line));
+    let count = home(store).fetch(&source, &paths, |line| progress.note(line));
     let count = count.with_context(|| format!("fetching the {what}"))?;
     progress.end(&what, &format!("{count} packages there"));
     Ok(())
@@ -79,7 +79,7 @@ pub fn build(
         let (source, out) = (unfold(store, name)?, entry.join("bin"));
         let mut note = throttled(progress);
         let paths: Vec<&str> = packages.values().copied().collect();
-        home(store).build(source.path(), &ldflags, &out, &paths, |line| note(line))?;
+        home(store).build(&source, &ldflags, &out, &paths, |line| note(line))?;
         let mut sums = BTreeMap::new();
         for program in packages.keys() {
             sums.insert(program, sha256_file(&out.join(program))?);
@@ -123,13 +123,16 @@ fn key(upstream: &str, toolchain: &Toolchain, ldflags: &str, packages: &BTreeMap
 }
 
 /// The upstream's folder as files; where it lies does not show in the result (`-trimpath`).
-pub fn unfold(store: &Store, upstream: &str) -> Result<tempfile::TempDir> {
-    fs::create_dir_all(store.root())?;
-    let dir = tempfile::Builder::new().prefix("source-").tempdir_in(store.root()).context("making a folder")?;
-    for (name, bytes) in files(upstream)? {
-        fs::write(Path::join(dir.path(), name), bytes)?;
-    }
-    Ok(dir)
+pub fn unfold(store: &Store, upstream: &str) -> Result<PathBuf> {
+    let files = files(upstream)?;
+    let key = files.iter().fold(Inputs::new(), |inputs, (name, bytes)| inputs.add(name, bytes)).key();
+    let (folder, _) = store.get_or_make("source", &key, |entry| {
+        for (name, bytes) in &files {
+            fs::write(entry.join(name), bytes)?;
+        }
+        Ok(())
+    })?;
+    Ok(folder)
 }
 
 fn throttled(progress: &dyn Progress) -> impl FnMut(&str) {
