@@ -4,8 +4,13 @@ pub mod bake;
 pub mod base;
 pub mod debian;
 pub mod disk;
+pub mod oci;
+pub mod payload;
 pub mod proof;
+pub mod relocate;
+pub mod role;
 mod sparse;
+pub mod supply;
 
 use anyhow::{Context, Result};
 use include_dir::{Dir, include_dir};

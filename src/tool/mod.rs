@@ -8,6 +8,8 @@ pub mod child;
 pub mod depmod;
 pub mod dpkg_deb;
 pub mod fat;
+pub mod gcc;
+pub mod go;
 pub mod mke2fs;
 pub mod mksquashfs;
 pub mod packer;

@@ -1,0 +1,3 @@
+module hab.local/hab-probe
+
+go 1.26.0

@@ -1,0 +1,54 @@
+//! The parts of a cluster in the lock: what they are made of, what makes them, and what came out.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Deb;
+
+/// Everything that decides the bytes of a role's programs and images.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Supply {
+    /// The compilers.
+    pub toolchain: Toolchain,
+    /// What Go builds from, by the name of its folder.
+    pub upstreams: BTreeMap<String, Upstream>,
+    /// The packages of the relocated programs, with all they depend on.
+    pub debs: Vec<Deb>,
+    /// What the first build made of all this; every later one must make the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub built: Option<Built>,
+}
+
+/// The host's programs whose versions show in what they write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Toolchain {
+    /// Go, such as `go1.26.8`.
+    pub go: String,
+    /// The C compiler's version line.
+    pub gcc: String,
+}
+
+/// A Go module and all it needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    /// The module's path.
+    pub module: String,
+    /// Its version.
+    pub version: String,
+    /// The SHA-256 of go.sum, which in turn has the checksum of every module that goes in.
+    pub go_sum: String,
+}
+
+/// What was built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Built {
+    /// The SHA-256 of every program, by its name on the node.
+    pub programs: BTreeMap<String, String>,
+    /// The digest of every container image, by its full name.
+    pub images: BTreeMap<String, String>,
+}
