@@ -16,5 +16,6 @@ pub mod pki;
 pub mod templates;
 pub mod ignition;
 pub mod images;
+pub mod vagrant;
 pub mod cluster;
 pub mod cli;

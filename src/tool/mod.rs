@@ -13,6 +13,8 @@ pub mod go;
 pub mod mke2fs;
 pub mod mksquashfs;
 pub mod packer;
+pub mod qemu;
+pub mod qemu_img;
 pub mod signal;
 pub mod toolbox;
 pub mod zstd;
