@@ -16,6 +16,9 @@ use crate::store::hex;
 /// The Vagrant provider the boxes are for.
 const PROVIDER: &str = "libvirt";
 
+/// Changes with the layout of the archive, so that boxes of the old one are packed anew.
+pub const FORMAT: &str = "tar-1";
+
 /// A finished box file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packed {

@@ -17,6 +17,7 @@ use super::bake::Check;
 use crate::report::Progress;
 use crate::spec::Role;
 use crate::store::sha256_file;
+use crate::tool::qemu::Accelerator;
 use crate::tool::{packer, plain_path};
 
 /// How long a guest may take from start to power-off. One emulated boot with its self-test took 80 s in a calm hour
@@ -39,8 +40,8 @@ pub struct Subject<'a> {
     pub config: &'a [u8],
     /// Everything the guest must answer.
     pub checks: &'a [Check],
-    /// qemu's accelerator, `kvm` or `tcg`.
-    pub accelerator: &'a str,
+    /// How qemu runs the guest.
+    pub accelerator: Accelerator,
     /// Memory in MiB.
     pub memory: u32,
 }
@@ -125,7 +126,7 @@ pub fn run(subject: &Subject<'_>, scratch: &Path, progress: &dyn Progress) -> Re
     let done = AtomicBool::new(false);
     let mut answers = Vec::new();
     let outcome = std::thread::scope(|scope| {
-        let listener = scope.spawn(|| listen(&serial, &done, progress));
+        let listener = scope.spawn(|| listen(role, &serial, &done, progress));
         let outcome = packer::build(scratch, &template, &variables, |_| {});
         done.store(true, Ordering::Release);
         match listener.join() {
@@ -166,8 +167,8 @@ fn prepare(subject: &Subject<'_>, scratch: &Path) -> Result<(PathBuf, PathBuf, P
         "ignition": path(&config)?,
         "serial": path(&serial)?,
         "output": path(&scratch.join("output"))?,
-        "accelerator": subject.accelerator,
-        "cpu": if subject.accelerator == "kvm" { "host" } else { "max" },
+        "accelerator": subject.accelerator.name(),
+        "cpu": subject.accelerator.cpu(),
         "memory": subject.memory,
         "shutdown_timeout": SHUTDOWN_TIMEOUT,
     });
@@ -176,7 +177,7 @@ fn prepare(subject: &Subject<'_>, scratch: &Path) -> Result<(PathBuf, PathBuf, P
 }
 
 /// Follows the serial port until packer has ended, passing on what the guest says.
-fn listen(serial: &Path, done: &AtomicBool, progress: &dyn Progress) -> Vec<Answer> {
+fn listen(role: Role, serial: &Path, done: &AtomicBool, progress: &dyn Progress) -> Vec<Answer> {
     let mut answers = Vec::new();
     let mut offset = 0;
     let mut rest = Vec::new();
@@ -194,7 +195,7 @@ fn listen(serial: &Path, done: &AtomicBool, progress: &dyn Progress) -> Vec<Answ
             let line: Vec<u8> = rest.drain(..=end).collect();
             if let Some(answer) = answer(&line) {
                 let verdict = if answer.ok { "ok" } else { "FAILED" };
-                progress.note(&format!("{:>6.1} s  {verdict}  {}", answer.uptime, answer.check));
+                progress.note(&format!("{role} {:>5.1} s  {verdict}  {}", answer.uptime, answer.check));
                 answers.push(answer);
             }
         }

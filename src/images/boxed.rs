@@ -1,0 +1,152 @@
+//! From a role's two raw disks to its box: converted, proven by a boot, packed; each step once for its inputs.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+
+use super::bake;
+use super::boxes::{self, Packed};
+use super::payload::Payload;
+use super::proof::{self, Report, Subject};
+use crate::report::Progress;
+use crate::spec::Role;
+use crate::store::{Inputs, Key, Made, Store};
+use crate::tool::qemu::Accelerator;
+use crate::tool::qemu_img::{self, Compression};
+
+/// Memory of a guest that tests itself, in MiB: what the smallest node may have.
+const MEMORY: u32 = 768;
+
+/// Names of the files in the store's entries.
+const QCOW2: &str = "disk.qcow2";
+const REPORT: &str = "report.json";
+const BOX: &str = "package.box";
+const PACKED: &str = "packed.json";
+
+/// A box in the store.
+#[derive(Debug, Clone)]
+pub struct Boxed {
+    /// The box file.
+    pub file: PathBuf,
+    /// Its digest and size.
+    pub packed: Packed,
+    /// What its boot showed.
+    pub report: Report,
+    /// Whether any step was taken now.
+    pub made: Made,
+}
+
+/// What [`make`] came to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Proven and packed.
+    Boxed(Box<Boxed>),
+    /// A check did not hold: there is no box.
+    Failed(Report),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Sum {
+    sha256: String,
+    size: u64,
+}
+
+/// The box of `role`, made of the raw disk `base` and of `payload`. `accelerator` is asked for only if something has
+/// to boot.
+///
+/// # Errors
+/// A tool is missing or fails, or the guest can't be booted at all.
+pub fn make(
+    store: &Store,
+    role: Role,
+    base: &Path,
+    payload: &Payload,
+    vagrantfile: &str,
+    accelerator: &(dyn Fn() -> Result<Accelerator> + Sync),
+    progress: &dyn Progress,
+) -> Result<Outcome> {
+    let (disk1, made1) = qcow2(store, base, progress, "base")?;
+    let (disk2, made2) = qcow2(store, &payload.disk, progress, &format!("payload {role}"))?;
+    let (config, checks) = bake::config(role, bake::checks(role, payload.proof()))?;
+    let disks = Inputs::new().add("disk", entry_name(&disk1)?).add("disk", entry_name(&disk2)?);
+    let inputs = disks.clone().add("bake", &config).add("template", super::text("packer/hab.pkr.hcl")?);
+
+    let mut failed = None;
+    let what = format!("boot proof {role}");
+    let proven = store.get_or_make("proof", &inputs.key(), |entry| {
+        progress.begin(&what);
+        let scratch = tempfile::tempdir_in(entry).context("making a folder for packer")?;
+        let accelerator = accelerator()?;
+        let subject = Subject {
+            role,
+            disk: &disk1,
+            payload: &disk2,
+            config: &config,
+            checks: &checks,
+            accelerator,
+            memory: MEMORY,
+        };
+        let report = proof::run(&subject, scratch.path(), progress)?;
+        let failures = report.failures();
+        if !failures.is_empty() {
+            failed = Some(report);
+            bail!("{} of the {role} box's checks failed", failures.len());
+        }
+        progress.end(&what, &format!("{} checks hold ({})", report.answers.len(), accelerator.name()));
+        Ok(fs::write(entry.join(REPORT), serde_json::to_vec_pretty(&report)?)?)
+    });
+    if let Some(report) = failed {
+        return Ok(Outcome::Failed(report));
+    }
+    let (proven, made3) = proven?;
+    let report = serde_json::from_slice(&fs::read(proven.join(REPORT))?)
+        .with_context(|| format!("reading {REPORT} of {}", proven.display()))?;
+
+    let key = disks.add("vagrantfile", vagrantfile).add("format", boxes::FORMAT).key();
+    let (file, packed, made4) = pack(store, role, &key, vagrantfile, &[&disk1, &disk2], progress)?;
+    let now = [made1, made2, made3, made4].contains(&Made::Now);
+    Ok(Outcome::Boxed(Box::new(Boxed { file, packed, report, made: if now { Made::Now } else { Made::Before } })))
+}
+
+fn pack(
+    store: &Store,
+    role: Role,
+    key: &Key,
+    vagrantfile: &str,
+    disks: &[&Path],
+    progress: &dyn Progress,
+) -> Result<(PathBuf, Packed, Made)> {
+    let what = format!("box {role}");
+    let (entry, made) = store.get_or_make("box", key, |entry| {
+        progress.begin(&what);
+        let packed = boxes::pack(role.name(), &entry.join(BOX), vagrantfile, disks)?;
+        progress.end(&what, &format!("{} MiB", packed.size >> 20));
+        let sum = Sum { sha256: packed.sha256, size: packed.size };
+        Ok(fs::write(entry.join(PACKED), serde_json::to_vec(&sum)?)?)
+    })?;
+    let sum: Sum = serde_json::from_slice(&fs::read(entry.join(PACKED))?)
+        .with_context(|| format!("reading {PACKED} of {}", entry.display()))?;
+    Ok((entry.join(BOX), Packed { sha256: sum.sha256, size: sum.size }, made))
+}
+
+/// The qcow2 of a raw disk in the store: smaller to keep, to hand around and to upload to libvirt.
+fn qcow2(store: &Store, raw: &Path, progress: &dyn Progress, name: &str) -> Result<(PathBuf, Made)> {
+    let key = Inputs::new().add("raw", entry_name(raw)?).add("compression", "zstd").key();
+    let what = format!("qcow2 of {name}");
+    let (entry, made) = store.get_or_make("qcow2", &key, |entry| {
+        progress.begin(&what);
+        qemu_img::to_qcow2(raw, &entry.join(QCOW2), Compression::Zstd)?;
+        let size = fs::metadata(entry.join(QCOW2))?.len() >> 20;
+        progress.end(&what, &format!("{size} MiB"));
+        Ok(())
+    })?;
+    Ok((entry.join(QCOW2), made))
+}
+
+/// The name of the store's entry that a file lies in: the key of everything the file was made of.
+fn entry_name(file: &Path) -> Result<&[u8]> {
+    let name = file.parent().and_then(Path::file_name);
+    Ok(name.with_context(|| format!("{} is in no entry of the store", file.display()))?.as_encoded_bytes())
+}
