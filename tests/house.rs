@@ -145,6 +145,9 @@ fn only_some_rooms_write() {
 fn other_programs_are_run_by_their_own_file_in_the_tool_room() {
     let found = forbid(&["Command::new", "process::Command"], |file| file.room() != Some("tool"));
     none("Programs are run through src/tool:", &found);
+    let found =
+        forbid(&["command.spawn()", "command.output()", "command.status()"], |file| file.path != "src/tool/child.rs");
+    none("A child is started where signals find it, in src/tool/child.rs:", &found);
     let found = forbid(&["\"sh\"", "\"bash\"", "\"-c\""], |_| true);
     let found: Vec<String> = found.into_iter().filter(|place| place.contains("sh\"")).collect();
     none("No argument meets a shell:", &found);

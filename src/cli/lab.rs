@@ -2,9 +2,11 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::{Global, print};
+use crate::clock::Clock;
+use crate::pki::Pki;
 use crate::plan::Plan;
 use crate::spec;
 
@@ -24,6 +26,16 @@ pub fn plan(global: &Global) -> Result<Plan> {
         print::complain(reading.problems.to_string().trim_end());
     }
     Ok(plan)
+}
+
+/// Opens the lab's certificates, which must have been made before.
+///
+/// # Errors
+/// There are none, or something is wrong with them.
+pub fn pki(global: &Global, plan: &Plan) -> Result<Pki> {
+    let private = tidy(&global.lab.join(PRIVATE));
+    ensure!(private.is_dir(), "there is no {}: this lab was not built yet; run `hab build`", private.display());
+    Pki::open(&private, plan, Clock::from_env()?)
 }
 
 /// The lab's folder as an absolute path.

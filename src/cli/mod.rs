@@ -10,6 +10,8 @@ mod man;
 mod plan;
 mod print;
 pub mod progress;
+mod status;
+mod wait;
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -76,6 +78,8 @@ enum Verb {
     Init(init::Init),
     Check(check::Check),
     Plan(plan::Plan),
+    Wait(wait::Wait),
+    Status(status::Status),
     Kubeconfig(kubeconfig::Kubeconfig),
     Clean(clean::Clean),
     Completions(completions::Completions),
@@ -88,6 +92,8 @@ impl Verb {
             Self::Init(verb) => verb.run(global),
             Self::Check(verb) => verb.run(global),
             Self::Plan(verb) => verb.run(global),
+            Self::Wait(verb) => verb.run(global),
+            Self::Status(verb) => verb.run(global),
             Self::Kubeconfig(verb) => verb.run(global),
             Self::Clean(verb) => verb.run(global),
             Self::Completions(verb) => verb.run(),

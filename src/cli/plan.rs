@@ -53,7 +53,7 @@ fn text(plan: &plan::Plan) -> String {
             node.mac.clone(),
         ]
     });
-    text.push_str(&table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()));
+    text.push_str(&print::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()));
     let memory: u64 = plan.nodes.iter().map(|node| u64::from(node.memory)).sum();
     let boxes = Role::ALL.map(|role| plan.box_name(role)).join(", ");
     let _ = writeln!(text, "\nnetwork   {}, the host is {}", plan.network.nodes, plan.host);
@@ -62,19 +62,4 @@ fn text(plan: &plan::Plan) -> String {
     let _ = writeln!(text, "boxes     {boxes}");
     let _ = writeln!(text, "memory    {memory} MiB in all");
     text
-}
-
-/// Columns as wide as their widest cell, two spaces apart.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let mut widths = [0; N];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.len().max(*width);
-        }
-    }
-    let line = |row: &[String; N]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  "));
-        cells.collect::<String>().trim_end().to_owned() + "\n"
-    };
-    rows.iter().map(line).collect()
 }

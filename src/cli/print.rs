@@ -41,3 +41,19 @@ pub fn json(data: &impl Serialize) -> Result<()> {
 pub fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
+
+/// Columns as wide as their widest cell, two spaces apart.
+#[must_use]
+pub fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.len().max(*width);
+        }
+    }
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  "));
+        cells.collect::<String>().trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
+}

@@ -21,6 +21,7 @@ use crate::pki::Client;
 use crate::plan::Plan;
 use crate::report::Progress;
 use crate::spec::Role;
+use crate::tool::signal;
 use reach::{Answer, Asker};
 use state::Seen;
 use watch::{Verdict, Watch};
@@ -79,7 +80,7 @@ impl<'a> Cluster<'a> {
             match verdict {
                 Verdict::Ready => return Ok(state),
                 Verdict::GiveUp(why) => bail!(why),
-                Verdict::Wait => std::thread::sleep(limits.poll),
+                Verdict::Wait => signal::pause(limits.poll)?,
             }
         }
     }

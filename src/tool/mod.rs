@@ -149,8 +149,8 @@ impl Tool {
         // A file, not a pipe: no one reads it while `read` is busy.
         let mut errors = tempfile::tempfile().context("making a temporary file")?;
         self.command.stdout(Stdio::piped()).stderr(errors.try_clone().context("making a temporary file")?);
-        let mut child = self.command.spawn().with_context(|| format!("starting `{line}`"))?;
-        let mut stdout = child.stdout.take().with_context(|| format!("reading the output of `{line}`"))?;
+        let mut child = child::spawn(&mut self.command).with_context(|| format!("starting `{line}`"))?;
+        let mut stdout = child.stdout().with_context(|| format!("reading the output of `{line}`"))?;
         let taken = read(&mut stdout);
         // The rest, so that the program does not die of a closed pipe.
         let drained = std::io::copy(&mut stdout, &mut std::io::sink());

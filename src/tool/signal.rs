@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -65,6 +65,21 @@ pub fn caught() -> Option<i32> {
 /// A signal came.
 pub fn check() -> Result<(), Interrupted> {
     caught().map_or(Ok(()), |signal| Err(Interrupted(signal)))
+}
+
+/// Sleeps, and wakes up at once when a signal comes.
+///
+/// # Errors
+/// A signal came.
+pub fn pause(duration: Duration) -> Result<(), Interrupted> {
+    /// Short against the second in which hab must end.
+    const STEP: Duration = Duration::from_millis(50);
+    let end = Instant::now() + duration;
+    while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        check()?;
+        std::thread::sleep(left.min(STEP));
+    }
+    check()
 }
 
 /// The list of running children's groups; see [`GROUPS`].

@@ -93,12 +93,9 @@ fn alias_bombs_and_deep_nesting_cost_nothing() {
     let laughs = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned() + &more.collect::<String>();
     let deep = "a: ".to_owned() + &"[".repeat(1_000_000);
     for (text, expected) in [(laughs, "1:4: error: an anchor"), (deep, "deep in each other")] {
-        let start = std::time::Instant::now();
-        // 64 MiB of address space, in KiB.
-        let test = Test::new().file("hab.yaml", text).after("ulimit -v 65536");
+        // 64 MiB of address space, in KiB, and a second of the processor; the time in full is a unit test's.
+        let test = Test::new().file("hab.yaml", text).after("ulimit -v 65536; ulimit -t 1");
         test.run(["check"]).code(2).complains(expected);
-        let limit = if cfg!(debug_assertions) { 1000 } else { 100 };
-        assert!(start.elapsed().as_millis() < limit, "{:?}", start.elapsed());
     }
 }
 

@@ -64,3 +64,11 @@ fn manual_and_completions_come_from_the_command_line() {
         Test::new().run(["completions", shell]).code(0).prints("kubeconfig");
     }
 }
+
+#[test]
+fn a_lab_that_was_not_built_has_no_status() {
+    for verb in ["status", "wait"] {
+        let ran = Test::lab().run([verb]).code(1).complains("there is no private").complains("run `hab build`");
+        ran.leaves(&["hab.yaml"]);
+    }
+}

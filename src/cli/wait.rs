@@ -1,0 +1,38 @@
+//! `hab wait`: until the cluster is Ready.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::{Global, lab, print, progress};
+use crate::cluster::{Cluster, Limits};
+
+/// Wait until every node and DNS are Ready, or say who is stuck at what; `vagrant up` ends with this
+#[derive(Debug, clap::Args)]
+pub struct Wait {
+    /// Give up after so many seconds in any case
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+}
+
+impl Wait {
+    /// Runs the verb.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        let plan = lab::plan(global)?;
+        let pki = lab::pki(global, &plan)?;
+        let mut limits = Limits::default();
+        if let Some(seconds) = self.timeout {
+            limits.ceiling = Duration::from_secs(seconds);
+        }
+        let progress = progress::printer(global);
+        let step = format!("{} nodes", plan.nodes.len());
+        progress.begin(&step);
+        Cluster::new(&plan, &pki.client())?.wait(progress.as_ref(), limits)?;
+        progress.end(&step, "all Ready");
+        drop(progress);
+        if global.quiet {
+            return Ok(());
+        }
+        print::out("now: export KUBECONFIG=$(hab kubeconfig); kubectl get nodes\n")
+    }
+}
