@@ -1,8 +1,6 @@
-//! The time, handed in: `SOURCE_DATE_EPOCH` when the user pins it, else the machine's clock.
-//!
-//! Rooms that need a time take a [`Clock`], so tests and reproducible builds can fix it.
+//! The time, handed in: rooms that need one take a [`Clock`], so tests can fix it.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use time::OffsetDateTime;
 
 /// A source of the current time that never changes during one run.
@@ -12,23 +10,11 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Reads `SOURCE_DATE_EPOCH` (seconds since 1970, <https://reproducible-builds.org/specs/source-date-epoch/>)
-    /// or, when it is not set, the machine's clock.
-    ///
-    /// # Errors
-    /// The variable is set and is not a whole number of seconds that a date can be made of.
-    pub fn from_env() -> Result<Self> {
-        match std::env::var("SOURCE_DATE_EPOCH") {
-            Ok(text) => {
-                let seconds: i64 = text
-                    .trim()
-                    .parse()
-                    .with_context(|| format!("SOURCE_DATE_EPOCH is {text:?}, not a number of seconds"))?;
-                Self::at(seconds)
-            }
-            Err(std::env::VarError::NotPresent) => Ok(Self { now: OffsetDateTime::now_utc() }),
-            Err(std::env::VarError::NotUnicode(_)) => bail!("SOURCE_DATE_EPOCH is not text"),
-        }
+    /// The machine's clock. `SOURCE_DATE_EPOCH` has no say: what is dated are certificates, and one dated years back
+    /// would have ended before its node boots.
+    #[must_use]
+    pub fn system() -> Self {
+        Self { now: OffsetDateTime::now_utc() }
     }
 
     /// A clock that stands at `seconds` since 1970.

@@ -71,6 +71,40 @@ fn put(path: &Path, mode: u32, bytes: &[u8], flush: bool) -> Result<Written> {
     Ok(Written::Changed)
 }
 
+/// Makes `path` the same file as `source`: a hard link, which costs nothing, or a copy where that can't be (another
+/// file system). What stood there is replaced when the new one is whole.
+///
+/// # Errors
+/// As [`write`].
+pub fn link(source: &Path, path: &Path) -> Result<Written> {
+    let wanted = fs::metadata(source)?;
+    if let Ok(meta) = fs::symlink_metadata(path) {
+        let same_file = (meta.dev(), meta.ino()) == (wanted.dev(), wanted.ino());
+        // A copy keeps the time of its source.
+        let same_copy = meta.is_file() && meta.len() == wanted.len() && meta.mtime() == wanted.mtime();
+        if same_file || same_copy {
+            return Ok(Written::Same);
+        }
+        if meta.is_dir() {
+            bail!("{} is in the way: it is neither a file nor a link", path.display());
+        }
+    }
+    let folder = path.parent().with_context(|| format!("{} has no folder", path.display()))?;
+    let scratch = tempfile::Builder::new()
+        .prefix(PREFIX)
+        .tempdir_in(folder)
+        .with_context(|| format!("writing {}", path.display()))?;
+    let beside = scratch.path().join("link");
+    if fs::hard_link(source, &beside).is_err() {
+        fs::copy(source, &beside)?;
+        let copy = fs::File::options().write(true).open(&beside)?;
+        copy.set_modified(wanted.modified().context("reading the time of a file")?)?;
+        copy.sync_all()?;
+    }
+    fs::rename(&beside, path)?;
+    Ok(Written::Changed)
+}
+
 /// What files being written are called until they are whole; [`sweep`] knows them by it.
 const PREFIX: &str = ".hab-part-";
 
@@ -160,7 +194,10 @@ pub fn sweep(folder: &Path, keep: impl Fn(&str) -> bool) -> Result<()> {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if entry.file_type()?.is_file() && (name.starts_with(PREFIX) || !keep(&name)) {
+        let kind = entry.file_type()?;
+        if kind.is_dir() && name.starts_with(PREFIX) {
+            fs::remove_dir_all(entry.path())?;
+        } else if kind.is_file() && (name.starts_with(PREFIX) || !keep(&name)) {
             fs::remove_file(entry.path())?;
         }
     }
@@ -220,6 +257,20 @@ mod tests {
         assert!(kept.join("inside").is_dir());
         fs::write(&out, "").unwrap();
         assert!(remove(&out).is_err());
+    }
+
+    #[test]
+    fn a_link_is_made_once_and_follows_its_source() {
+        let dir = tempfile::tempdir().unwrap();
+        let (source, path) = (dir.path().join("source"), dir.path().join("path"));
+        fs::write(&source, "one").unwrap();
+        assert_eq!(link(&source, &path).unwrap(), Written::Changed);
+        assert_eq!(link(&source, &path).unwrap(), Written::Same);
+        fs::remove_file(&source).unwrap();
+        fs::write(&source, "other").unwrap();
+        assert_eq!(link(&source, &path).unwrap(), Written::Changed);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "other");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub fn plan(global: &Global) -> Result<Plan> {
 pub fn pki(global: &Global, plan: &Plan) -> Result<Pki> {
     let private = tidy(&global.lab.join(PRIVATE));
     ensure!(private.is_dir(), "there is no {}: this lab was not built yet; run `hab build`", private.display());
-    Pki::open(&private, plan, Clock::from_env()?)
+    Pki::open(&private, plan, Clock::system())
 }
 
 /// The lab's folder as an absolute path.

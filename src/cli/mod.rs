@@ -1,15 +1,19 @@
 //! The command line: one verb, one file; a verb only calls rooms in order.
 
+mod build;
 mod check;
 mod clean;
 mod completions;
+mod fetch;
 mod init;
 mod kubeconfig;
 mod lab;
+mod lock;
 mod man;
 mod plan;
 mod print;
 pub mod progress;
+mod render;
 mod status;
 mod wait;
 
@@ -78,6 +82,10 @@ enum Verb {
     Init(init::Init),
     Check(check::Check),
     Plan(plan::Plan),
+    Lock(lock::Lock),
+    Fetch(fetch::Fetch),
+    Render(render::Render),
+    Build(build::Build),
     Wait(wait::Wait),
     Status(status::Status),
     Kubeconfig(kubeconfig::Kubeconfig),
@@ -92,6 +100,10 @@ impl Verb {
             Self::Init(verb) => verb.run(global),
             Self::Check(verb) => verb.run(global),
             Self::Plan(verb) => verb.run(global),
+            Self::Lock(verb) => verb.run(global),
+            Self::Fetch(verb) => verb.run(global),
+            Self::Render(verb) => verb.run(global),
+            Self::Build(verb) => verb.run(global),
             Self::Wait(verb) => verb.run(global),
             Self::Status(verb) => verb.run(global),
             Self::Kubeconfig(verb) => verb.run(global),

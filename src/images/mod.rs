@@ -2,6 +2,7 @@
 
 pub mod bake;
 pub mod base;
+pub mod boxed;
 pub mod boxes;
 pub mod debian;
 pub mod disk;

@@ -123,6 +123,16 @@ impl Tool {
         Err(failure(&line, output.status, &String::from_utf8_lossy(&said)))
     }
 
+    /// Runs to the end and returns the exit code, whatever it is; `None` when a signal ended it.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub fn code(mut self) -> Result<Option<i32>> {
+        let line = self.line();
+        let output = child::output(&mut self.command).with_context(|| format!("starting `{line}`"))?;
+        Ok(output.status.code())
+    }
+
     /// Runs to the end and returns standard output as text.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use fs_err as fs;
 
-use super::{Tool, child};
+use super::Tool;
 
 /// How virtual machines run on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +111,7 @@ fn runs(accelerator: Accelerator, scratch: &Path) -> Result<bool> {
     }
     let file = tempfile::NamedTempFile::new_in(scratch).context("making the trial guest's firmware")?;
     fs::write(file.path(), rom)?;
-    let mut command = Tool::find("timeout", "coreutils")?
+    let code = Tool::find("timeout", "coreutils")?
         .args(["--foreground", "--signal=KILL", TRIAL_SECONDS])
         .arg(system()?.program)
         .args(["-accel", accelerator.name(), "-cpu", accelerator.cpu(), "-m", "16"])
@@ -119,9 +119,9 @@ fn runs(accelerator: Accelerator, scratch: &Path) -> Result<bool> {
         .args(["-device", &format!("isa-debug-exit,iobase={EXIT_PORT},iosize=1")])
         .arg("-bios")
         .arg(file.path())
-        .into_command();
-    let output = child::output(&mut command).context("running a trial guest")?;
-    Ok(output.status.code() == Some(EXIT_VALUE << 1 | 1))
+        .code()
+        .context("running a trial guest")?;
+    Ok(code == Some(EXIT_VALUE << 1 | 1))
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ impl Fake {
     /// A lab of one node of each role on a loopback network of its own.
     fn new(network: &str) -> Self {
         let (dir, plan) = (tempfile::tempdir().unwrap(), labs::plan(network, [1, 1, 1]));
-        let pki = Pki::open(&dir.path().join("private"), &plan, Clock::from_env().unwrap()).unwrap();
+        let pki = Pki::open(&dir.path().join("private"), &plan, Clock::system()).unwrap();
         for node in ["etcd", "master"] {
             std::fs::create_dir(dir.path().join(node)).unwrap();
         }
@@ -144,7 +144,7 @@ fn a_cluster_is_seen_from_nothing_to_ready() {
 #[test]
 fn a_cluster_of_another_private_folder_is_told_apart() {
     let fake = Fake::new("127.111.2.0/24");
-    let other = Pki::open(&fake.dir.path().join("other"), &fake.plan, Clock::from_env().unwrap()).unwrap();
+    let other = Pki::open(&fake.dir.path().join("other"), &fake.plan, Clock::system()).unwrap();
     let _servers = fake.serve(&other);
     fake.answer("etcd", "health", "200 OK", r#"{"health":"true","reason":""}"#);
     let state = fake.probe();

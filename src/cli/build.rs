@@ -1,0 +1,144 @@
+//! `hab build`: the whole chain, lock to boxes to data. Each step is taken once for its inputs.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+use super::{Global, lab, lock, print, progress, render};
+use crate::images::boxed::{self, Boxed, Outcome};
+use crate::images::proof::Report;
+use crate::images::supply::{self, Table};
+use crate::images::{base, boxes, payload};
+use crate::plan::Plan;
+use crate::report::Progress;
+use crate::spec::Role;
+use crate::store::{Made, Store};
+use crate::tool::qemu::{self, Accelerator};
+use crate::vagrant;
+use crate::yard;
+
+/// Build and prove every box, and render everything: after this, `vagrant up`
+#[derive(Debug, clap::Args)]
+pub struct Build {}
+
+impl Build {
+    /// Runs the verb.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        let plan = lab::plan(global)?;
+        let progress = progress::printer(global);
+        let built = build(global, &plan, progress.as_ref())?;
+        let written = render::render(&global.lab, &plan, progress.as_ref())?;
+        drop(progress);
+        if global.quiet {
+            return Ok(());
+        }
+        print::out(match (built, written) {
+            (0, 0) => "nothing to do: every box is built and proven, every file is as it should be\n".to_owned(),
+            (0, _) => format!("the boxes stay as they are; {written} files written\nnow: vagrant up\n"),
+            _ => format!("{built} boxes built and proven, {written} files written\nnow: vagrant up\n"),
+        })
+    }
+}
+
+/// Builds all boxes and puts them into `out/`; returns how many are new there.
+fn build(global: &Global, plan: &Plan, progress: &dyn Progress) -> Result<usize> {
+    let store = Store::from_env()?;
+    let table = Table::source()?;
+    let mut lock = lock::open(&global.lab, &store, plan, progress)?;
+    let disk = base::build(&store, &lock.base, progress)?;
+    let artifacts = supply::build(&store, &table, &lock.supply, progress)?;
+    let results = artifacts.built();
+    if lock.supply.built.as_ref() != Some(&results) {
+        lock.supply.built = Some(results);
+        lock::write(&global.lab, &lock)?;
+    }
+
+    let found = OnceLock::new();
+    let accelerator = || accelerator(&store, &found, progress);
+    // The roles side by side: each of their guests has one processor, and most machines have more.
+    let outcomes = std::thread::scope(|scope| {
+        let work = Role::ALL.map(|role| {
+            let (store, lock, disk, artifacts, accelerator) = (&store, &lock, &disk, &artifacts, &accelerator);
+            scope.spawn(move || {
+                let payload = payload::build(store, role, artifacts, &lock.base.tools, progress)?;
+                boxed::make(store, role, disk, &payload, vagrant::BOX_VAGRANTFILE, accelerator, progress)
+            })
+        });
+        work.map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("a thread of the build stopped"))))
+    });
+    publish(&global.lab.join(lab::OUT), plan, outcomes, progress)
+}
+
+/// kvm or emulation, found out once a build.
+fn accelerator(store: &Store, found: &OnceLock<Accelerator>, progress: &dyn Progress) -> Result<Accelerator> {
+    if let Some(accelerator) = found.get() {
+        return Ok(*accelerator);
+    }
+    let scratch = tempfile::tempdir_in(store.root()).context("making a folder for a trial guest")?;
+    let accelerator = qemu::accelerator(scratch.path())?;
+    if found.set(accelerator).is_ok() {
+        progress.note(match accelerator {
+            Accelerator::Kvm => "kvm runs a guest here: using it",
+            Accelerator::Tcg => "no kvm here: emulating, which takes about five times as long",
+        });
+    }
+    Ok(accelerator)
+}
+
+/// Puts boxes, their metadata, catalog and reports where the user and Vagrant look for them. A role whose checks
+/// failed leaves its report, and takes away a box of an earlier build: nothing unproven stays.
+fn publish(out: &Path, plan: &Plan, outcomes: [Result<Outcome>; 3], progress: &dyn Progress) -> Result<usize> {
+    let (boxes_dir, reports) = (out.join("boxes"), out.join("report"));
+    for folder in [out, &boxes_dir, &reports] {
+        yard::folder(folder, 0o755)?;
+    }
+    let mut done: Vec<(Role, Box<Boxed>)> = Vec::new();
+    let mut errors = Vec::new();
+    for (role, outcome) in Role::ALL.into_iter().zip(outcomes) {
+        match outcome {
+            Ok(Outcome::Boxed(boxed)) => {
+                report(&reports, &boxed.report)?;
+                done.push((role, boxed));
+            }
+            Ok(Outcome::Failed(failed)) => {
+                report(&reports, &failed)?;
+                errors.push(anyhow!("the {role} box is not what it should be:\n  {}", failed.failures().join("\n  ")));
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    // A box of an earlier build must not stand where this one has none.
+    yard::sweep(&boxes_dir, |name| done.iter().any(|(role, _)| name.split('.').next() == Some(role.name())))?;
+    let mut new = 0;
+    let mut catalog = Vec::new();
+    for (role, boxed) in &done {
+        let name = plan.box_name(*role);
+        let version = boxed.packed.version(&plan.kubernetes.version);
+        let file = lab::folder(&boxes_dir)?.join(format!("{role}.box"));
+        new += usize::from(yard::link(&boxed.file, &file)? == yard::Written::Changed);
+        let metadata = boxes::metadata(&name, &version, &file, &boxed.packed);
+        yard::write(&boxes_dir.join(format!("{role}.json")), yard::PUBLIC, &metadata)?;
+        catalog.push((name, version, format!("boxes/{role}.box"), boxed));
+        if boxed.made == Made::Now {
+            progress.note(&format!("{role}: {}", boxed.packed.sha256));
+        }
+    }
+    let list = catalog.iter().map(|(n, v, f, b)| (n.as_str(), v.as_str(), f.as_str(), &b.packed));
+    yard::write(&out.join("catalog.json"), yard::PUBLIC, &boxes::catalog(list))?;
+    match errors.len() {
+        0 => Ok(new),
+        1 => Err(errors.remove(0)),
+        _ => bail!("{}", errors.iter().map(|e| format!("{e:#}")).collect::<Vec<_>>().join("\n")),
+    }
+}
+
+/// A role's boot report, for people's programs and for CI.
+fn report(folder: &Path, report: &Report) -> Result<()> {
+    let mut json = serde_json::to_vec_pretty(report).context("writing the boot report as JSON")?;
+    json.push(b'\n');
+    let path = |ending: &str| -> PathBuf { folder.join(format!("{}.{ending}", report.role)) };
+    yard::write(&path("json"), yard::PUBLIC, &json)?;
+    yard::write(&path("xml"), yard::PUBLIC, report.junit().as_bytes())?;
+    Ok(())
+}

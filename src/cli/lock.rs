@@ -1,0 +1,80 @@
+//! `hab lock`: what the lab's boxes are made of, pinned.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use super::{Global, lab, print, progress};
+use crate::images::base;
+use crate::images::debian::Index;
+use crate::images::supply::{self, Table};
+use crate::lock::{self, FILE};
+use crate::plan::Plan;
+use crate::report::Progress;
+use crate::store::Store;
+use crate::yard;
+
+/// Pin every package, module and compiler that the boxes are made of in hab.lock
+#[derive(Debug, clap::Args)]
+pub struct Lock {
+    /// Pin anew what is pinned already: today's packages, this hab's modules, this machine's compilers
+    #[arg(long)]
+    update: bool,
+}
+
+impl Lock {
+    /// Runs the verb.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        let plan = lab::plan(global)?;
+        let store = Store::from_env()?;
+        let progress = progress::printer(global);
+        let made = self.update || lock::Lock::read(&global.lab)?.is_none();
+        if made {
+            write(&global.lab, &make(&store, &plan, progress.as_ref())?)?;
+        }
+        drop(progress);
+        if global.quiet {
+            return Ok(());
+        }
+        let file = lab::shown(&global.lab.join(FILE));
+        print::out(if made { format!("wrote {file}\n") } else { format!("{file} is there; --update pins anew\n") })
+    }
+}
+
+/// The lab's lock; one that is not there yet is made and written.
+///
+/// # Errors
+/// It is damaged, or Debian's indexes or a compiler can't be had.
+pub fn open(lab: &Path, store: &Store, plan: &Plan, progress: &dyn Progress) -> Result<lock::Lock> {
+    if let Some(lock) = lock::Lock::read(lab)? {
+        return Ok(lock);
+    }
+    let lock = make(store, plan, progress)?;
+    write(lab, &lock)?;
+    Ok(lock)
+}
+
+/// Writes the lock.
+///
+/// # Errors
+/// The folder can't be written to.
+pub fn write(lab: &Path, lock: &lock::Lock) -> Result<()> {
+    yard::write(&lab.join(FILE), yard::PUBLIC, &lock.to_bytes()?).map(drop)
+}
+
+fn make(store: &Store, plan: &Plan, progress: &dyn Progress) -> Result<lock::Lock> {
+    let table = Table::source()?;
+    let has = table.upstream("kubernetes")?;
+    if has.version != plan.kubernetes.version {
+        bail!("this hab builds Kubernetes {}, not {}", has.version, plan.kubernetes.version);
+    }
+    let toolchain = supply::toolchain(store)?;
+    let what = "lock";
+    progress.begin(what);
+    let index = Index::refresh(store)?;
+    let base = base::resolve(&index)?;
+    let supply = supply::pin(&table, toolchain, index.closure(table.debian_packages())?)?;
+    let count = base.node.len() + base.tools.len() + supply.debs.len();
+    progress.end(what, &format!("{count} packages and {} modules pinned", supply.upstreams.len()));
+    Ok(lock::Lock::new(base, supply))
+}

@@ -1,0 +1,107 @@
+//! `hab render`: everything but boxes; the fast loop.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use fs_err as fs;
+use serde::Deserialize;
+
+use super::{Global, lab, print, progress};
+use crate::clock::Clock;
+use crate::ignition::{Configs, Snippet};
+use crate::pki::Pki;
+use crate::plan::{Plan, port};
+use crate::report::Progress;
+use crate::spec::{PerRole, Role};
+use crate::store::sha256;
+use crate::vagrant::{self, Rendered};
+use crate::yard::{self, Written};
+
+/// Write Ignition configs, kubeconfig and Vagrantfile; no box is built and no machine started
+#[derive(Debug, clap::Args)]
+pub struct Render {}
+
+impl Render {
+    /// Runs the verb.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        let plan = lab::plan(global)?;
+        let progress = progress::printer(global);
+        let changed = render(&global.lab, &plan, progress.as_ref())?;
+        drop(progress);
+        if global.quiet {
+            return Ok(());
+        }
+        print::out(match changed {
+            0 => "nothing has changed\n".to_owned(),
+            1 => "1 file written\n".to_owned(),
+            many => format!("{many} files written\n"),
+        })
+    }
+}
+
+/// Writes all data of the lab into `lab` and returns how many files changed.
+///
+/// # Errors
+/// The lab's certificates are damaged, a snippet does not fit, or a file can't be written.
+pub fn render(lab: &Path, plan: &Plan, progress: &dyn Progress) -> Result<usize> {
+    let out = lab.join(lab::OUT);
+    let folder = out.join("ignition");
+    yard::folder(&out, 0o755)?;
+    yard::folder(&folder, 0o700)?;
+    let pki = Pki::open(&lab.join(lab::PRIVATE), plan, Clock::system())?;
+    let configs = Configs::new(plan, snippets(lab, plan)?)?;
+
+    let mut changed = 0;
+    let mut count = |written: Written| changed += usize::from(written == Written::Changed);
+    let mut sums = Vec::with_capacity(plan.nodes.len());
+    // One node at a time: a lab of a thousand nodes needs no more memory than one of three.
+    for node in &plan.nodes {
+        let config = configs.node(node, pki.node(node)?)?;
+        sums.push(sha256(&config));
+        // Not flushed one by one: they can be rendered again at any time.
+        count(yard::write_unflushed(&folder.join(format!("{}.ign", node.name)), yard::SECRET, &config)?);
+    }
+    let names: std::collections::BTreeSet<String> = plan.nodes.iter().map(|n| format!("{}.ign", n.name)).collect();
+    yard::sweep(&folder, |name| names.contains(name))?;
+
+    if let Some(master) = plan.of(Role::Master).next() {
+        let kubeconfig = pki.admin_kubeconfig(&format!("https://{}:{}", master.address, port::API));
+        count(yard::write(&out.join("kubeconfig"), yard::SECRET, kubeconfig.reveal().as_bytes())?);
+    }
+    let hab = std::env::current_exe().context("finding hab's own file")?;
+    let versions = versions(&out)?;
+    let nodes = vagrant::Lab::new(plan, &Rendered { hab: &hab, versions: &versions, ignition: &sums })?;
+    count(yard::write(&out.join("nodes.json"), yard::PUBLIC, &nodes.to_json()?)?);
+    count(yard::write(&lab.join("Vagrantfile"), yard::PUBLIC, vagrant::VAGRANTFILE.as_bytes())?);
+    for note in pki.notes() {
+        progress.note(&note);
+    }
+    Ok(changed)
+}
+
+fn snippets(lab: &Path, plan: &Plan) -> Result<Vec<Snippet>> {
+    let common = plan.snippets.common.iter().map(|file| (None, file));
+    let roles = plan.snippets.roles.iter().filter_map(|(role, file)| Some((Some(role), file.as_ref()?)));
+    common.chain(roles).map(|(role, file)| Snippet::read(&lab.join(file), role)).collect()
+}
+
+/// The versions of the boxes that were built, as `out/boxes/<role>.json` has them.
+fn versions(out: &Path) -> Result<PerRole<Option<String>>> {
+    #[derive(Deserialize)]
+    struct Metadata {
+        versions: Vec<Version>,
+    }
+    #[derive(Deserialize)]
+    struct Version {
+        version: String,
+    }
+    PerRole::try_from_fn(|role| {
+        let path = out.join("boxes").join(format!("{role}.json"));
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let metadata: Metadata =
+            serde_json::from_slice(&fs::read(&path)?).with_context(|| format!("reading {}", path.display()))?;
+        Ok(metadata.versions.into_iter().next().map(|v| v.version))
+    })
+}
