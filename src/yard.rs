@@ -72,7 +72,7 @@ fn put(path: &Path, mode: u32, bytes: &[u8], flush: bool) -> Result<Written> {
 }
 
 /// What files being written are called until they are whole; [`sweep`] knows them by it.
-const PREFIX: &str = ".hab-part-";
+pub const PREFIX: &str = ".hab-part-";
 
 fn mode_of(path: &Path) -> String {
     format!("setting the mode of {}", path.display())

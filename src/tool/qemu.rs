@@ -111,16 +111,15 @@ fn runs(accelerator: Accelerator, scratch: &Path) -> Result<bool> {
     }
     let file = tempfile::NamedTempFile::new_in(scratch).context("making the trial guest's firmware")?;
     fs::write(file.path(), rom)?;
-    let mut command = Tool::find("timeout", "coreutils")?
+    let mut tool = Tool::find("timeout", "coreutils")?
         .args(["--foreground", "--signal=KILL", TRIAL_SECONDS])
         .arg(system()?.program)
         .args(["-accel", accelerator.name(), "-cpu", accelerator.cpu(), "-m", "16"])
         .args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"])
         .args(["-device", &format!("isa-debug-exit,iobase={EXIT_PORT},iosize=1")])
         .arg("-bios")
-        .arg(file.path())
-        .into_command();
-    let output = child::output(&mut command).context("running a trial guest")?;
+        .arg(file.path());
+    let output = child::output(&mut tool.command).context("running a trial guest")?;
     Ok(output.status.code() == Some(EXIT_VALUE << 1 | 1))
 }
 
