@@ -106,7 +106,7 @@ pub fn link(source: &Path, path: &Path) -> Result<Written> {
 }
 
 /// What files being written are called until they are whole; [`sweep`] knows them by it.
-const PREFIX: &str = ".hab-part-";
+pub const PREFIX: &str = ".hab-part-";
 
 fn mode_of(path: &Path) -> String {
     format!("setting the mode of {}", path.display())

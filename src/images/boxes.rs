@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
 use crate::store::hex;
+use crate::yard::{PREFIX, PUBLIC};
 
 /// The Vagrant provider the boxes are for.
 const PROVIDER: &str = "libvirt";
@@ -50,7 +51,7 @@ pub fn pack(name: &str, target: &Path, vagrantfile: &str, disks: &[&Path]) -> Re
 fn write_archive(target: &Path, vagrantfile: &str, disks: &[&Path]) -> Result<Packed> {
     let folder = target.parent().with_context(|| format!("{} has no folder", target.display()))?;
     let mut beside = tempfile::Builder::new()
-        .prefix(".hab-")
+        .prefix(PREFIX)
         .tempfile_in(folder)
         .with_context(|| format!("making a file in {}", folder.display()))?;
     let mut sum = Summing { inner: BufWriter::new(beside.as_file_mut()), digest: Sha256::new(), size: 0 };
@@ -65,11 +66,11 @@ fn write_archive(target: &Path, vagrantfile: &str, disks: &[&Path]) -> Result<Pa
         add(&mut archive, name, file.metadata()?.len(), file)?;
     }
     add(&mut archive, "metadata.json", description.len() as u64, description.as_bytes())?;
-    archive.into_inner().and_then(|sum| sum.flush()).context("ending the archive")?;
+    archive.into_inner().and_then(Write::flush).context("ending the archive")?;
     let packed = Packed { sha256: hex(&sum.digest.finalize_reset()), size: sum.size };
     drop(sum);
     // Temporary files are 0600; a box has no secrets and may be handed around.
-    fs::set_permissions(beside.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    fs::set_permissions(beside.path(), std::os::unix::fs::PermissionsExt::from_mode(PUBLIC))?;
     beside.as_file().sync_all().with_context(|| format!("flushing {}", target.display()))?;
     beside.persist(target).with_context(|| format!("putting {} in its place", target.display()))?;
     Ok(packed)
@@ -79,7 +80,7 @@ fn write_archive(target: &Path, vagrantfile: &str, disks: &[&Path]) -> Result<Pa
 fn add(archive: &mut Builder<impl Write>, name: &str, size: u64, content: impl io::Read) -> Result<()> {
     let mut header = Header::new_gnu();
     header.set_entry_type(EntryType::Regular);
-    header.set_mode(0o644);
+    header.set_mode(PUBLIC);
     header.set_uid(0);
     header.set_gid(0);
     header.set_mtime(0);

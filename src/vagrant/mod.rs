@@ -2,7 +2,7 @@
 
 pub mod nodes;
 
-pub use nodes::{Lab, Rendered};
+pub use nodes::{Data, Rendered};
 
 /// The lab's Vagrantfile: the same bytes in every lab, with nothing of the user's in it.
 pub const VAGRANTFILE: &str = include_str!("../../vagrant/Vagrantfile");

@@ -28,7 +28,7 @@ pub struct Rendered<'a> {
 
 /// The file's content.
 #[derive(Debug, Serialize)]
-pub struct Lab<'a> {
+pub struct Data<'a> {
     schema: u32,
     lab: &'a str,
     hab: &'a str,
@@ -59,7 +59,7 @@ struct Node<'a> {
     ignition_sha256: &'a str,
 }
 
-impl<'a> Lab<'a> {
+impl<'a> Data<'a> {
     /// Puts the plan's decisions into the Vagrantfile's words.
     ///
     /// # Errors

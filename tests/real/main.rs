@@ -6,3 +6,4 @@
 mod cluster;
 mod labs;
 mod pki;
+mod vagrant;

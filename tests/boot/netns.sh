@@ -1,9 +1,9 @@
 #!/bin/sh
 # A libvirt of our own in a room with no way out.
 #
-#   netns start STATE             make the room and start virtlogd and libvirtd in it
-#   netns run   STATE USER CMD..  run a command in it (USER: root or any account), in the current folder
-#   netns stop  STATE             end everything in it
+#   netns.sh start STATE             make the room and start virtlogd and libvirtd in it
+#   netns.sh run   STATE USER CMD..  run a command in it (USER: root or any account), in the current folder
+#   netns.sh stop  STATE             end everything in it
 #
 # The room is one set of namespaces, held by one process:
 #   net    only a loopback device; libvirt's bridges and taps appear in it, nothing leads out of it
