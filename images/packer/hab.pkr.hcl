@@ -24,6 +24,7 @@ source "qemu" "role" {
   vm_name          = "disk1.qcow2"
   output_directory = var.output
   skip_resize_disk = true
+  skip_compaction  = true
 
   accelerator      = var.accelerator
   memory           = var.memory

@@ -70,7 +70,7 @@ pub fn render(lab: &Path, plan: &Plan, progress: &dyn Progress) -> Result<usize>
     }
     let hab = std::env::current_exe().context("finding hab's own file")?;
     let versions = versions(&out)?;
-    let nodes = vagrant::Lab::new(plan, &Rendered { hab: &hab, versions: &versions, ignition: &sums })?;
+    let nodes = vagrant::Data::new(plan, &Rendered { hab: &hab, versions: &versions, ignition: &sums })?;
     count(yard::write(&out.join("nodes.json"), yard::PUBLIC, &nodes.to_json()?)?);
     count(yard::write(&lab.join("Vagrantfile"), yard::PUBLIC, vagrant::VAGRANTFILE.as_bytes())?);
     for note in pki.notes() {

@@ -198,12 +198,6 @@ impl Tool {
         let status = child.wait().with_context(|| format!("waiting for `{line}`"))?;
         if status.success() { Ok(()) } else { Err(failure(&line, status, &tail.join("\n"))) }
     }
-
-    /// The command itself, for callers that need the running child (a virtual machine, a server).
-    #[must_use]
-    pub fn into_command(self) -> Command {
-        self.command
-    }
 }
 
 /// Calls `each` with every line, without its end; bytes that are no UTF-8 are replaced.
