@@ -67,7 +67,13 @@ fn build(global: &Global, plan: &Plan, progress: &dyn Progress) -> Result<usize>
         });
         work.map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("a thread of the build stopped"))))
     });
-    publish(&global.lab.join(lab::OUT), plan, outcomes, progress)
+    let out = global.lab.join(lab::OUT);
+    let new = publish(&out, plan, outcomes, progress)?;
+    // The cluster's own kubectl, for a host that has none.
+    let bin = out.join("bin");
+    yard::folder(&bin, 0o755)?;
+    yard::link(&artifacts.program("kubectl")?.file.path, &bin.join("kubectl"))?;
+    Ok(new)
 }
 
 /// kvm or emulation, found out once a build.

@@ -8,7 +8,7 @@ demo_packages=(
     # hab build: the sandbox image's one small C program
     gcc libc6-dev
     # vagrant up
-    vagrant vagrant-libvirt libvirt-daemon-system libvirt-clients dnsmasq-base
+    vagrant vagrant-libvirt libarchive-tools libvirt-daemon-system libvirt-clients dnsmasq-base
     # namespaces without a way out
     iproute2
 )
