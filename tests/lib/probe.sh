@@ -6,7 +6,8 @@ kubectl() { "$KUBECTL" --kubeconfig="$CONFIG" --request-timeout=120s "$@"; }
 KUBECTL=$1 CONFIG=$2
 
 kubectl apply --validate=false --filename="$(dirname "$0")/probe.yaml" >/dev/null
-kubectl rollout status daemonset/hab-probe --timeout=900s >/dev/null
+workers=$(kubectl get nodes --selector=node-role.kubernetes.io/worker --output=name | wc -l)
+kubectl wait daemonset/hab-probe --for="jsonpath={.status.numberReady}=$workers" --timeout=900s >/dev/null
 pods=$(kubectl get pods --selector=app=hab-probe \
     --output='jsonpath={range .items[*]}{.spec.nodeName} {.metadata.name} {.status.podIP}{"\n"}{end}')
 failed=0

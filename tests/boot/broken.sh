@@ -1,0 +1,42 @@
+#!/bin/bash
+# A byte is flipped in a binary of the etcd payload and in the image of the worker payload: the boot proof must name
+# both, and no box may come out. Works on a copy of the store. Arguments: hab, the lab (for its lock), a work folder.
+set -euo pipefail
+hab=$1 from=$2 work=$3/broken
+store=${XDG_CACHE_HOME:-$HOME/.cache}/hab
+
+# Everything but what the broken disks go into: those are made again from the broken ones.
+mkdir -p "$work/cache/hab" "$work/lab"
+for shelf in "$store"/*; do
+    case $(basename "$shelf") in
+    go | qcow2 | proof | box) ;;
+    *) cp --archive --link "$shelf" "$work/cache/hab/" ;;
+    esac
+done
+cp "$from/hab.yaml" "$from/hab.lock" "$work/lab/"
+
+# Flips the byte in the middle of where $2 lies in the payload disk that holds file $1. A copy, not the hard link.
+flip() { # name of a file only this payload has, text to look for
+    local list disk offset byte
+    list=$(grep -l "\"path\": \"$1\"" "$work"/cache/hab/payload/*/payload.json | head -n 1)
+    disk=$(dirname "$list")/payload.raw
+    cp --sparse=always "$disk" "$disk.copy" && mv "$disk.copy" "$disk"
+    offset=$(grep --byte-offset --only-matching --text --fixed-strings --max-count=1 "$2" "$disk" | head -n 1 | cut -d : -f 1)
+    [ -n "$offset" ] || { echo "$2 is not in $disk" >&2; return 1; }
+    byte=$(dd if="$disk" bs=1 skip="$offset" count=1 status=none | od -An -tu1 | tr -d ' ')
+    # shellcheck disable=SC2059 # the format is the byte
+    printf "\\x$(printf %x $((byte ^ 1)))" | dd of="$disk" bs=1 seek="$offset" conv=notrunc status=none
+}
+flip bin/etcdctl 'etcdctl'
+flip bin/kube-proxy 'registry.k8s.io/pause:3.10.2'
+
+if said=$(XDG_CACHE_HOME=$work/cache "$hab" --quiet -C "$work/lab" build 2>&1); then
+    echo "the build did not fail" >&2
+    exit 1
+fi
+sed 's/^/        /' <<<"$said" | cut -c 1-200
+grep -q 'file:bin/etcdctl' <<<"$said"
+grep -q 'images/pause.tar\|image:registry.k8s.io/pause' <<<"$said"
+[ ! -e "$work/lab/out/boxes/etcd.box" ]
+[ ! -e "$work/lab/out/boxes/worker.box" ]
+[ -e "$work/lab/out/report/etcd.xml" ]

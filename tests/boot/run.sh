@@ -1,0 +1,126 @@
+#!/bin/bash
+# The claims about virtual machines, each seen: the real build through packer, then the real vagrant with libvirt, in a
+# network namespace with no way out, as an ordinary user. Needs root for the namespace. Prints a line for each claim.
+set -uo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+. "$root/tests/lib/install.sh"
+
+passed=0 failed=0 start=$SECONDS
+claim() { # text, status
+    if [ "$2" -eq 0 ]; then
+        passed=$((passed + 1))
+        printf '%5d s  ok      %s\n' $((SECONDS - start)) "$1"
+    else
+        failed=$((failed + 1))
+        printf '%5d s  FAILED  %s\n' $((SECONDS - start)) "$1"
+    fi
+}
+holds() { # text, command...
+    local text=$1
+    shift
+    "$@"
+    claim "$text" $?
+}
+finish() {
+    "$here/netns.sh" stop "$room"
+    rm -rf "$work"
+    echo "$passed passed, $failed failed"
+    [ "$failed" -eq 0 ]
+}
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo "the boot tests make network namespaces, so they run as root: sudo ./test --boot" >&2
+    echo "0 passed, 1 failed"
+    exit 1
+fi
+
+# An ordinary user in the group libvirt, with a home closed to others; everything of the lab is that user's.
+user=hab-tester
+id "$user" >/dev/null 2>&1 || useradd --create-home --groups libvirt --shell /bin/bash "$user"
+home=$(getent passwd "$user" | cut -d : -f 6)
+chmod 0700 "$home"
+work=$home/work-$$ room=$home/room-$$
+mkdir -p "$work"
+install -m 0755 "$root/target/release/hab" "$work/hab"
+hab=$work/hab lab=$work/lab
+
+in_room() { "$here/netns.sh" run "$room" "$user" env HOME="$home" VAGRANT_CWD="$lab" PATH="$work:$PATH" "$@"; }
+kubectl() { in_room "$lab/out/bin/kubectl" --kubeconfig="$lab/out/kubeconfig" --request-timeout=120s "$@"; }
+# Vagrant draws its upload progress with carriage returns, hundreds of kilobytes of it.
+vagrant() { in_room vagrant "$@" > >(tr '\r' '\n' | grep -v 'Progress:' | cut -c 1-200) 2>&1; }
+
+echo "-- the build, through packer"
+"$hab" init "$lab"
+chown -R "$user:" "$work"
+"$hab" -C "$lab" build
+claim 'hab build proves and packs every box' $?
+said=$("$hab" -C "$lab" build)
+claim "a second hab build has nothing to do: $said" "$([[ $said == 'nothing to do'* ]]; echo $?)"
+sed -i 's/memory: 1280/memory: 1344/' "$lab/hab.yaml"
+before=$(sha256sum "$lab"/out/boxes/*.box)
+said=$("$hab" -C "$lab" build)
+after=$(sha256sum "$lab"/out/boxes/*.box)
+claim "one changed worker memory re-renders only data: $said" "$([[ $said == 'the boxes stay'* && $before == "$after" ]]; echo $?)"
+holds 'no private key is in a box' bash -c '! grep -aq "BEGIN.*PRIVATE KEY" "$0"/out/boxes/*.box' "$lab"
+chown -R "$user:" "$work"
+
+echo "-- vagrant up"
+holds 'the namespace starts' "$here/netns.sh" start "$room"
+holds 'nothing leads out of the namespace' bash -c '! "$0" run "$1" root ip route get 192.0.2.1 >/dev/null 2>&1' "$here/netns.sh" "$room"
+up=$SECONDS
+vagrant up --provider=libvirt
+claim "vagrant up exits 0 when the cluster is Ready ($((SECONDS - up)) s)" $?
+kubectl get nodes --output=wide
+ready=$(kubectl get nodes --no-headers | awk '$2 == "Ready"' | wc -l)
+claim "three nodes are Ready ($ready)" "$([ "$ready" -eq 3 ]; echo $?)"
+"$here/netns.sh" run "$room" "$user" bash "$root/tests/lib/probe.sh" "$lab/out/bin/kubectl" "$lab/out/kubeconfig"
+claim 'a pod on each worker resolves the API name and reaches the other' $?
+holds 'hab status says that all is Ready' in_room "$hab" -C "$lab" status
+
+echo "-- what the nodes are"
+names=$(jq -r '.nodes[] | select(.role != "etcd") | .name' "$lab/out/nodes.json" | sort)
+seen=$(kubectl get nodes --output='jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}' | sort)
+claim 'host names are those of the plan' "$([ "$names" = "$seen" ]; echo $?)"
+planned=$("$hab" -C "$lab" plan --json | jq -r '.nodes[] | select(.role != "etcd") | .machine_id' | sort)
+seen=$(kubectl get nodes --output='jsonpath={range .items[*]}{.status.nodeInfo.machineID}{"\n"}{end}' | sort)
+claim 'machine ids are those of the plan' "$([ "$planned" = "$seen" ]; echo $?)"
+for address in $(jq -r '.nodes[].address' "$lab/out/nodes.json"); do
+    in_room bash -c "exec 3<>/dev/tcp/$address/22" 2>/dev/null
+    claim "no SSH port on $address" "$([ $? -ne 0 ]; echo $?)"
+done
+volumes=$("$here/netns.sh" run "$room" root bash -c 'stat --format="%a %U" /var/lib/libvirt/images/*.ign')
+claim 'every Ignition config is its qemu user'"'"'s alone' "$([ "$(sort -u <<<"$volumes")" = '600 libvirt-qemu' ]; echo $?)"
+"$here/netns.sh" run "$room" nobody bash -c 'cat /var/lib/libvirt/images/*.ign' >/dev/null 2>&1
+claim 'another user can not read them' "$([ $? -ne 0 ]; echo $?)"
+bash "$here/inside.sh" "$lab/out/bin/kubectl" "$lab/out/kubeconfig" "$here/netns.sh" "$room" "$user"
+claim 'inside a worker: no ssh, no first boot mark but the first, loopback only for HAProxy' $?
+
+echo "-- halt, up, reload, destroy"
+halt=$SECONDS
+vagrant halt
+claim "vagrant halt ($((SECONDS - halt)) s)" $?
+off=$("$here/netns.sh" run "$room" root virsh -q -c qemu:///system list --state-shutoff --name | grep -c .)
+claim "all four machines are off ($off)" "$([ "$off" -eq 4 ]; echo $?)"
+up=$SECONDS
+vagrant up
+claim "vagrant up after halt comes back to Ready ($((SECONDS - up)) s)" $?
+again=$(kubectl exec daemonset/hab-probe -- /opt/hab/bin/hab-probe version 2>&1)
+claim "the pods are back: $again" "$([[ $again == hab-probe* ]]; echo $?)"
+BOOT=second bash "$here/inside.sh" "$lab/out/bin/kubectl" "$lab/out/kubeconfig" "$here/netns.sh" "$room" "$user"
+claim 'the second boot was no first boot' $?
+worker=$(jq -r '[.nodes[] | select(.role == "worker")][0].name' "$lab/out/nodes.json")
+vagrant reload "$worker"
+claim "vagrant reload $worker" $?
+holds 'vagrant status' vagrant status
+vagrant ssh "$worker" >/dev/null 2>&1
+claim 'vagrant ssh is refused' "$([ $? -ne 0 ]; echo $?)"
+holds 'vagrant destroy' vagrant destroy --force
+left=$("$here/netns.sh" run "$room" root bash -c 'virsh -q -c qemu:///system list --all --name | grep .; ls /var/lib/libvirt/images | grep -v box_image')
+claim "nothing is left of the machines: ${left:-nothing}" "$([ -z "$left" ]; echo $?)"
+
+echo "-- a broken payload"
+bash "$here/broken.sh" "$hab" "$lab" "$work"
+claim 'a flipped byte in a binary and in an image fail the build by name, with no box' $?
+
+finish
