@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use serde_json::json;
 
 use super::{Global, lab, lock, print, progress, render};
 use crate::images::boxed::{self, Boxed, Outcome};
@@ -20,7 +21,11 @@ use crate::yard;
 
 /// Build and prove every box, and render everything: after this, `vagrant up`
 #[derive(Debug, clap::Args)]
-pub struct Build {}
+pub struct Build {
+    /// Print what was done as JSON
+    #[arg(long)]
+    json: bool,
+}
 
 impl Build {
     /// Runs the verb.
@@ -30,6 +35,9 @@ impl Build {
         let built = build(global, &plan, progress.as_ref())?;
         let written = render::render(&global.lab, &plan, progress.as_ref())?;
         drop(progress);
+        if self.json {
+            return print::json(&json!({"boxes_built": built, "files_written": written}));
+        }
         if global.quiet {
             return Ok(());
         }

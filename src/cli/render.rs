@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use fs_err as fs;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::{Global, lab, print, progress};
 use crate::clock::Clock;
@@ -19,7 +20,11 @@ use crate::yard::{self, Written};
 
 /// Write Ignition configs, kubeconfig and Vagrantfile; no box is built and no machine started
 #[derive(Debug, clap::Args)]
-pub struct Render {}
+pub struct Render {
+    /// Print what was done as JSON
+    #[arg(long)]
+    json: bool,
+}
 
 impl Render {
     /// Runs the verb.
@@ -28,6 +33,9 @@ impl Render {
         let progress = progress::printer(global);
         let changed = render(&global.lab, &plan, progress.as_ref())?;
         drop(progress);
+        if self.json {
+            return print::json(&json!({"files_written": changed}));
+        }
         if global.quiet {
             return Ok(());
         }
