@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 
-use support::Test;
+use support::{Test, verbs};
 
 /// Where a path in a document begins, if it is one of this repository.
 const FOLDERS: [&str; 8] = ["src/", "tests/", "images/", "ignition/", "templates/", "vagrant/", "docs/", ".ci/"];
@@ -37,7 +37,7 @@ impl Document {
             match (line.strip_prefix("```"), &mut open) {
                 (Some(words), None) => open = Some((words.to_owned(), String::new())),
                 (Some(_), Some(_)) => blocks.extend(open.take()),
-                (None, Some((_, lines))) => *lines += &format!("{line}\n"),
+                (None, Some((_, lines))) => lines.extend([line, "\n"]),
                 (None, None) => {
                     let parts: Vec<&str> = line.split('`').collect();
                     assert!(parts.len() % 2 == 1, "{path}: a backtick alone: {line}");
@@ -91,14 +91,6 @@ fn documents() -> Vec<Document> {
 /// The help of hab or of a verb.
 fn help(verb: Option<&str>) -> String {
     Test::new().run(verb.into_iter().chain(["--help"])).code(0).stdout()
-}
-
-/// The verbs, as the help lists them: in column 3.
-fn verbs() -> Vec<String> {
-    let text = help(None);
-    let list = text.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    let named = list.filter(|line| line.starts_with("  ") && !line[2..].starts_with(' '));
-    named.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
 }
 
 /// What is in the words of `text` that begins with a hyphen.
