@@ -1,7 +1,7 @@
 //! The help: every verb has one, none is wider than a page, and a change of it is seen in review.
 //! `SNAPSHOTS=overwrite cargo test --test cli help` writes the golden file anew.
 
-use super::support::Test;
+use super::support::{Test, verbs};
 
 /// The widest line of help.
 const WIDTH: usize = 100;
@@ -9,14 +9,6 @@ const WIDTH: usize = 100;
 fn help(verb: &[&str]) -> String {
     let args = verb.iter().chain(&["--help"]);
     Test::new().run(args).code(0).quietly().stdout()
-}
-
-fn verbs() -> Vec<String> {
-    let text = help(&[]);
-    let commands = text.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    // A verb begins in column 3; what is further right goes on with its description.
-    let named = commands.filter(|line| line.starts_with("  ") && !line[2..].starts_with(' '));
-    named.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
 }
 
 #[test]

@@ -169,6 +169,15 @@ impl Ran {
     }
 }
 
+/// The verbs that hab's own help lists.
+pub fn verbs() -> Vec<String> {
+    let text = Test::new().run(["--help"]).code(0).stdout();
+    let commands = text.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    // A verb begins in column 3; what is further right goes on with its description.
+    let named = commands.filter(|line| line.starts_with("  ") && !line[2..].starts_with(' '));
+    named.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
 /// Every path below `dir`, sorted; folders end in `/`.
 pub fn files(dir: &Path) -> Vec<String> {
     let mut found = Vec::new();

@@ -1,0 +1,253 @@
+//! The documents, held against hab: what they name is there, and what they say it does it does.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may panic; clippy knows only test functions"
+)]
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::read_to_string;
+use std::path::{Path, PathBuf};
+
+use support::{Test, verbs};
+
+/// Where a path in a document begins, if it is one of this repository.
+const FOLDERS: [&str; 8] = ["src/", "tests/", "images/", "ignition/", "templates/", "vagrant/", "docs/", ".ci/"];
+
+/// A document, taken apart.
+struct Document {
+    path: PathBuf,
+    text: String,
+    /// Code in the text: what stands between two backticks.
+    spans: Vec<String>,
+    /// Blocks of code: the words behind the fence, and the lines.
+    blocks: Vec<(String, String)>,
+}
+
+impl Document {
+    fn read(path: &str) -> Self {
+        let (mut spans, mut blocks, mut open) = (Vec::new(), Vec::new(), None::<(String, String)>);
+        let text = read_to_string(root().join(path)).unwrap();
+        for line in text.lines() {
+            match (line.strip_prefix("```"), &mut open) {
+                (Some(words), None) => open = Some((words.to_owned(), String::new())),
+                (Some(_), Some(_)) => blocks.extend(open.take()),
+                (None, Some((_, lines))) => lines.extend([line, "\n"]),
+                (None, None) => {
+                    let parts: Vec<&str> = line.split('`').collect();
+                    assert!(parts.len() % 2 == 1, "{path}: a backtick alone: {line}");
+                    spans.extend(parts.into_iter().skip(1).step_by(2).map(str::to_owned));
+                }
+            }
+        }
+        assert!(open.is_none(), "{path}: a block of code has no end");
+        Self { path: path.into(), text, spans, blocks }
+    }
+
+    /// The cells of the table with this head, row by row.
+    fn table(&self, head: &str) -> Vec<Vec<&str>> {
+        let rows = self.text.lines().skip_while(|line| *line != head).skip(2).take_while(|line| line.starts_with('|'));
+        let rows: Vec<Vec<&str>> = rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect();
+        assert!(!rows.is_empty(), "{} has no table {head}", self.path.display());
+        rows
+    }
+
+    /// Every line of code.
+    fn code(&self) -> impl Iterator<Item = &str> {
+        self.spans.iter().map(String::as_str).chain(self.blocks.iter().flat_map(|(_, lines)| lines.lines()))
+    }
+
+    /// Every call of `program` in its code, as words: what follows the program up to the end of the command.
+    fn calls(&self, program: &str) -> Vec<Vec<String>> {
+        let commands = self.code().flat_map(|line| {
+            let command = line.split(" #").next().unwrap_or_default();
+            command.split(['|', ';', '&', '(', ')', '"']).map(|part| part.trim().trim_start_matches("$ "))
+        });
+        let words = commands.map(|command| command.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+        words.filter_map(|words| (words.first()? == program).then(|| words[1..].to_vec())).collect()
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn readme() -> Document {
+    Document::read("README.md")
+}
+
+fn documents() -> Vec<Document> {
+    let inside = |folder: &str| std::fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let all = inside("").chain(inside("docs")).chain(inside("images/base/debian"));
+    let named = all.filter(|path| path.extension().is_some_and(|ending| ending == "md"));
+    named.map(|path| Document::read(path.strip_prefix(root()).unwrap().to_str().unwrap())).collect()
+}
+
+/// The help of hab or of a verb.
+fn help(verb: Option<&str>) -> String {
+    Test::new().run(verb.into_iter().chain(["--help"])).code(0).stdout()
+}
+
+/// What is in the words of `text` that begins with a hyphen.
+fn flags(text: &str) -> BTreeSet<&str> {
+    text.split([' ', ',', '\n', '|', '[', ']']).filter(|word| word.starts_with('-') && word.len() > 1).collect()
+}
+
+fn plain(cell: &str) -> &str {
+    cell.trim_matches('`')
+}
+
+#[test]
+fn every_call_of_hab_is_one_it_takes() {
+    let helps: BTreeMap<String, String> = verbs().into_iter().map(|verb| (verb.clone(), help(Some(&verb)))).collect();
+    for document in documents() {
+        for mut call in document.calls("hab") {
+            if call.first().is_some_and(|word| word == "-C") {
+                call.drain(..2);
+            }
+            let Some(verb) = call.first().map(|word| word.trim_end_matches([':', ','])) else { continue };
+            if verb.starts_with("--") {
+                continue;
+            }
+            let path = document.path.display();
+            let text = helps.get(verb).unwrap_or_else(|| panic!("{path}: there is no `hab {verb}`"));
+            for flag in call.iter().filter(|word| word.starts_with('-')) {
+                assert!(flags(text).contains(flag.as_str()), "{path}: `hab {verb}` does not know {flag}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_call_of_a_script_is_one_it_takes() {
+    for document in documents() {
+        for script in ["./test", "./demo"] {
+            let text = read_to_string(root().join(script)).unwrap();
+            for flag in document.calls(script).iter().flatten().filter(|word| word.starts_with('-')) {
+                let path = document.path.display();
+                assert!(flags(&text).contains(flag.as_str()), "{path}: {script} does not know {flag}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_path_and_link_leads_somewhere() {
+    for document in documents() {
+        let folder = root().join(document.path.parent().unwrap());
+        let links = document.text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        for link in links.filter(|link| !link.is_empty() && !link.contains("://")) {
+            assert!(folder.join(link).exists(), "{}: the link {link} leads nowhere", document.path.display());
+        }
+        for span in document.spans.iter().filter(|span| FOLDERS.iter().any(|folder| span.starts_with(folder))) {
+            // `src/cli/VERB.rs`, `images/role/*.yaml` and commands stand for others.
+            let stands_for = |part: &str| !part.contains(|c: char| c.is_ascii_lowercase()) && !part.is_empty();
+            let example = span.contains(['*', '<', ' ']) || span.split(['/', '.']).any(stands_for);
+            assert!(example || root().join(span).exists(), "{}: there is no {span}", document.path.display());
+        }
+    }
+}
+
+#[test]
+fn the_reference_has_the_keys_and_defaults_of_a_new_lab() {
+    let test = Test::new().run(["init", "--name", "demo"]).code(0).then();
+    let template = read_to_string(test.path().join("hab.yaml")).unwrap();
+    let mut known = BTreeMap::new();
+    flatten("", &serde_yaml::from_str(&template).unwrap(), &mut known);
+    // The lab's name is the user's. Keys without a default stand there as comments, in the section at the end.
+    known.insert("lab".to_owned(), "-".to_owned());
+    known.remove("ignition");
+    let comments = template.lines().filter_map(|line| line.strip_prefix("  # ")?.split_once(": "));
+    known.extend(comments.map(|(key, _)| (format!("ignition.{key}"), "-".to_owned())));
+
+    let readme = readme();
+    let rows = readme.table("| key | type | default | rule |");
+    let documented = rows.iter().map(|row| (plain(row[0]).to_owned(), plain(row[2]).to_owned())).collect();
+    assert_eq!(known, documented);
+}
+
+/// Every value with the path to it.
+fn flatten(path: &str, value: &serde_yaml::Value, into: &mut BTreeMap<String, String>) {
+    let text = match value {
+        serde_yaml::Value::Mapping(entries) => {
+            for (key, value) in entries {
+                let key = key.as_str().unwrap();
+                let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+                flatten(&path, value, into);
+            }
+            return;
+        }
+        serde_yaml::Value::String(text) => text.clone(),
+        serde_yaml::Value::Number(number) => number.to_string(),
+        other => format!("{other:?}"),
+    };
+    into.insert(path.to_owned(), text);
+}
+
+#[test]
+fn every_example_of_a_lab_is_a_good_one() {
+    let examples: Vec<_> =
+        documents().into_iter().flat_map(|d| d.blocks).filter(|(w, _)| w == "yaml hab.yaml").collect();
+    assert!(!examples.is_empty());
+    for (_, example) in examples {
+        Test::new().file("hab.yaml", example).run(["check"]).code(0).quietly();
+    }
+}
+
+#[test]
+fn the_exit_codes_are_those_of_the_help() {
+    let text = help(None);
+    let lines = text.lines().skip_while(|line| *line != "Exit codes:").skip(1);
+    let known: Vec<(&str, &str)> =
+        lines.map_while(|line| line.trim().split_once(' ')).map(|(code, meaning)| (code, meaning.trim())).collect();
+    let readme = readme();
+    let documented: Vec<_> = readme.table("| code | meaning |").iter().map(|row| (row[0], row[1])).collect();
+    assert_eq!(known, documented);
+}
+
+#[test]
+fn the_verbs_that_print_json_are_named() {
+    let known: BTreeSet<String> =
+        verbs().into_iter().filter(|verb| flags(&help(Some(verb))).contains("--json")).collect();
+    let spans = readme().spans;
+    let named = spans.iter().filter_map(|span| span.strip_prefix("hab ")?.strip_suffix(" --json"));
+    assert_eq!(known, named.map(str::to_owned).collect());
+}
+
+#[test]
+fn the_packages_of_the_host_are_those_that_are_installed() {
+    let script = read_to_string(root().join("tests/lib/install.sh")).unwrap();
+    let list = script.split_once("demo_packages=(").unwrap().1.split_once("\n)").unwrap().0;
+    let words = list.lines().filter(|line| !line.trim().starts_with('#')).flat_map(str::split_whitespace);
+    let known: BTreeSet<&str> = words.collect();
+    let readme = readme();
+    let rows = readme.table("| what | why |");
+    let cells = rows.iter().filter_map(|row| row[0].strip_prefix("the package"));
+    let documented = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert_eq!(known, documented);
+}
+
+#[test]
+fn the_rooms_stand_in_the_order_of_the_house() {
+    let library = read_to_string(root().join("src/lib.rs")).unwrap();
+    let known: Vec<&str> =
+        library.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    let document = Document::read("docs/architecture.md");
+    let rows = document.table("| room | what goes in, what comes out |");
+    assert_eq!(known, rows.iter().map(|row| plain(row[0])).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_rules_of_the_house_are_tests() {
+    let house = read_to_string(root().join("tests/house.rs")).unwrap();
+    let document = Document::read("CONTRIBUTING.md");
+    let rules = document.spans.iter().filter(|span| span.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
+    for rule in rules.filter(|span| span.contains('_')) {
+        assert!(house.contains(&format!("fn {rule}()")), "tests/house.rs has no {rule}");
+    }
+}
