@@ -78,6 +78,12 @@ const fn client(stem: &'static str, ca: Ca, name: &'static str, group: &'static 
     Row { stem, ca, name, group, usage: Usage::Client, sans: &[] }
 }
 
+/// For what a component serves on its own loopback. Without one it makes an RSA key for itself at every start, which
+/// takes more than a minute on an emulated processor.
+const fn local(stem: &'static str, name: &'static str) -> Row {
+    Row { stem, ca: Ca::Kubernetes, name, group: "", usage: Usage::Server, sans: &["localhost", "127.0.0.1"] }
+}
+
 /// What an etcd member is called by its peers, its clients and itself.
 const ETCD_NAMES: &[&str] = &["{name}", "{address}", "localhost", "127.0.0.1"];
 
@@ -125,7 +131,9 @@ const MASTER: &[Row] = &[
     client("apiserver-etcd-client", Ca::Etcd, "kube-apiserver-etcd-client", ""),
     client("front-proxy-client", Ca::FrontProxy, "front-proxy-client", ""),
     client("controller-manager", Ca::Kubernetes, "system:kube-controller-manager", ""),
+    local("controller-manager-server", "kube-controller-manager"),
     client("scheduler", Ca::Kubernetes, "system:kube-scheduler", ""),
+    local("scheduler-server", "kube-scheduler"),
     client("addons", Ca::Kubernetes, "hab-addons", "system:masters"),
 ];
 
