@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
@@ -97,11 +98,16 @@ impl Tree {
         self.items.get(path).map(|(_, origin)| *origin)
     }
 
+    /// The first path below the folder `path`.
+    #[must_use]
+    pub fn below(&self, path: &str) -> Option<&str> {
+        let folder = format!("{path}/");
+        let (next, _) = self.items.range::<str, _>((Bound::Included(folder.as_str()), Bound::Unbounded)).next()?;
+        next.starts_with(&folder).then_some(next)
+    }
+
     fn put(&mut self, path: Cow<'static, str>, item: Item, origin: &'static str) -> Result<()> {
-        let plain = path.strip_prefix('/').is_some_and(|rest| {
-            rest.split('/').all(|part| !part.is_empty() && part != "." && part != ".." && !part.contains('\0'))
-        });
-        ensure!(plain, "{path:?} ({origin}) is not an absolute, plain path");
+        ensure!(is_plain(&path), "{path:?} ({origin}) is not an absolute, plain path");
         match self.items.entry(path) {
             Entry::Vacant(place) => {
                 place.insert((item, origin));
@@ -112,6 +118,14 @@ impl Tree {
             }
         }
     }
+}
+
+/// Whether a path is absolute and the only way to write it: no `..`, no `//`, no `/` at the end.
+#[must_use]
+pub fn is_plain(path: &str) -> bool {
+    path.strip_prefix('/').is_some_and(|rest| {
+        rest.split('/').all(|part| !part.is_empty() && part != "." && part != ".." && !part.contains('\0'))
+    })
 }
 
 /// One file of a folder that was built into hab.
@@ -160,6 +174,15 @@ mod tests {
         tree.file("/etc/hosts", 0o644, *b"a", "templates").unwrap();
         let error = tree.link("/etc/hosts", "/dev/null", "your snippet").unwrap_err().to_string();
         assert_eq!(error, "/etc/hosts comes twice: from templates and from your snippet");
+    }
+
+    #[test]
+    fn what_is_below_a_path_is_found() {
+        let mut tree = Tree::new();
+        tree.file("/etc/a-b", 0o644, *b"", "test").unwrap();
+        tree.file("/etc/a/b", 0o644, *b"", "test").unwrap();
+        assert_eq!((tree.below("/etc"), tree.below("/etc/a")), (Some("/etc/a-b"), Some("/etc/a/b")));
+        assert_eq!((tree.below("/etc/a-b"), tree.below("/e")), (None, None));
     }
 
     #[test]

@@ -59,6 +59,11 @@ pub fn render(lab: &Path, plan: &Plan, progress: &dyn Progress) -> Result<usize>
     let pki = Pki::open(&lab.join(lab::PRIVATE), plan, Clock::system())?;
     let configs = Configs::new(plan, snippets(lab, plan)?)?;
 
+    // What is wrong with a template or a snippet is wrong for every node of a role: found before anything is written.
+    for node in Role::ALL.into_iter().filter_map(|role| plan.of(role).next()) {
+        configs.node(node, pki.node(node)?)?;
+    }
+
     let mut changed = 0;
     let mut count = |written: Written| changed += usize::from(written == Written::Changed);
     let mut sums = Vec::with_capacity(plan.nodes.len());

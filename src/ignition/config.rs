@@ -10,59 +10,82 @@ use serde_json::{Value, json};
 use super::snippet::Snippet;
 use crate::tree::{Item, Tree};
 
-/// The parts of a config's `storage`, each a JSON list without its brackets, and the paths in them.
+/// Room for all of a config but its files: brackets and a few dozen links.
+const ROOM: usize = 16 << 10;
+
+/// The parts of a config's `storage`, each a JSON list without its brackets, and the tree they are made of. What a lab's
+/// nodes share is encoded once: a thousand lines of /etc/hosts a thousand times over are most of a large lab.
 #[derive(Debug, Default, Clone)]
 pub struct Encoded {
-    files: Vec<String>,
-    links: Vec<String>,
-    folders: Vec<String>,
+    files: String,
+    links: String,
+    folders: String,
     tree: Tree,
 }
 
 /// Turns a tree into the JSON of its items.
-pub fn encode(tree: &Tree) -> Encoded {
-    let mut encoded = Encoded { tree: tree.clone(), ..Encoded::default() };
+pub fn encode(tree: Tree) -> Encoded {
+    let mut encoded = Encoded::default();
     for (path, item) in tree.iter() {
         match item {
-            Item::File { mode, content } => encoded.files.push(file(path, *mode, content)),
+            Item::File { mode, content } => file(&mut encoded.files, path, *mode, content),
             Item::Link(target) => {
-                encoded.links.push(json!({"path": path, "target": target, "overwrite": true}).to_string());
+                add(&mut encoded.links, &json!({"path": path, "target": target, "overwrite": true}).to_string());
             }
-            Item::Folder { mode } => encoded.folders.push(json!({"path": path, "mode": mode}).to_string()),
+            Item::Folder { mode } => add(&mut encoded.folders, &json!({"path": path, "mode": mode}).to_string()),
         }
     }
+    encoded.tree = tree;
     encoded
 }
 
-fn file(path: &str, mode: u32, content: &[u8]) -> String {
-    let source = format!("data:;base64,{}", BASE64.encode(content));
-    json!({"path": path, "mode": mode, "overwrite": true, "contents": {"source": source}}).to_string()
+/// Adds JSON to a list.
+fn add(list: &mut String, item: &str) {
+    if !list.is_empty() {
+        list.push(',');
+    }
+    list.push_str(item);
+}
+
+/// Adds a file to a list, its content straight in its place.
+fn file(list: &mut String, path: &str, mode: u32, content: &[u8]) {
+    let item = json!({"path": path, "mode": mode, "overwrite": true}).to_string();
+    add(list, item.trim_end_matches('}'));
+    list.push_str(r#","contents":{"source":"data:;base64,"#);
+    BASE64.encode_string(content, list);
+    list.push_str(r#""}}"#);
 }
 
 /// The whole config: what the role has, what the node has, what the user adds.
 ///
 /// # Errors
 /// A path comes twice, or Ignition's own types refuse the result.
-pub fn write<'a>(role: &Encoded, node: &Tree, snippets: impl Iterator<Item = &'a Snippet>) -> Result<Vec<u8>> {
+pub fn write<'a>(role: &Encoded, node: Tree, snippets: impl Iterator<Item = &'a Snippet>) -> Result<Vec<u8>> {
     for (path, _) in node.iter() {
         if let (Some(one), Some(other)) = (role.tree.origin(path), node.origin(path)) {
             bail!("{path} comes twice: from {one} and from {other}");
         }
     }
     let own = encode(node);
-    let list = |a: &[String], b: &[String]| a.iter().chain(b).cloned().collect::<Vec<_>>().join(",");
-    let text = format!(
-        r#"{{"ignition":{{"version":"3.3.0"}},"storage":{{"directories":[{}],"files":[{}],"links":[{}]}}}}"#,
-        list(&role.folders, &own.folders),
-        list(&role.files, &own.files),
-        list(&role.links, &own.links),
-    );
+    let mut text = String::with_capacity(role.files.len() + own.files.len() + ROOM);
+    text.push_str(r#"{"ignition":{"version":"3.3.0"},"storage":{"#);
+    for (name, shared, own) in [
+        ("directories", &role.folders, &own.folders),
+        ("files", &role.files, &own.files),
+        ("links", &role.links, &own.links),
+    ] {
+        let comma = if shared.is_empty() || own.is_empty() { "" } else { "," };
+        let end = if name == "links" { "]}}" } else { "]," };
+        for part in ["\"", name, "\":[", shared, comma, own, end] {
+            text.push_str(part);
+        }
+    }
     let mut text = text.into_bytes();
     let mut snippets = snippets.peekable();
     if snippets.peek().is_some() {
         let mut config: Value = serde_json::from_slice(&text).context("reading hab's own config")?;
         for snippet in snippets {
-            snippet.merge_into(&mut config, &|path| role.tree.origin(path).or_else(|| node.origin(path)))?;
+            snippet.merge_into(&mut config, &[&role.tree, &own.tree])?;
         }
         text = config.to_string().into_bytes();
     }
@@ -89,7 +112,7 @@ mod tests {
         tree.file("/etc/a", 0o600, *b"hi", "test").unwrap();
         tree.link("/etc/b", "../a", "test").unwrap();
         tree.folder("/var/c", 0o700, "test").unwrap();
-        let text = write(&encode(&tree), &Tree::new(), std::iter::empty()).unwrap();
+        let text = write(&encode(tree), Tree::new(), std::iter::empty()).unwrap();
         let value: Value = serde_json::from_slice(&text).unwrap();
         assert_eq!(value["ignition"]["version"], "3.3.0");
         // Ignition's modes are decimal: 0600 is 384.
@@ -103,7 +126,7 @@ mod tests {
     fn a_path_of_role_and_node_is_a_conflict() {
         let mut tree = Tree::new();
         tree.file("/etc/a", 0o600, *b"hi", "templates").unwrap();
-        let error = write(&encode(&tree), &tree, std::iter::empty()).unwrap_err().to_string();
+        let error = write(&encode(tree.clone()), tree, std::iter::empty()).unwrap_err().to_string();
         assert_eq!(error, "/etc/a comes twice: from templates and from templates");
     }
 }

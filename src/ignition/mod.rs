@@ -13,7 +13,7 @@ use include_dir::{Dir, include_dir};
 pub use snippet::Snippet;
 
 use crate::plan::{Node, Plan};
-use crate::spec::Role;
+use crate::spec::{PerRole, Role};
 use crate::templates::{Templates, groups};
 use crate::tree::{Tree, embedded, mode_of};
 
@@ -49,7 +49,7 @@ pub fn role_tree(role: Role) -> Result<Tree> {
 #[derive(Debug)]
 pub struct Configs {
     templates: Templates,
-    roles: crate::spec::PerRole<config::Encoded>,
+    roles: PerRole<config::Encoded>,
     snippets: Vec<Snippet>,
 }
 
@@ -59,9 +59,13 @@ impl Configs {
     /// # Errors
     /// As [`role_tree`] and [`Templates::new`].
     pub fn new(plan: &Plan, snippets: Vec<Snippet>) -> Result<Self> {
-        let roles =
-            crate::spec::PerRole::try_from_fn(|role| Ok::<_, anyhow::Error>(config::encode(&role_tree(role)?)))?;
-        Ok(Self { templates: Templates::new(plan)?, roles, snippets })
+        let templates = Templates::new(plan)?;
+        let roles = PerRole::try_from_fn(|role| {
+            let mut tree = role_tree(role)?;
+            tree.merge(templates.lab()?)?;
+            Ok::<_, anyhow::Error>(config::encode(tree))
+        })?;
+        Ok(Self { templates, roles, snippets })
     }
 
     /// The whole config of one node, as JSON text. `secrets` are the node's certificates and keys.
@@ -73,7 +77,7 @@ impl Configs {
         let mut tree = self.templates.node(node).with_context(about)?;
         tree.merge(secrets).with_context(about)?;
         let snippets = self.snippets.iter().filter(|s| s.role.is_none_or(|role| role == node.role));
-        config::write(self.roles.get(node.role), &tree, snippets).with_context(about)
+        config::write(self.roles.get(node.role), tree, snippets).with_context(about)
     }
 }
 
@@ -81,8 +85,8 @@ impl Configs {
 ///
 /// # Errors
 /// Ignition's own types do not take what came out.
-pub fn config_of(tree: &Tree) -> Result<Vec<u8>> {
-    config::write(&config::encode(tree), &Tree::new(), std::iter::empty())
+pub fn config_of(tree: Tree) -> Result<Vec<u8>> {
+    config::write(&config::encode(tree), Tree::new(), std::iter::empty())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use ignition_config::Config;
 use serde_json::Value;
 
 use crate::spec::Role;
+use crate::tree::{Tree, is_plain};
 
 /// The largest snippet read: a config is text, and the fw_cfg channel reads slowly (Ignition warns after 10 s).
 const MAX_BYTES: u64 = 1 << 20;
@@ -25,6 +26,9 @@ const LISTS: [(&str, &str, &str); 10] = [
     ("passwd", "users", "name"),
     ("passwd", "groups", "name"),
 ];
+
+/// The lists of `storage` that share one space of paths.
+const PATHS: [&str; 3] = ["directories", "files", "links"];
 
 /// One snippet, checked by Ignition's own types.
 #[derive(Debug, Clone)]
@@ -68,25 +72,27 @@ impl Snippet {
                 );
             }
         }
+        for item in PATHS.iter().filter_map(|list| config["storage"][list].as_array()).flatten() {
+            let path = item["path"].as_str().unwrap_or_default();
+            ensure!(is_plain(path), "{path:?} is not an absolute, plain path");
+        }
         Ok(Self { role, file: file.to_owned(), config })
     }
 
-    /// Adds everything of this snippet to `config`. `taken` tells who of hab's brings a path.
+    /// Adds everything of this snippet to `config`, which is made of `own`, hab's trees.
     ///
     /// # Errors
     /// A path, unit or user is there already.
-    pub fn merge_into(&self, config: &mut Value, taken: &dyn Fn(&str) -> Option<&'static str>) -> Result<()> {
+    pub fn merge_into(&self, config: &mut Value, own: &[&Tree]) -> Result<()> {
         for (section, list, key) in LISTS {
-            let Some(new) = self.config[section][list].as_array() else { continue };
-            for item in new {
+            for item in self.config[section][list].as_array().into_iter().flatten() {
                 let name = item[key].as_str().unwrap_or_default();
-                let path = if list == "units" { format!("/etc/systemd/system/{name}") } else { name.to_owned() };
-                if let Some(origin) = taken(&path) {
-                    bail!("{} brings {path}, which hab itself brings ({origin})", self.file.display());
-                }
-                let there = config[section][list].as_array().into_iter().flatten();
-                if there.into_iter().any(|other| other[key] == item[key]) {
-                    bail!("{} brings {name}, which another snippet brings, too", self.file.display());
+                self.apart_from(own, list, name, item)?;
+                // A path that is a file here and a link there is refused by Ignition, but only when the machine boots.
+                let lists = if key == "path" { &PATHS[..] } else { &[list][..] };
+                let mut others = lists.iter().filter_map(|list| config[section][*list].as_array()).flatten();
+                if others.any(|other| other[key] == item[key]) {
+                    bail!("{} brings {name}, which a snippet has brought already", self.file.display());
                 }
                 match &mut config[section][list] {
                     Value::Array(items) => items.push(item.clone()),
@@ -96,6 +102,37 @@ impl Snippet {
         }
         Ok(())
     }
+
+    /// Refuses what would replace or hide something of hab's.
+    fn apart_from(&self, own: &[&Tree], list: &str, name: &str, item: &Value) -> Result<()> {
+        let path = match list {
+            // A drop-in is how a unit of hab's is changed on purpose.
+            "units" if is_drop_in(item) => return Ok(()),
+            "units" => format!("/etc/systemd/system/{name}"),
+            list if PATHS.contains(&list) => name.to_owned(),
+            _ => return Ok(()),
+        };
+        let file = self.file.display();
+        for (above, tree) in Path::new(&path).ancestors().flat_map(|above| own.iter().map(move |tree| (above, tree))) {
+            let Some(origin) = above.to_str().and_then(|above| tree.origin(above)) else { continue };
+            if above == Path::new(&path) {
+                bail!("{file} brings {path}, which hab itself brings ({origin})");
+            }
+            bail!("{file} brings {path}, below {}, which hab itself brings ({origin})", above.display());
+        }
+        // A folder may be one of hab's own, too; a file or a link there would hide what is in it.
+        if list != "directories"
+            && let Some(below) = own.iter().find_map(|tree| tree.below(&path))
+        {
+            bail!("{file} brings {path}, but hab itself brings {below}");
+        }
+        Ok(())
+    }
+}
+
+/// Whether a unit has nothing but files that add to a unit of that name.
+fn is_drop_in(unit: &Value) -> bool {
+    unit.as_object().is_some_and(|unit| unit.keys().all(|key| key == "name" || key == "dropins"))
 }
 
 #[cfg(test)]
@@ -107,22 +144,48 @@ mod tests {
         Snippet::parse(Path::new("motd.ign"), None, text.as_bytes())
     }
 
+    fn merged(config: &mut Value, storage: &Value, units: &Value) -> Result<()> {
+        let mut own = Tree::new();
+        own.file("/etc/hosts", 0o644, *b"", "templates").unwrap();
+        own.file("/etc/systemd/system/etcd.service", 0o600, *b"", "ignition").unwrap();
+        let text = json!({"ignition": {"version": "3.3.0"}, "storage": storage, "systemd": {"units": units}});
+        snippet(&text.to_string()).unwrap().merge_into(config, &[&Tree::new(), &own])
+    }
+
     #[test]
-    fn files_and_units_are_added() {
-        let text = r#"{"ignition":{"version":"3.3.0"},"storage":{"files":[{"path":"/etc/motd"}]},
-                       "systemd":{"units":[{"name":"a.service","enabled":true}]}}"#;
+    fn files_units_and_drop_ins_are_added() {
         let mut config = json!({"ignition": {"version": "3.3.0"}, "storage": {"files": []}});
-        snippet(text).unwrap().merge_into(&mut config, &|_| None).unwrap();
+        let storage = json!({"files": [{"path": "/etc/motd"}], "directories": [{"path": "/etc"}]});
+        let drop_in =
+            json!({"name": "etcd.service", "dropins": [{"name": "a.conf", "contents": "[Service]\nNice=1\n"}]});
+        merged(&mut config, &storage, &json!([{"name": "a.service", "enabled": true}, drop_in])).unwrap();
         assert_eq!(config["storage"]["files"][0]["path"], "/etc/motd");
+        assert_eq!(config["storage"]["directories"][0]["path"], "/etc");
         assert_eq!(config["systemd"]["units"][0]["name"], "a.service");
+        assert_eq!(config["systemd"]["units"][1]["name"], "etcd.service");
     }
 
     #[test]
     fn a_path_of_habs_is_named() {
-        let text = r#"{"ignition":{"version":"3.3.0"},"storage":{"files":[{"path":"/etc/hosts"}]}}"#;
-        let mut config = json!({});
-        let error = snippet(text).unwrap().merge_into(&mut config, &|p| (p == "/etc/hosts").then_some("templates"));
-        assert_eq!(error.unwrap_err().to_string(), "motd.ign brings /etc/hosts, which hab itself brings (templates)");
+        let none = json!([]);
+        let error = |storage: Value, units: &Value| merged(&mut json!({}), &storage, units).unwrap_err().to_string();
+        let said = error(json!({"files": [{"path": "/etc/hosts"}]}), &none);
+        assert_eq!(said, "motd.ign brings /etc/hosts, which hab itself brings (templates)");
+        let said = error(json!({"directories": [{"path": "/etc/hosts/x"}]}), &none);
+        assert_eq!(said, "motd.ign brings /etc/hosts/x, below /etc/hosts, which hab itself brings (templates)");
+        let said = error(json!({"links": [{"path": "/etc", "target": "/x"}]}), &none);
+        assert_eq!(said, "motd.ign brings /etc, but hab itself brings /etc/hosts");
+        let said = error(json!({}), &json!([{"name": "etcd.service", "mask": true}]));
+        assert!(said.ends_with("/etc/systemd/system/etcd.service, which hab itself brings (ignition)"), "{said}");
+    }
+
+    #[test]
+    fn a_path_is_one_thing_only() {
+        let twice = json!({"files": [{"path": "/etc/motd"}], "links": [{"path": "/etc/motd", "target": "/x"}]});
+        let error = merged(&mut json!({}), &twice, &json!([])).unwrap_err().to_string();
+        assert_eq!(error, "motd.ign brings /etc/motd, which a snippet has brought already");
+        let odd = r#"{"ignition":{"version":"3.3.0"},"storage":{"files":[{"path":"/etc/../etc/hosts"}]}}"#;
+        assert!(snippet(odd).unwrap_err().to_string().contains("plain path"));
     }
 
     #[test]

@@ -114,7 +114,7 @@ pub fn config(role: Role, mut checks: Vec<Check>) -> Result<(Vec<u8>, Vec<Check>
     }
     tree.file("/etc/kubernetes/bake/checks", 0o600, list.into_bytes(), ORIGIN)?;
     tree.link(format!("{WANTS}hab-bake.service"), "../hab-bake.service", ORIGIN)?;
-    Ok((config_of(&tree)?, checks))
+    Ok((config_of(tree)?, checks))
 }
 
 #[cfg(test)]

@@ -121,7 +121,7 @@ fn xml(text: &str) -> String {
 pub fn run(subject: &Subject<'_>, scratch: &Path, progress: &dyn Progress) -> Result<Report> {
     let role = subject.role;
     let about = || format!("booting the {role} box through packer");
-    let (template, variables, serial) = prepare(subject, scratch).with_context(about)?;
+    let Prepared { template, variables, serial } = prepare(subject, scratch).with_context(about)?;
     let started = Instant::now();
     let done = AtomicBool::new(false);
     let mut answers = Vec::new();
@@ -149,8 +149,23 @@ pub fn run(subject: &Subject<'_>, scratch: &Path, progress: &dyn Progress) -> Re
     Ok(report)
 }
 
-/// Writes the template, the variables and the Ignition config; the paths that matter come back.
-fn prepare(subject: &Subject<'_>, scratch: &Path) -> Result<(PathBuf, PathBuf, PathBuf)> {
+/// What packer is started with.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The template.
+    pub template: PathBuf,
+    /// The file of its variables.
+    pub variables: PathBuf,
+    /// Where the guest's serial port will be.
+    pub serial: PathBuf,
+}
+
+/// Writes the template, the variables and the Ignition config.
+///
+/// # Errors
+/// A path has a character that qemu's options or packer's templates would take for something else, or a file can't be
+/// read or written.
+pub fn prepare(subject: &Subject<'_>, scratch: &Path) -> Result<Prepared> {
     let template = scratch.join("hab.pkr.hcl");
     let variables = scratch.join("hab.pkrvars.json");
     let config = scratch.join("bake.ign");
@@ -173,7 +188,7 @@ fn prepare(subject: &Subject<'_>, scratch: &Path) -> Result<(PathBuf, PathBuf, P
         "shutdown_timeout": SHUTDOWN_TIMEOUT,
     });
     fs::write(&variables, values.to_string())?;
-    Ok((template, variables, serial))
+    Ok(Prepared { template, variables, serial })
 }
 
 /// Follows the serial port until packer has ended, passing on what the guest says.

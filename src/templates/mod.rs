@@ -4,7 +4,6 @@
 //! No secret passes through here: kubeconfigs name the files that `pki` brings.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use include_dir::{Dir, include_dir};
@@ -38,13 +37,12 @@ pub const fn groups(role: Role) -> &'static [&'static str] {
 pub struct Templates {
     tera: Tera,
     context: Context,
-    shared: Vec<(String, Arc<[u8]>)>,
     /// Group -> (path on the node, name of the template).
     groups: BTreeMap<String, Vec<(String, String)>>,
 }
 
 impl Templates {
-    /// Reads all templates and fills in those that are the same on every node.
+    /// Reads all templates.
     ///
     /// # Errors
     /// A template is wrong, which the tests would have shown.
@@ -63,30 +61,36 @@ impl Templates {
         }
         tera.add_raw_templates(sources).context("reading the templates")?;
         let context = lab_context(plan);
-        let mut templates = Self { tera, context, shared: Vec::new(), groups };
-        for (path, name) in templates.groups.remove(LAB).unwrap_or_default() {
-            let text = templates.fill(&name, &templates.context)?;
-            templates.shared.push((path, Arc::from(text.into_bytes())));
-        }
-        Ok(templates)
+        Ok(Self { tera, context, groups })
     }
 
-    /// The filled-in files of one node.
+    /// The files that are the same on every node.
+    ///
+    /// # Errors
+    /// A template is wrong.
+    pub fn lab(&self) -> Result<Tree> {
+        self.group(LAB, &self.context)
+    }
+
+    /// The filled-in files that are this node's own.
     ///
     /// # Errors
     /// A template is wrong, or two bring the same path.
     pub fn node(&self, node: &Node) -> Result<Tree> {
-        let mut tree = Tree::new();
-        for (path, content) in &self.shared {
-            tree.file(path.clone(), mode_of(path), Arc::clone(content), ORIGIN)?;
-        }
         let mut context = self.context.clone();
         context.insert("node", node);
+        let mut tree = Tree::new();
         for group in groups(node.role) {
-            for (path, name) in self.groups.get(*group).into_iter().flatten() {
-                let text = self.fill(name, &context).with_context(|| format!("for the node {}", node.name))?;
-                tree.file(path.clone(), mode_of(path), text.into_bytes(), ORIGIN)?;
-            }
+            tree.merge(self.group(group, &context).with_context(|| format!("for the node {}", node.name))?)?;
+        }
+        Ok(tree)
+    }
+
+    fn group(&self, group: &str, context: &Context) -> Result<Tree> {
+        let mut tree = Tree::new();
+        for (path, name) in self.groups.get(group).into_iter().flatten() {
+            let text = self.fill(name, context)?;
+            tree.file(path.clone(), mode_of(path), text.into_bytes(), ORIGIN)?;
         }
         Ok(tree)
     }

@@ -1,5 +1,5 @@
 //! The help: every verb has one, none is wider than a page, and a change of it is seen in review.
-//! `SNAPSHOTS=overwrite cargo test --test cli help` writes the golden file anew.
+//! `SNAPSHOTS=overwrite cargo test --test cli help` writes the golden file anew - and fails, for nothing was compared.
 
 use super::support::{Test, verbs};
 
@@ -21,6 +21,7 @@ fn help_is_as_reviewed_and_fits_a_page() {
         assert!(line.chars().count() <= WIDTH, "{line}");
     }
     snapbox::assert_data_eq!(all, snapbox::file!["../golden/help.txt"]);
+    assert!(std::env::var_os("SNAPSHOTS").is_none_or(|action| action != "overwrite"), "recorded, not compared");
 }
 
 #[test]

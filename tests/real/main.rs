@@ -5,5 +5,8 @@
 
 mod cluster;
 mod labs;
+mod node;
 mod pki;
+#[path = "../support/rendered.rs"]
+mod rendered;
 mod vagrant;

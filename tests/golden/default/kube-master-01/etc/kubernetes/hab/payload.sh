@@ -1,0 +1,17 @@
+#!/bin/bash
+# Mounts the payload: the partition named hab-payload, on whatever disk, read-only at /opt/hab.
+# No udev runs here, so no /dev/disk/by-partlabel: the kernel itself writes PARTNAME into uevent.
+set -u
+for uevent in /sys/class/block/*/uevent; do
+    name='' device=''
+    while IFS='=' read -r key value; do
+        case $key in
+        PARTNAME) name=$value ;;
+        DEVNAME) device=$value ;;
+        esac
+    done <"$uevent"
+    if [ "$name" = hab-payload ] && ! mountpoint -q /opt/hab; then
+        mkdir -p /opt/hab && mount -t squashfs -o ro,nosuid,nodev "/dev/$device" /opt/hab
+    fi
+done
+mountpoint -q /opt/hab

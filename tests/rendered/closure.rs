@@ -1,0 +1,229 @@
+//! A node is complete in itself: every file, program, credential, unit and address that something on it names is there.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::rendered::{Lab, Node};
+
+/// Paths in a pod's own file system, which are none of the node's.
+const IN_PODS: [&str; 2] = ["/etc/coredns", "/etc/coredns/Corefile"];
+
+/// Units that systemd or the base brings.
+const OF_THE_BASE: [&str; 2] = ["shutdown.target", "hab.target"];
+
+const UNITS: &str = "/etc/systemd/system/";
+
+/// Every path in `text` that begins with `start`, comments aside.
+fn paths<'a>(text: &'a str, start: &'a str) -> impl Iterator<Item = &'a str> {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let words = lines.flat_map(|line| line.split(|c: char| !(c.is_ascii_alphanumeric() || "/._-@".contains(c))));
+    words.filter(move |word| word.starts_with(start)).map(|word| word.trim_end_matches(['/', '.']))
+}
+
+/// hab's shell functions are on every node; what waits for API servers and places pods is called on masters and workers.
+fn unused(node: &Node, (path, _): &(&str, &str)) -> bool {
+    node.role != "master" && *path == "/etc/kubernetes/hab/lib.sh"
+}
+
+fn each(check: impl Fn(&Node)) {
+    for lab in Lab::both() {
+        lab.nodes.iter().for_each(&check);
+    }
+}
+
+#[test]
+fn every_file_that_is_named_is_there() {
+    each(|node| {
+        let mut seen = 0;
+        for (path, text) in node.settings().filter(|setting| !unused(node, setting)) {
+            // The one abbreviation scripts use.
+            let text = text.replace("$pki/", "/etc/kubernetes/pki/");
+            for named in paths(&text, "/etc/").filter(|named| !IN_PODS.contains(named)) {
+                assert!(node.has(named), "{}: {path} names {named}, which is not there", node.name);
+                seen += 1;
+            }
+        }
+        assert!(seen > 10, "{}: only {seen} found", node.name);
+    });
+}
+
+#[test]
+fn every_file_is_named_by_something_but_what_programs_look_for_themselves() {
+    // The C library, systemd and the kernel's command line know these.
+    let known = ["/etc/hostname", "/etc/hosts", "/etc/machine-id", "/etc/resolv.conf"];
+    each(|node| {
+        let all: BTreeSet<String> = node
+            .settings()
+            .flat_map(|(_, text)| {
+                paths(&text.replace("$pki/", "/etc/kubernetes/pki/"), "/etc/").map(str::to_owned).collect::<Vec<_>>()
+            })
+            .collect();
+        let whole = |folder: &str| all.contains(folder);
+        for path in node.files.keys().filter(|path| !path.starts_with(UNITS) && !known.contains(&path.as_str())) {
+            let folder = Path::new(path).parent().unwrap().to_str().unwrap();
+            let named = all.contains(path)
+                || (whole(folder) && folder != "/etc/kubernetes/pki" && folder != "/etc/kubernetes/hab");
+            assert!(named, "{}: nothing names {path}", node.name);
+        }
+    });
+}
+
+/// The list of what a role's payload carries.
+fn payload(role: &str, list: &str) -> Vec<String> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("images/role/{role}.yaml"));
+    let role: Value = serde_yaml::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    role[list].as_array().into_iter().flatten().map(|name| name.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_program_that_is_named_is_in_the_payload() {
+    each(|node| {
+        let (programs, plugins) = (payload(&node.role, "programs"), payload(&node.role, "cni"));
+        for (path, text) in node.settings().filter(|setting| !unused(node, setting)) {
+            for named in paths(text, "/opt/hab/bin/") {
+                let name = &named["/opt/hab/bin/".len()..];
+                // CoreDNS runs where its Deployment says, which is on workers.
+                let elsewhere =
+                    path.ends_with("/addons/coredns.yaml") && payload("worker", "programs").contains(&name.to_owned());
+                assert!(
+                    elsewhere || programs.iter().any(|program| program == name),
+                    "{}: {path} names {named}",
+                    node.name
+                );
+            }
+            if path.ends_with(".conflist") {
+                let list: Value = serde_json::from_str(text).unwrap();
+                for plugin in list["plugins"].as_array().unwrap() {
+                    for name in [&plugin["type"], &plugin["ipam"]["type"]] {
+                        assert!(plugins.iter().any(|plugin| name == plugin), "{}: {name}", node.name);
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn every_credential_is_loaded_by_the_unit_it_is_named_after() {
+    let mut seen = BTreeSet::new();
+    for lab in Lab::both() {
+        for node in &lab.nodes {
+            for (path, text) in node.settings() {
+                for named in paths(text, "/run/credentials/") {
+                    let (unit, name) = named["/run/credentials/".len()..].split_once('/').unwrap();
+                    let loads = node.text(&format!("{UNITS}{unit}")).contains(&format!("\nLoadCredential={name}:"));
+                    assert!(loads, "{}: {path} names {named}, which {unit} does not load", node.name);
+                    seen.insert(named.to_owned());
+                }
+            }
+        }
+    }
+    assert_eq!(seen.len(), 6, "{seen:?}");
+}
+
+#[test]
+fn every_unit_that_is_named_is_there_and_every_unit_is_wanted() {
+    each(|node| {
+        for (path, text) in node.settings().filter(|(path, _)| path.starts_with(UNITS)) {
+            for line in text.lines() {
+                let Some((key, names)) = line.split_once('=') else { continue };
+                if !["Requires", "Wants", "After", "Before", "Conflicts", "BindsTo", "PartOf"].contains(&key) {
+                    continue;
+                }
+                for name in names.split_whitespace().filter(|name| !OF_THE_BASE.contains(name)) {
+                    assert!(node.files.contains_key(&format!("{UNITS}{name}")), "{}: {path}: {line}", node.name);
+                }
+            }
+            let unit = &path[UNITS.len()..];
+            let wanted = node.links.get(&format!("{UNITS}hab.target.wants/{unit}"));
+            assert_eq!(wanted, Some(&format!("../{unit}")), "{}: {unit}", node.name);
+        }
+        for (path, target) in &node.links {
+            let unit = path.strip_prefix("/etc/systemd/system/hab.target.wants/").unwrap();
+            assert!(target == &format!("../{unit}") && node.files.contains_key(&format!("{UNITS}{unit}")), "{path}");
+        }
+    });
+}
+
+#[test]
+fn every_manifest_that_is_placed_is_staged_and_the_other_way_round() {
+    for lab in Lab::both() {
+        for node in lab.of("master") {
+            let lines = node.settings().filter(|(path, _)| path.ends_with(".sh")).flat_map(|(_, text)| text.lines());
+            let placed: BTreeSet<_> = lines.filter_map(|line| line.strip_prefix("place ")).map(str::to_owned).collect();
+            let staged = node.files.keys().filter_map(|path| path.strip_prefix("/etc/kubernetes/staged/"));
+            let staged: BTreeSet<_> = staged.map(|name| name.trim_end_matches(".yaml").to_owned()).collect();
+            assert_eq!(placed, staged, "{}", node.name);
+            assert_eq!(placed.len(), 3);
+        }
+    }
+}
+
+#[test]
+fn every_node_knows_every_other() {
+    for lab in Lab::both() {
+        for node in &lab.nodes {
+            assert_eq!(node.text("/etc/hostname").trim(), node.name);
+            let hosts = node.text("/etc/hosts");
+            let routes = node.text("/etc/kubernetes/hab/pods");
+            for other in &lab.nodes {
+                assert!(hosts.contains(&format!("\n{} {}\n", other.address, other.name)), "{hosts}");
+                let routed = routes.lines().filter(|line| line.ends_with(&format!(" {}", other.address))).count();
+                assert_eq!(routed, usize::from(other.role != "etcd"), "{routes}");
+            }
+            assert!(hosts.ends_with('\n') && routes.ends_with('\n'));
+        }
+        let ids: BTreeSet<_> = lab.nodes.iter().map(|node| node.text("/etc/machine-id")).collect();
+        assert_eq!(ids.len(), lab.nodes.len());
+    }
+}
+
+/// The value of `key` in a file of `KEY=value` lines.
+fn value<'a>(text: &'a str, key: &str) -> &'a str {
+    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap().trim_matches('"')
+}
+
+#[test]
+fn members_are_right_for_one_three_and_five() {
+    for count in [1_u8, 3, 5] {
+        let lab = Lab::new(&format!(
+            "lab: a\nnodes: {{etcd: {{count: {count}}}, master: {{count: 2}}, worker: {{count: 1}}}}\n"
+        ));
+        let addresses: Vec<String> = (11..11 + count).map(|last| format!("192.168.56.{last}")).collect();
+        let members: Vec<_> = addresses.iter().zip(1..).map(|(a, n)| format!("etcd-{n:02}=https://{a}:2380")).collect();
+        let clients: Vec<_> = addresses.iter().map(|a| format!("https://{a}:2379")).collect();
+        assert_eq!(lab.of("etcd").count(), usize::from(count));
+        for (node, address) in lab.of("etcd").zip(&addresses) {
+            let env = node.text("/etc/kubernetes/etcd.env");
+            assert_eq!(value(env, "ETCD_NAME"), node.name);
+            assert_eq!(value(env, "ETCD_INITIAL_CLUSTER"), members.join(","));
+            assert_eq!(value(env, "ETCD_ADVERTISE_CLIENT_URLS"), format!("https://{address}:2379"));
+            assert_eq!(value(env, "ETCD_INITIAL_ADVERTISE_PEER_URLS"), format!("https://{address}:2380"));
+            assert!(!env.contains("http://"), "something of etcd is not TLS: {env}");
+        }
+        for master in lab.of("master") {
+            let manifest = master.text("/etc/kubernetes/staged/kube-apiserver.yaml");
+            assert!(manifest.contains(&format!("- --etcd-servers={}\n", clients.join(","))), "{manifest}");
+            let env = master.text("/etc/kubernetes/hab/node.env");
+            assert_eq!(value(env, "ETCD"), addresses.join(" "));
+            assert_eq!(value(env, "FIRST_MASTER"), "192.168.56.31");
+        }
+    }
+}
+
+#[test]
+fn workers_speak_to_their_own_haproxy_only() {
+    for lab in Lab::both() {
+        for node in lab.of("worker") {
+            for file in ["/etc/kubernetes/kubelet.conf", "/etc/kubernetes/kube-proxy.conf"] {
+                assert!(node.text(file).contains("server: https://127.0.0.1:6443\n"), "{}: {file}", node.name);
+            }
+            for (path, text) in node.settings().filter(|(path, _)| !path.ends_with("/haproxy.cfg")) {
+                let master = lab.of("master").find(|master| text.contains(&format!("{}:6443", master.address)));
+                assert!(master.is_none(), "{}: {path} goes around HAProxy", node.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Every YAML and JSON file on a node, read by the types of Kubernetes' own API - strictly: what a type does not know
+//! is a mistake, not something to pass over.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Node as NodeObject, Pod, Service, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::rendered::{Lab, Node};
+
+/// A kubeconfig (`k8s.io/client-go/tools/clientcmd/api/v1`), as far as hab uses it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Kubeconfig {
+    api_version: String,
+    kind: String,
+    clusters: Vec<Cluster>,
+    users: Vec<User>,
+    contexts: Vec<Context>,
+    #[serde(rename = "current-context")]
+    current_context: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cluster {
+    name: String,
+    cluster: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct User {
+    name: String,
+    user: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Context {
+    name: String,
+    context: BTreeMap<String, String>,
+}
+
+/// The documents of a YAML file; what is only comments is none.
+fn documents(text: &str) -> Vec<Value> {
+    let documents = serde_yaml::Deserializer::from_str(text).map(|document| Value::deserialize(document).unwrap());
+    documents.filter(|document| !document.is_null()).collect()
+}
+
+/// Everything of `part` is in `whole`; says where it is not.
+fn missing(part: &Value, whole: &Value, at: &str) -> Option<String> {
+    match (part, whole) {
+        (Value::Object(part), Value::Object(whole)) => part.iter().find_map(|(key, value)| match whole.get(key) {
+            Some(other) => missing(value, other, &format!("{at}.{key}")),
+            None => Some(format!("{at}.{key}")),
+        }),
+        (Value::Array(part), Value::Array(whole)) if part.len() == whole.len() => {
+            part.iter().zip(whole).enumerate().find_map(|(n, (a, b))| missing(a, b, &format!("{at}[{n}]")))
+        }
+        (part, whole) => (part != whole).then(|| at.to_owned()),
+    }
+}
+
+/// Reads `value` as a `T` that knows all of it.
+#[track_caller]
+fn strictly<T: Serialize + DeserializeOwned>(value: &Value) -> T {
+    let typed: T = serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{error}: {value:#}"));
+    let back = serde_json::to_value(&typed).unwrap();
+    assert_eq!(missing(value, &back, ""), None, "unknown to {}: {value:#}", std::any::type_name::<T>());
+    typed
+}
+
+/// Reads a document as the kind it says it is.
+fn read(document: &Value) {
+    let text = |key: &str| document[key].as_str().unwrap_or_default();
+    match (text("apiVersion"), text("kind")) {
+        ("v1", "Pod") => drop(strictly::<Pod>(document)),
+        ("v1", "ConfigMap") => drop(strictly::<ConfigMap>(document)),
+        ("v1", "Service") => drop(strictly::<Service>(document)),
+        ("v1", "ServiceAccount") => drop(strictly::<ServiceAccount>(document)),
+        ("v1", "Node") => drop(strictly::<NodeObject>(document)),
+        ("apps/v1", "Deployment") => drop(strictly::<Deployment>(document)),
+        ("rbac.authorization.k8s.io/v1", "ClusterRole") => drop(strictly::<ClusterRole>(document)),
+        ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding") => drop(strictly::<ClusterRoleBinding>(document)),
+        // Read by their own tests below.
+        ("kubelet.config.k8s.io/v1beta1", "KubeletConfiguration") => {}
+        ("kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration") => {}
+        other => panic!("nobody checks {other:?}: {document:#}"),
+    }
+}
+
+fn yaml(node: &Node) -> impl Iterator<Item = (&str, &str)> {
+    node.settings().filter(|(path, _)| path.ends_with(".yaml"))
+}
+
+/// Labs whose names YAML could take for something else: each is a good DNS label.
+const TRAPS: [&str; 4] = ["no", "1e3", "123", "0x10"];
+
+#[test]
+fn every_document_is_what_kubernetes_takes() {
+    let mut seen = 0;
+    for lab in Lab::both() {
+        for node in &lab.nodes {
+            for (_, text) in yaml(node) {
+                let documents = documents(text);
+                assert!(!documents.is_empty());
+                documents.iter().for_each(read);
+                seen += documents.len();
+            }
+        }
+    }
+    assert!(seen > 50, "{seen}");
+}
+
+#[test]
+fn a_strict_reading_finds_a_typo() {
+    let good = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":{"containers":[{"name":"a"}]}}"#;
+    read(&serde_json::from_str(good).unwrap());
+    let bad = serde_json::from_str(&good.replace("containers", "containres")).unwrap();
+    assert!(std::panic::catch_unwind(|| read(&bad)).is_err());
+    let bad =
+        serde_json::from_str(&good.replace(r#"{"name":"a"}]"#, r#"{"name":"a","imagePullPolizy":"Never"}]"#)).unwrap();
+    assert!(std::panic::catch_unwind(|| read(&bad)).is_err());
+}
+
+#[test]
+fn every_kubeconfig_is_whole_whatever_the_lab_is_called() {
+    for name in ["demo"].iter().chain(&TRAPS) {
+        let lab = Lab::new(&format!("lab: \"{name}\"\n"));
+        let admin = std::fs::read_to_string(lab.path("out/kubeconfig")).unwrap();
+        kubeconfig(&admin);
+        for node in &lab.nodes {
+            let all =
+                node.settings().filter(|(path, _)| path.starts_with("/etc/kubernetes/") && path.ends_with(".conf"));
+            let count = all.map(|(_, text)| kubeconfig(text)).count();
+            let expected = match node.role.as_str() {
+                "etcd" => 0,
+                "master" => 4,
+                _ => 2,
+            };
+            assert_eq!(count, expected, "{}", node.name);
+        }
+    }
+}
+
+fn kubeconfig(text: &str) {
+    let config: Kubeconfig = serde_yaml::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let context = config.contexts.iter().find(|context| context.name == config.current_context).unwrap();
+    let cluster = config.clusters.iter().find(|cluster| cluster.name == context.context["cluster"]).unwrap();
+    let user = config.users.iter().find(|user| user.name == context.context["user"]).unwrap();
+    assert!(cluster.cluster["server"].starts_with("https://"));
+    assert!(cluster.cluster.keys().any(|key| key.starts_with("certificate-authority")));
+    assert!(user.user.keys().any(|key| key.starts_with("client-key")));
+    assert_eq!((config.kind.as_str(), config.api_version.as_str()), ("Config", "v1"));
+}
+
+#[test]
+fn no_word_of_the_user_stands_without_quotes_where_yaml_reads_more_into_it() {
+    // Kubernetes reads YAML 1.1, where `no` is a truth value; the parser here knows 1.2, where it is a word.
+    for name in TRAPS {
+        let text = format!(
+            "lab: \"{name}\"\nkubernetes: {{domain: \"{name}\"}}\nnodes: {{worker: {{prefix: \"2026-01\"}}}}\n"
+        );
+        let lab = Lab::new(&text);
+        for node in &lab.nodes {
+            for (path, text) in node.settings().filter(|(path, _)| path.ends_with(".yaml") || path.ends_with(".conf")) {
+                for line in text.lines() {
+                    let plain = [format!(": {name}"), format!("- {name}"), ": 2026-01-0".to_owned()];
+                    let bare = plain.iter().any(|plain| {
+                        line.ends_with(plain.as_str())
+                            || line.contains(&format!("{plain},"))
+                            || line.contains(&format!("{plain}}}"))
+                    });
+                    assert!(!bare && !line.contains(": 2026-01-0"), "{}: {path}: {line}", node.name);
+                }
+                documents(text);
+            }
+        }
+    }
+}
+
+#[test]
+fn kubelets_take_nobodys_word() {
+    for lab in Lab::both() {
+        for node in lab.nodes.iter().filter(|node| node.role != "etcd") {
+            let config: Value = serde_yaml::from_str(node.text("/etc/kubernetes/kubelet.yaml")).unwrap();
+            assert_eq!(config["authentication"]["anonymous"]["enabled"], false);
+            assert_eq!(config["authentication"]["webhook"]["enabled"], true);
+            assert_eq!(config["authentication"]["x509"]["clientCAFile"], "/etc/kubernetes/pki/ca.crt");
+            assert_eq!(config["authorization"]["mode"], "Webhook");
+            assert_eq!(config["readOnlyPort"], 0);
+            assert_eq!(config["address"], node.address.as_str());
+            assert_eq!(config["cgroupDriver"], "systemd");
+            assert_eq!(config["staticPodPath"], "/run/kubernetes/manifests");
+            assert_eq!(config["clusterDNS"][0], "10.3.0.10");
+            assert_eq!(config["clusterDomain"], "cluster.local");
+            let tainted = config["registerWithTaints"][0]["key"] == "node-role.kubernetes.io/control-plane";
+            assert_eq!(tainted, node.role == "master");
+        }
+    }
+}
+
+#[test]
+fn kube_proxies_are_seen_by_their_own_node_only() {
+    for lab in Lab::both() {
+        for node in lab.of("worker") {
+            let config: Value = serde_yaml::from_str(node.text("/etc/kubernetes/kube-proxy.yaml")).unwrap();
+            assert_eq!(config["mode"], "nftables");
+            assert_eq!(config["clusterCIDR"], "10.2.0.0/16");
+            assert_eq!(config["hostnameOverride"], node.name.as_str());
+            for address in ["healthzBindAddress", "metricsBindAddress"] {
+                assert!(config[address].as_str().unwrap().starts_with("127.0.0.1:"), "{address}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_nodes_pods_are_its_own() {
+    for lab in Lab::both() {
+        let mut seen = std::collections::BTreeSet::new();
+        for node in lab.nodes.iter().filter(|node| node.role != "etcd") {
+            let text = node.text("/etc/kubernetes/cni/net.d/10-routed.conflist");
+            let list: Value = serde_json::from_str(text).unwrap();
+            let subnet = list["plugins"][0]["ipam"]["ranges"][0][0]["subnet"].as_str().unwrap().to_owned();
+            assert!(node.text("/etc/kubernetes/hab/node.env").contains(&format!("PODS={subnet}\n")));
+            assert!(seen.insert(subnet), "{}", node.name);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Keys are where they belong, and nowhere else.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use super::rendered::{LARGE, Lab};
+use super::support;
+
+const PKI: &str = "/etc/kubernetes/pki/";
+const KEY: &[u8] = b"PRIVATE KEY-----";
+
+fn contains(content: &[u8], part: &[u8]) -> bool {
+    content.windows(part.len()).any(|window| window == part)
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::symlink_metadata(path).unwrap().mode() & 0o7777
+}
+
+#[test]
+fn private_keys_are_roots_alone_and_in_one_place() {
+    for lab in Lab::both() {
+        for node in &lab.nodes {
+            let mut keys = 0;
+            for (path, (mode, content)) in &node.files {
+                if contains(content, KEY) {
+                    keys += 1;
+                    assert!(path.starts_with(PKI) && path.ends_with(".key"), "{}: a key in {path}", node.name);
+                }
+                if path.ends_with(".key") {
+                    assert_eq!(*mode, 0o600, "{}: {path}", node.name);
+                }
+                let open = path.starts_with(PKI) || !path.starts_with("/etc/kubernetes") && !path.contains("/systemd/");
+                assert!(*mode == 0o600 || (*mode == 0o644 && open), "{}: {path} is {mode:o}", node.name);
+            }
+            let expected = match node.role.as_str() {
+                "etcd" => 2,
+                "master" => 10,
+                _ => 3,
+            };
+            assert_eq!(keys, expected, "{}", node.name);
+        }
+    }
+}
+
+#[test]
+fn no_key_of_an_authority_leaves_the_private_folder() {
+    let lab = Lab::new(LARGE);
+    for ca in ["kubernetes", "etcd", "front-proxy"] {
+        let key = std::fs::read_to_string(lab.path(&format!("private/ca/{ca}.key"))).unwrap();
+        // The first line of base64 that differs from key to key.
+        let line = key.lines().nth(2).unwrap().as_bytes().to_vec();
+        assert!(line.len() >= 40, "{ca}");
+        for node in &lab.nodes {
+            let found = node.files.iter().find(|(_, (_, content))| contains(content, &line));
+            assert!(found.is_none(), "{}: the {ca} authority's key is in {:?}", node.name, found.map(|(path, _)| path));
+        }
+        for file in ["out/nodes.json", "out/kubeconfig", "Vagrantfile"] {
+            assert!(!contains(&std::fs::read(lab.path(file)).unwrap(), &line), "{file}");
+        }
+    }
+}
+
+#[test]
+fn nodes_share_no_key_but_the_one_for_tokens() {
+    let lab = Lab::new(LARGE);
+    let mut seen = std::collections::BTreeMap::new();
+    for node in &lab.nodes {
+        for (path, (_, content)) in node.files.iter().filter(|(path, _)| path.ends_with(".key")) {
+            if let Some(other) = seen.insert(content, format!("{} {path}", node.name)) {
+                assert!(path.ends_with("/sa.key"), "{} {path} is that of {other}", node.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_written_has_its_mode_whatever_the_umask() {
+    for umask in ["umask 000", "umask 077"] {
+        let test = support::Test::lab().after(umask).run(["render"]).code(0).then();
+        for path in support::files(test.path()) {
+            let found = mode(&test.path().join(&path));
+            let secret = path.starts_with("private/") || path.starts_with("out/ignition/") || path == "out/kubeconfig";
+            match (secret, path.ends_with('/')) {
+                (true, true) => assert_eq!(found, 0o700, "{path}"),
+                (true, false) => assert_eq!(found, 0o600, "{path}"),
+                (false, true) => assert!(path != "out/" || found == 0o755, "{path}"),
+                (false, false) => assert!(path == "hab.yaml" || found == 0o644, "{path}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_secret_is_said() {
+    for args in [&["render"][..], &["status", "--json"], &["kubeconfig"], &["plan", "--json"]] {
+        let test = support::Test::lab().run(["render"]).code(0).then();
+        let ran = test.run(args);
+        let said = ran.stdout() + &ran.stderr();
+        assert!(!said.contains("PRIVATE KEY") && !said.contains("BEGIN"), "{args:?}: {said}");
+    }
+}
