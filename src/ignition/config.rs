@@ -1,14 +1,21 @@
 //! Tree -> Ignition JSON. Written by hand as text in pieces, because a lab of a thousand nodes shares most of it;
 //! Ignition's own types then parse it back.
 
+use std::io::Write as _;
+
 use anyhow::{Context as _, Result, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use flate2::{Compression, GzBuilder};
 use ignition_config::{Config, v3_3};
 use serde_json::{Value, json};
 
 use super::snippet::Snippet;
 use crate::tree::{Item, Tree};
+
+/// Files from this size on are compressed: only the lists of all nodes of a large lab are as large. A node reads its
+/// config through qemu's firmware interface, and slowly.
+const COMPRESS_FROM: usize = 16 << 10;
 
 /// Room for all of a config but its files: brackets and a few dozen links.
 const ROOM: usize = 16 << 10;
@@ -24,11 +31,14 @@ pub struct Encoded {
 }
 
 /// Turns a tree into the JSON of its items.
-pub fn encode(tree: Tree) -> Encoded {
+///
+/// # Errors
+/// A file can't be compressed, which does not happen.
+pub fn encode(tree: Tree) -> Result<Encoded> {
     let mut encoded = Encoded::default();
     for (path, item) in tree.iter() {
         match item {
-            Item::File { mode, content } => file(&mut encoded.files, path, *mode, content),
+            Item::File { mode, content } => file(&mut encoded.files, path, *mode, content)?,
             Item::Link(target) => {
                 add(&mut encoded.links, &json!({"path": path, "target": target, "overwrite": true}).to_string());
             }
@@ -36,7 +46,7 @@ pub fn encode(tree: Tree) -> Encoded {
         }
     }
     encoded.tree = tree;
-    encoded
+    Ok(encoded)
 }
 
 /// Adds JSON to a list.
@@ -48,12 +58,20 @@ fn add(list: &mut String, item: &str) {
 }
 
 /// Adds a file to a list, its content straight in its place.
-fn file(list: &mut String, path: &str, mode: u32, content: &[u8]) {
+fn file(list: &mut String, path: &str, mode: u32, content: &[u8]) -> Result<()> {
     let item = json!({"path": path, "mode": mode, "overwrite": true}).to_string();
     add(list, item.trim_end_matches('}'));
-    list.push_str(r#","contents":{"source":"data:;base64,"#);
-    BASE64.encode_string(content, list);
+    if content.len() < COMPRESS_FROM {
+        list.push_str(r#","contents":{"source":"data:;base64,"#);
+        BASE64.encode_string(content, list);
+    } else {
+        list.push_str(r#","contents":{"compression":"gzip","source":"data:;base64,"#);
+        let mut gzip = GzBuilder::new().write(Vec::new(), Compression::default());
+        let packed = gzip.write_all(content).and_then(|()| gzip.finish());
+        BASE64.encode_string(packed.with_context(|| format!("compressing {path}"))?, list);
+    }
     list.push_str(r#""}}"#);
+    Ok(())
 }
 
 /// The whole config: what the role has, what the node has, what the user adds.
@@ -66,7 +84,7 @@ pub fn write<'a>(role: &Encoded, node: Tree, snippets: impl Iterator<Item = &'a 
             bail!("{path} comes twice: from {one} and from {other}");
         }
     }
-    let own = encode(node);
+    let own = encode(node)?;
     let mut text = String::with_capacity(role.files.len() + own.files.len() + ROOM);
     text.push_str(r#"{"ignition":{"version":"3.3.0"},"storage":{"#);
     for (name, shared, own) in [
@@ -112,7 +130,7 @@ mod tests {
         tree.file("/etc/a", 0o600, *b"hi", "test").unwrap();
         tree.link("/etc/b", "../a", "test").unwrap();
         tree.folder("/var/c", 0o700, "test").unwrap();
-        let text = write(&encode(tree), Tree::new(), std::iter::empty()).unwrap();
+        let text = write(&encode(tree).unwrap(), Tree::new(), std::iter::empty()).unwrap();
         let value: Value = serde_json::from_slice(&text).unwrap();
         assert_eq!(value["ignition"]["version"], "3.3.0");
         // Ignition's modes are decimal: 0600 is 384.
@@ -123,10 +141,20 @@ mod tests {
     }
 
     #[test]
+    fn a_large_file_is_compressed() {
+        let mut tree = Tree::new();
+        tree.file("/etc/hosts", 0o644, vec![b'x'; COMPRESS_FROM], "test").unwrap();
+        let text = write(&encode(tree).unwrap(), Tree::new(), std::iter::empty()).unwrap();
+        assert!(text.len() < 1000);
+        let value: Value = serde_json::from_slice(&text).unwrap();
+        assert_eq!(value["storage"]["files"][0]["contents"]["compression"], "gzip");
+    }
+
+    #[test]
     fn a_path_of_role_and_node_is_a_conflict() {
         let mut tree = Tree::new();
         tree.file("/etc/a", 0o600, *b"hi", "templates").unwrap();
-        let error = write(&encode(tree.clone()), tree, std::iter::empty()).unwrap_err().to_string();
+        let error = write(&encode(tree.clone()).unwrap(), tree, std::iter::empty()).unwrap_err().to_string();
         assert_eq!(error, "/etc/a comes twice: from templates and from templates");
     }
 }

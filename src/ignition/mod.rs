@@ -63,7 +63,7 @@ impl Configs {
         let roles = PerRole::try_from_fn(|role| {
             let mut tree = role_tree(role)?;
             tree.merge(templates.lab()?)?;
-            Ok::<_, anyhow::Error>(config::encode(tree))
+            config::encode(tree)
         })?;
         Ok(Self { templates, roles, snippets })
     }
@@ -86,7 +86,7 @@ impl Configs {
 /// # Errors
 /// Ignition's own types do not take what came out.
 pub fn config_of(tree: Tree) -> Result<Vec<u8>> {
-    config::write(&config::encode(tree), Tree::new(), std::iter::empty())
+    config::write(&config::encode(tree)?, Tree::new(), std::iter::empty())
 }
 
 #[cfg(test)]

@@ -180,6 +180,19 @@ fn every_node_knows_every_other() {
     }
 }
 
+#[test]
+fn the_nodes_of_a_large_lab_know_each_other_too() {
+    // Large enough that the lists of nodes are compressed.
+    let lab =
+        Lab::new("lab: a\nnetwork: {nodes: 192.168.48.0/20, pods: 10.16.0.0/12}\nnodes: {worker: {count: 600}}\n");
+    let node = lab.node("kube-worker-600");
+    let (hosts, routes) = (node.text("/etc/hosts"), node.text("/etc/kubernetes/hab/pods"));
+    assert_eq!((hosts.lines().count(), routes.lines().count()), (604, 601));
+    assert!(hosts.len() > 16 << 10 && hosts.contains("\n192.168.50.188 kube-worker-600\n"));
+    let config = std::fs::metadata(lab.path("out/ignition/kube-worker-600.ign")).unwrap().len();
+    assert!(config < 50_000, "{config}");
+}
+
 /// The value of `key` in a file of `KEY=value` lines.
 fn value<'a>(text: &'a str, key: &str) -> &'a str {
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap().trim_matches('"')

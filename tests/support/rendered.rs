@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses its own part of it")]
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -122,6 +123,15 @@ fn open(config: &Path) -> (Files, BTreeMap<String, String>) {
         let content = match source.strip_prefix("data:;base64,") {
             Some(content) => BASE64.decode(content).unwrap(),
             None => source.strip_prefix("data:,").expect("a data URL").into(),
+        };
+        let content = match file["contents"]["compression"].as_str() {
+            Some(kind) => {
+                assert_eq!(kind, "gzip");
+                let mut unpacked = Vec::new();
+                flate2::read::GzDecoder::new(&content[..]).read_to_end(&mut unpacked).unwrap();
+                unpacked
+            }
+            None => content,
         };
         (path(&file), (mode, content))
     });
