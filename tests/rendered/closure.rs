@@ -151,7 +151,7 @@ fn every_unit_that_is_named_is_there_and_every_unit_is_wanted() {
 fn every_manifest_that_is_placed_is_staged_and_the_other_way_round() {
     for lab in Lab::both() {
         for node in lab.of("master") {
-            let lines = node.settings().filter(|(path, _)| path.ends_with(".sh")).flat_map(|(_, text)| text.lines());
+            let lines = node.ending(".sh").flat_map(|(_, text)| text.lines());
             let placed: BTreeSet<_> = lines.filter_map(|line| line.strip_prefix("place ")).map(str::to_owned).collect();
             let staged = node.files.keys().filter_map(|path| path.strip_prefix("/etc/kubernetes/staged/"));
             let staged: BTreeSet<_> = staged.map(|name| name.trim_end_matches(".yaml").to_owned()).collect();

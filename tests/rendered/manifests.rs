@@ -88,14 +88,14 @@ fn read(document: &Value) {
         ("rbac.authorization.k8s.io/v1", "ClusterRole") => drop(strictly::<ClusterRole>(document)),
         ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding") => drop(strictly::<ClusterRoleBinding>(document)),
         // Read by their own tests below.
-        ("kubelet.config.k8s.io/v1beta1", "KubeletConfiguration") => {}
-        ("kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration") => {}
+        ("kubelet.config.k8s.io/v1beta1", "KubeletConfiguration")
+        | ("kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration") => {}
         other => panic!("nobody checks {other:?}: {document:#}"),
     }
 }
 
 fn yaml(node: &Node) -> impl Iterator<Item = (&str, &str)> {
-    node.settings().filter(|(path, _)| path.ends_with(".yaml"))
+    node.ending(".yaml")
 }
 
 /// Labs whose names YAML could take for something else: each is a good DNS label.
@@ -135,8 +135,7 @@ fn every_kubeconfig_is_whole_whatever_the_lab_is_called() {
         let admin = std::fs::read_to_string(lab.path("out/kubeconfig")).unwrap();
         kubeconfig(&admin);
         for node in &lab.nodes {
-            let all =
-                node.settings().filter(|(path, _)| path.starts_with("/etc/kubernetes/") && path.ends_with(".conf"));
+            let all = node.ending(".conf").filter(|(path, _)| path.starts_with("/etc/kubernetes/"));
             let count = all.map(|(_, text)| kubeconfig(text)).count();
             let expected = match node.role.as_str() {
                 "etcd" => 0,
@@ -168,7 +167,7 @@ fn no_word_of_the_user_stands_without_quotes_where_yaml_reads_more_into_it() {
         );
         let lab = Lab::new(&text);
         for node in &lab.nodes {
-            for (path, text) in node.settings().filter(|(path, _)| path.ends_with(".yaml") || path.ends_with(".conf")) {
+            for (path, text) in yaml(node).chain(node.ending(".conf")) {
                 for line in text.lines() {
                     let plain = [format!(": {name}"), format!("- {name}"), ": 2026-01-0".to_owned()];
                     let bare = plain.iter().any(|plain| {

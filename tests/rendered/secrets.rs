@@ -7,6 +7,7 @@ use super::rendered::{LARGE, Lab};
 use super::support;
 
 const PKI: &str = "/etc/kubernetes/pki/";
+const KEY_FILE: &str = ".key";
 const KEY: &[u8] = b"PRIVATE KEY-----";
 
 fn contains(content: &[u8], part: &[u8]) -> bool {
@@ -25,9 +26,9 @@ fn private_keys_are_roots_alone_and_in_one_place() {
             for (path, (mode, content)) in &node.files {
                 if contains(content, KEY) {
                     keys += 1;
-                    assert!(path.starts_with(PKI) && path.ends_with(".key"), "{}: a key in {path}", node.name);
+                    assert!(path.starts_with(PKI) && path.ends_with(KEY_FILE), "{}: a key in {path}", node.name);
                 }
-                if path.ends_with(".key") {
+                if path.ends_with(KEY_FILE) {
                     assert_eq!(*mode, 0o600, "{}: {path}", node.name);
                 }
                 let open = path.starts_with(PKI) || !path.starts_with("/etc/kubernetes") && !path.contains("/systemd/");
@@ -66,7 +67,7 @@ fn nodes_share_no_key_but_the_one_for_tokens() {
     let lab = Lab::new(LARGE);
     let mut seen = std::collections::BTreeMap::new();
     for node in &lab.nodes {
-        for (path, (_, content)) in node.files.iter().filter(|(path, _)| path.ends_with(".key")) {
+        for (path, (_, content)) in node.files.iter().filter(|(path, _)| path.ends_with(KEY_FILE)) {
             if let Some(other) = seen.insert(content, format!("{} {path}", node.name)) {
                 assert!(path.ends_with("/sa.key"), "{} {path} is that of {other}", node.name);
             }

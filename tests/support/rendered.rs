@@ -91,6 +91,11 @@ impl Node {
         files.map(|(path, (_, content))| (path.as_str(), std::str::from_utf8(content).unwrap()))
     }
 
+    /// Those of them whose path ends so.
+    pub fn ending<'a>(&'a self, end: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.settings().filter(move |(path, _)| path.ends_with(end))
+    }
+
     /// Whether something is at this path, if only a folder.
     pub fn has(&self, path: &str) -> bool {
         let path = path.trim_end_matches('/');
