@@ -46,6 +46,7 @@ fn expected(stem: &str, node: &Node) -> (Ca, (bool, bool), Vec<String>) {
             names.extend(own);
             (Ca::Kubernetes, (true, false), names)
         }
+        "controller-manager-server" | "scheduler-server" => (Ca::Kubernetes, (true, false), local.to_vec()),
         "apiserver-etcd-client" => (Ca::Etcd, (false, true), Vec::new()),
         "front-proxy-client" => (Ca::FrontProxy, (false, true), Vec::new()),
         _ => (Ca::Kubernetes, (false, true), Vec::new()),
