@@ -3,6 +3,7 @@
 //! An entry is a folder `<kind>/<key>`. It is made beside its place and renamed when it is complete, under a lock,
 //! so it is either whole or not there, and two builds at once make it once.
 
+use std::fmt;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -102,10 +103,26 @@ pub enum Made {
     Before,
 }
 
+/// A store that only looks has no such entry: whoever builds would make it now.
+#[derive(Debug)]
+pub struct Missing {
+    /// Where the entry would be.
+    pub entry: PathBuf,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is not in the store", self.entry.display())
+    }
+}
+
+impl std::error::Error for Missing {}
+
 /// The store's folder.
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
+    looks: bool,
 }
 
 impl Store {
@@ -128,7 +145,14 @@ impl Store {
     /// The store in the folder `root`; it is made when the first entry is.
     #[must_use]
     pub fn at(root: PathBuf) -> Self {
-        Self { root }
+        Self { root, looks: false }
+    }
+
+    /// The same store, in which nothing is ever made: [`Store::get_or_make`] fails with [`Missing`] instead. What is
+    /// asked of it finds out what a build would find, by the build's own keys.
+    #[must_use]
+    pub fn looking(&self) -> Self {
+        Self { looks: true, ..self.clone() }
     }
 
     /// The store's own folder.
@@ -147,7 +171,8 @@ impl Store {
     /// The entry; when it is not there, `make` fills a fresh folder that then becomes the entry.
     ///
     /// # Errors
-    /// The folder can't be made or `make` fails; then nothing is left behind.
+    /// The folder can't be made or `make` fails; then nothing is left behind. Or it is not there, and this store only
+    /// looks.
     pub fn get_or_make(
         &self,
         kind: &str,
@@ -156,6 +181,9 @@ impl Store {
     ) -> Result<(PathBuf, Made)> {
         if let Some(path) = self.get(kind, key) {
             return Ok((path, Made::Before));
+        }
+        if self.looks {
+            bail!(Missing { entry: self.path(kind, key) });
         }
         let shelf = self.root.join(kind);
         fs::create_dir_all(&shelf)?;
@@ -279,6 +307,18 @@ mod tests {
         assert_eq!((made, fs::read_to_string(path.join("f")).unwrap().as_str()), (Made::Now, "hi"));
         let (_, made) = store.get_or_make("test", &key, |_| bail!("made twice")).unwrap();
         assert_eq!(made, Made::Before);
+    }
+
+    #[test]
+    fn a_store_that_looks_makes_nothing() {
+        let (_dir, store) = store();
+        let key = Inputs::new().add("x", "1").key();
+        let error = store.looking().get_or_make("test", &key, |_| Ok(())).unwrap_err();
+        assert_eq!(error.downcast::<Missing>().unwrap().entry, store.path("test", &key));
+        assert!(!store.root().exists());
+        let (path, _) = store.get_or_make("test", &key, |_| Ok(())).unwrap();
+        let found = store.looking().get_or_make("test", &key, |_| bail!("made")).unwrap();
+        assert_eq!(found, (path, Made::Before));
     }
 
     #[test]
