@@ -23,12 +23,12 @@ const LIBRARY_FOLDER: &str = "usr/lib/x86_64-linux-gnu";
 const KIND: &str = "relocated";
 
 /// What progress calls it.
-const WHAT: &str = "Debian's programs";
+pub const WHAT: &str = "Debian's programs";
 
 /// What an entry holds, so that using it again does not read its files.
 const CONTENTS: &str = "contents.json";
 
-/// A relocated program.
+/// A program, relocated or not in need of it.
 #[derive(Debug, Clone)]
 pub struct Program {
     pub file: Summed,

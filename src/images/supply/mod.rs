@@ -9,14 +9,14 @@ mod deb;
 mod go;
 mod image;
 mod pin;
+mod step;
 mod table;
 
-use std::collections::BTreeMap;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 pub use artifact::{Archive, Artifact, Artifacts, Summed};
-pub use pin::{pin, toolchain};
+pub use pin::{pin, same_results, same_upstreams, toolchain};
+pub use step::Step;
 pub use table::{CSource, Entry, Image, Origin, Table, Upstream, fill};
 
 use crate::lock::Supply;
@@ -40,43 +40,11 @@ pub fn fetch(store: &Store, table: &Table, lock: &Supply, progress: &dyn Progres
 /// # Errors
 /// Something does not build, is not what the lock says, or can't be fetched; the message names it.
 pub fn build(store: &Store, table: &Table, lock: &Supply, progress: &dyn Progress) -> Result<Artifacts> {
-    pin::same_upstreams(table, lock)?;
-    let mut by_go = BTreeMap::new();
-    for name in table.upstreams.keys() {
-        let programs = go::build(store, table, &lock.toolchain, name, progress)
-            .with_context(|| format!("building {name} from its Go modules"))?;
-        by_go.extend(programs);
-    }
-    let mut debian =
-        deb::build(store, table, &lock.debs, progress).context("taking programs out of Debian's packages")?;
-
+    same_upstreams(table, lock)?;
     let mut artifacts = Artifacts::default();
-    for (name, entry) in &table.artifacts {
-        let missing = || format!("nothing brought {name}");
-        let (file, version, libraries) = match &entry.origin {
-            Origin::Go { upstream, .. } => {
-                let file = by_go.remove(name).with_context(missing)?;
-                (file, table.upstream(upstream)?.version.clone(), BTreeMap::new())
-            }
-            Origin::C(source) => {
-                let file = c::build(store, table, &lock.toolchain, name, source, progress)
-                    .with_context(|| format!("building {name}"))?;
-                (file, source.version.clone(), BTreeMap::new())
-            }
-            Origin::Debian { .. } => {
-                let program = debian.remove(name).with_context(missing)?;
-                (program.file, program.version, program.libraries)
-            }
-        };
-        let says = fill(&entry.says, &version);
-        let artifact = Artifact { file, libraries, check: entry.check.clone(), says, version };
-        artifacts.programs.insert(name.clone(), artifact);
+    for step in Step::all(table) {
+        step.take(store, table, lock, &mut artifacts, progress)?;
     }
-    for (name, image) in &table.images {
-        let archive = image::pack(store, image, artifacts.program(&image.artifact)?, progress)
-            .with_context(|| format!("packing the image {name}"))?;
-        artifacts.images.insert(name.clone(), archive);
-    }
-    pin::same_results(&artifacts, lock)?;
+    same_results(&artifacts, lock)?;
     Ok(artifacts)
 }

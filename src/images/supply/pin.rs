@@ -27,6 +27,9 @@ pub fn pin(table: &Table, toolchain: Toolchain, debs: Vec<Deb>) -> Result<Supply
 }
 
 /// Refuses a lock that pins other modules than this hab brings.
+///
+/// # Errors
+/// It does; the message names the first.
 pub fn same_upstreams(table: &Table, lock: &Supply) -> Result<()> {
     let own = upstreams(table)?;
     for (name, upstream) in &own {
@@ -42,6 +45,9 @@ pub fn same_upstreams(table: &Table, lock: &Supply) -> Result<()> {
 }
 
 /// Refuses results that are not what the lock says.
+///
+/// # Errors
+/// One is not; the message names it.
 pub fn same_results(artifacts: &Artifacts, lock: &Supply) -> Result<()> {
     let Some(locked) = &lock.built else { return Ok(()) };
     let own = artifacts.built();
