@@ -19,6 +19,11 @@ use crate::tool::qemu_img::{self, Compression};
 /// Memory of a guest that tests itself, in MiB: what the smallest node may have.
 const MEMORY: u32 = 768;
 
+/// The shelves of the store.
+const DISKS: &str = "qcow2";
+const PROOFS: &str = "proof";
+const BOXES: &str = "box";
+
 /// Names of the files in the store's entries.
 const QCOW2: &str = "disk.qcow2";
 const REPORT: &str = "report.json";
@@ -67,15 +72,14 @@ pub fn make(
     accelerator: &(dyn Fn() -> Result<Accelerator> + Sync),
     progress: &dyn Progress,
 ) -> Result<Outcome> {
-    let (disk1, made1) = qcow2(store, base, progress, "base")?;
-    let (disk2, made2) = qcow2(store, &payload.disk, progress, &format!("payload {role}"))?;
-    let (config, checks) = bake::config(role, bake::checks(role, payload.proof()))?;
-    let disks = Inputs::new().add("disk", entry_name(&disk1)?).add("disk", entry_name(&disk2)?);
-    let inputs = disks.clone().add("bake", &config).add("template", super::text("packer/hab.pkr.hcl")?);
+    let recipe = Recipe::new(role, base, payload, vagrantfile)?;
+    let [key1, key2] = &recipe.disks;
+    let (disk1, made1) = qcow2(store, base, key1, progress, "base")?;
+    let (disk2, made2) = qcow2(store, &payload.disk, key2, progress, &format!("payload {role}"))?;
 
     let mut failed = None;
     let what = format!("boot proof {role}");
-    let proven = store.get_or_make("proof", &inputs.key(), |entry| {
+    let proven = store.get_or_make(PROOFS, &recipe.proof, |entry| {
         progress.begin(&what);
         let scratch = tempfile::tempdir_in(entry).context("making a folder for packer")?;
         let accelerator = accelerator()?;
@@ -83,8 +87,8 @@ pub fn make(
             role,
             disk: &disk1,
             payload: &disk2,
-            config: &config,
-            checks: &checks,
+            config: &recipe.config,
+            checks: &recipe.checks,
             accelerator,
             memory: MEMORY,
         };
@@ -104,10 +108,54 @@ pub fn make(
     let report = serde_json::from_slice(&fs::read(proven.join(REPORT))?)
         .with_context(|| format!("reading {REPORT} of {}", proven.display()))?;
 
-    let key = disks.add("vagrantfile", vagrantfile).add("format", boxes::FORMAT).key();
-    let (file, packed, made4) = pack(store, role, &key, vagrantfile, &[&disk1, &disk2], progress)?;
+    let (file, packed, made4) = pack(store, role, &recipe.boxed, vagrantfile, &[&disk1, &disk2], progress)?;
     let now = [made1, made2, made3, made4].contains(&Made::Now);
     Ok(Outcome::Boxed(Box::new(Boxed { file, packed, report, made: if now { Made::Now } else { Made::Before } })))
+}
+
+/// What of a role's box is in the store.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Both disks as they go into the box.
+    pub disks: bool,
+    /// The report of a boot in which every check held.
+    pub proof: bool,
+    /// The box.
+    pub boxed: Option<Packed>,
+}
+
+/// What [`make`] would find.
+///
+/// # Errors
+/// An entry of the store is damaged.
+pub fn find(store: &Store, role: Role, base: &Path, payload: &Payload, vagrantfile: &str) -> Result<Found> {
+    let recipe = Recipe::new(role, base, payload, vagrantfile)?;
+    let boxed = store.get(BOXES, &recipe.boxed).map(|entry| packed(&entry)).transpose()?;
+    let disks = recipe.disks.iter().all(|key| store.get(DISKS, key).is_some());
+    Ok(Found { disks, proof: store.get(PROOFS, &recipe.proof).is_some(), boxed })
+}
+
+/// What decides the bytes of each step, and the key of each.
+struct Recipe {
+    disks: [Key; 2],
+    proof: Key,
+    boxed: Key,
+    config: Vec<u8>,
+    checks: Vec<bake::Check>,
+}
+
+impl Recipe {
+    fn new(role: Role, base: &Path, payload: &Payload, vagrantfile: &str) -> Result<Self> {
+        let disk = |raw: &Path| -> Result<Key> {
+            Ok(Inputs::new().add("raw", entry_name(raw)?).add("compression", "zstd").key())
+        };
+        let disks = [disk(base)?, disk(&payload.disk)?];
+        let (config, checks) = bake::config(role, bake::checks(role, payload.proof()))?;
+        let both = disks.iter().fold(Inputs::new(), |inputs, key| inputs.add("disk", key.as_str()));
+        let proof = both.clone().add("bake", &config).add("template", super::text("packer/hab.pkr.hcl")?).key();
+        let boxed = both.add("vagrantfile", vagrantfile).add("format", boxes::FORMAT).key();
+        Ok(Self { disks, proof, boxed, config, checks })
+    }
 }
 
 fn pack(
@@ -119,23 +167,27 @@ fn pack(
     progress: &dyn Progress,
 ) -> Result<(PathBuf, Packed, Made)> {
     let what = format!("box {role}");
-    let (entry, made) = store.get_or_make("box", key, |entry| {
+    let (entry, made) = store.get_or_make(BOXES, key, |entry| {
         progress.begin(&what);
         let packed = boxes::pack(role.name(), &entry.join(BOX), vagrantfile, disks)?;
         progress.end(&what, &format!("{} MiB", packed.size >> 20));
         let sum = Sum { sha256: packed.sha256, size: packed.size };
         Ok(fs::write(entry.join(PACKED), serde_json::to_vec(&sum)?)?)
     })?;
+    Ok((entry.join(BOX), packed(&entry)?, made))
+}
+
+/// The digest and size of the box in an entry.
+fn packed(entry: &Path) -> Result<Packed> {
     let sum: Sum = serde_json::from_slice(&fs::read(entry.join(PACKED))?)
         .with_context(|| format!("reading {PACKED} of {}", entry.display()))?;
-    Ok((entry.join(BOX), Packed { sha256: sum.sha256, size: sum.size }, made))
+    Ok(Packed { sha256: sum.sha256, size: sum.size })
 }
 
 /// The qcow2 of a raw disk in the store: smaller to keep, to hand around and to upload to libvirt.
-fn qcow2(store: &Store, raw: &Path, progress: &dyn Progress, name: &str) -> Result<(PathBuf, Made)> {
-    let key = Inputs::new().add("raw", entry_name(raw)?).add("compression", "zstd").key();
+fn qcow2(store: &Store, raw: &Path, key: &Key, progress: &dyn Progress, name: &str) -> Result<(PathBuf, Made)> {
     let what = format!("qcow2 of {name}");
-    let (entry, made) = store.get_or_make("qcow2", &key, |entry| {
+    let (entry, made) = store.get_or_make(DISKS, key, |entry| {
         progress.begin(&what);
         qemu_img::to_qcow2(raw, &entry.join(QCOW2), Compression::Zstd)?;
         let size = fs::metadata(entry.join(QCOW2))?.len() >> 20;
