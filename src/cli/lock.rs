@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
 
 use super::{Global, lab, print, progress};
 use crate::images::base;
@@ -62,12 +62,19 @@ pub fn write(lab: &Path, lock: &lock::Lock) -> Result<()> {
     yard::write(&lab.join(FILE), yard::PUBLIC, &lock.to_bytes()?).map(drop)
 }
 
+/// Refuses a version that this hab does not build.
+///
+/// # Errors
+/// The plan wants one.
+pub fn same_kubernetes(table: &Table, plan: &Plan) -> Result<()> {
+    let (has, wants) = (&table.upstream("kubernetes")?.version, &plan.kubernetes.version);
+    ensure!(has == wants, "this hab builds Kubernetes {has}, not {wants}");
+    Ok(())
+}
+
 fn make(store: &Store, plan: &Plan, progress: &dyn Progress) -> Result<lock::Lock> {
     let table = Table::source()?;
-    let has = table.upstream("kubernetes")?;
-    if has.version != plan.kubernetes.version {
-        bail!("this hab builds Kubernetes {}, not {}", has.version, plan.kubernetes.version);
-    }
+    same_kubernetes(&table, plan)?;
     let toolchain = supply::toolchain(store)?;
     let what = "lock";
     progress.begin(what);

@@ -15,6 +15,7 @@ mod print;
 pub mod progress;
 mod render;
 mod status;
+mod steps;
 mod wait;
 
 use std::ffi::OsString;

@@ -5,11 +5,13 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use serde::Serialize;
 
+use super::steps::{self, Step};
 use super::{Global, lab, print};
 use crate::plan;
 use crate::spec::{PerRole, Role};
+use crate::store::Store;
 
-/// Show every decision that follows from hab.yaml: nodes, addresses, boxes; nothing is built
+/// Show nodes and addresses, what `hab build` would make, what is there and why; nothing is built
 #[derive(Debug, clap::Args)]
 pub struct Plan {
     /// Print the plan as JSON
@@ -23,17 +25,19 @@ struct Whole<'p> {
     #[serde(flatten)]
     plan: &'p plan::Plan,
     boxes: PerRole<String>,
+    steps: &'p [Step],
 }
 
 impl Plan {
     /// Runs the verb.
     pub fn run(&self, global: &Global) -> Result<()> {
         let plan = lab::plan(global)?;
+        let steps = steps::of(&global.lab, &Store::from_env()?, &plan)?;
         if self.json {
             let boxes = PerRole::from_fn(|role| plan.box_name(role));
-            return print::json(&Whole { plan: &plan, boxes });
+            return print::json(&Whole { plan: &plan, boxes, steps: &steps });
         }
-        print::out(text(&plan))
+        print::out(text(&plan) + "\n" + &build(&steps))
     }
 }
 
@@ -62,4 +66,10 @@ fn text(plan: &plan::Plan) -> String {
     let _ = writeln!(text, "boxes     {boxes}");
     let _ = writeln!(text, "memory    {memory} MiB in all");
     text
+}
+
+/// What a build would do.
+fn build(steps: &[Step]) -> String {
+    let head = ["STEP", "STATE"].map(str::to_owned);
+    print::table(&std::iter::once(head).chain(steps.iter().map(Step::cells)).collect::<Vec<_>>())
 }

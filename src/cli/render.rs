@@ -99,7 +99,10 @@ fn snippets(lab: &Path, plan: &Plan) -> Result<Vec<Snippet>> {
 }
 
 /// The versions of the boxes that were built, as `out/boxes/<role>.json` has them.
-fn versions(out: &Path) -> Result<PerRole<Option<String>>> {
+///
+/// # Errors
+/// A file is damaged.
+pub fn versions(out: &Path) -> Result<PerRole<Option<String>>> {
     #[derive(Deserialize)]
     struct Metadata {
         versions: Vec<Version>,

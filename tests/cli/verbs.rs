@@ -31,6 +31,26 @@ fn the_plan_is_data() {
 }
 
 #[test]
+fn the_plan_says_what_a_build_will_make_and_makes_nothing() {
+    let ran = Test::lab().run(["plan"]).code(0).quietly().leaves(&["hab.yaml"]);
+    let ran = ran.prints("\nSTEP               STATE\nlock               will be made: there is no hab.lock\n");
+    let ran = ran.prints("\nkubernetes         after lock\n").prints("\nbox worker         after lock\n");
+    let plan = ran.then().run(["plan", "--json"]).code(0).stdout();
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    let first = serde_json::json!({"step": "lock", "state": "make", "why": "there is no hab.lock"});
+    assert_eq!(plan["steps"][0], first);
+    let others = &plan["steps"].as_array().unwrap()[1..];
+    assert!(others.len() > 12, "{others:?}");
+    assert!(others.iter().all(|step| step["state"] == "after" && step["after"] == "lock"), "{others:?}");
+}
+
+#[test]
+fn a_lock_that_is_no_use_is_said_by_the_plan() {
+    let ran = Test::lab().file("hab.lock", "{").run(["plan"]).code(0);
+    ran.prints("lock               refused: reading ./hab.lock (`hab lock --update` writes a new one)");
+}
+
+#[test]
 fn a_plan_of_a_thousand_workers_takes_no_time() {
     let text = "lab: big\nnetwork: {nodes: 192.168.56.0/21, pods: 10.4.0.0/14}\nnodes: {worker: {count: 1000}}\n";
     let start = std::time::Instant::now();
