@@ -20,7 +20,9 @@ pub(super) fn read(path: &Path) -> Result<Option<Secret>> {
     let meta = match fs::metadata(path) {
         Ok(meta) => meta,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            ensure!(fs::symlink_metadata(path).is_err(), "{} is a link to something that is not there", path.display());
+            // Another hab may have made the file meanwhile: only a link that leads nowhere is wrong.
+            let dangling = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
+            ensure!(!dangling, "{} is a link to something that is not there", path.display());
             return Ok(None);
         }
         Err(error) => return Err(error.into()),

@@ -48,7 +48,7 @@ hab=$work/hab lab=$work/lab
 in_room() { "$here/netns.sh" run "$room" "$user" env HOME="$home" VAGRANT_CWD="$lab" PATH="$work:$PATH" "$@"; }
 kubectl() { in_room "$lab/out/bin/kubectl" --kubeconfig="$lab/out/kubeconfig" --request-timeout=120s "$@"; }
 # Vagrant draws its upload progress with carriage returns, hundreds of kilobytes of it.
-vagrant() { in_room vagrant "$@" > >(tr '\r' '\n' | grep --line-buffered -v 'Progress:' | cut -c 1-200) 2>&1; }
+vagrant() { in_room vagrant "$@" > >(stdbuf -oL tr '\r' '\n' | grep --line-buffered -v 'Progress:' | cut -c 1-200) 2>&1; }
 
 echo "-- the build, through packer"
 "$hab" init "$lab"
