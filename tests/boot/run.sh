@@ -105,8 +105,8 @@ claim "all four machines are off ($off)" "$([ "$off" -eq 4 ]; echo $?)"
 up=$SECONDS
 vagrant up
 claim "vagrant up after halt comes back to Ready ($((SECONDS - up)) s)" $?
-again=$(kubectl exec daemonset/hab-probe -- /opt/hab/bin/hab-probe version 2>&1)
-claim "the pods are back: $again" "$([[ $again == hab-probe* ]]; echo $?)"
+"$here/netns.sh" run "$room" "$user" bash "$root/tests/lib/probe.sh" "$lab/out/bin/kubectl" "$lab/out/kubeconfig"
+claim 'the pods are back and reach each other' $?
 BOOT=second bash "$here/inside.sh" "$lab/out/bin/kubectl" "$lab/out/kubeconfig" "$here/netns.sh" "$room" "$user"
 claim 'the second boot was no first boot' $?
 worker=$(jq -r '[.nodes[] | select(.role == "worker")][0].name' "$lab/out/nodes.json")

@@ -20,7 +20,12 @@ while read -r node pod _; do
             others+=("$other")
         fi
     done <<<"$pods"
-    if answer=$(kubectl exec "$pod" -- /opt/hab/bin/hab-probe check -within 300s "${ask[@]}" </dev/null 2>&1); then
+    # After a reboot the API server may still tell of the containers from before it: ask again.
+    for ((try = 0; try < 30; try++)); do
+        answer=$(kubectl exec "$pod" -- /opt/hab/bin/hab-probe check -within 300s "${ask[@]}" </dev/null 2>&1) && break
+        sleep 10
+    done
+    if ((try < 30)); then
         echo "a pod on $node resolves kubernetes.default.svc.cluster.local${others[*]:+ and reaches the pods on ${others[*]}}"
     else
         echo "a pod on $node FAILED: $answer"
