@@ -2,20 +2,28 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use tempfile::TempDir;
 
 use super::{Tool, glue};
 
 /// What to say when packer is missing: Debian 12 has it, later releases do not.
 const PACKAGE: &str = "packer (or get it and its qemu plugin from HashiCorp)";
 
-fn packer(scratch: &Path) -> Result<Tool> {
+/// packer, with `sockets` for its plugins' sockets and `scratch` for all else.
+fn packer(scratch: &Path, sockets: &Path) -> Result<Tool> {
     Ok(Tool::find("packer", PACKAGE)?
-        // Neither a look for updates nor anything outside the scratch folder.
+        // Neither a look for updates nor anything outside these folders.
         .env("CHECKPOINT_DISABLE", "1")
         .env("PACKER_CACHE_DIR", scratch.join("packer-cache"))
-        .env("TMPDIR", scratch)
+        .env("TMPDIR", sockets)
         .dir(scratch))
+}
+
+/// A folder with a short name. packer speaks to its own parts through sockets in `TMPDIR`, whose whole path may have
+/// 107 characters (unix(7), `sun_path`); in the store's folders it has more, and packer then crashes.
+fn sockets() -> Result<TempDir> {
+    tempfile::Builder::new().prefix("hab-").tempdir().context("making a folder for packer's sockets")
 }
 
 /// Runs `packer build`, handing each line it says to `each`.
@@ -23,7 +31,9 @@ fn packer(scratch: &Path) -> Result<Tool> {
 /// # Errors
 /// packer is missing or fails; its own success says nothing about the guest.
 pub fn build(scratch: &Path, template: &Path, variables: &Path, each: impl FnMut(&str)) -> Result<()> {
-    packer(scratch)?.args(["build", "-color=false"]).arg(glue("-var-file=", variables)).arg(template).stream(each)
+    let sockets = sockets()?;
+    let tool = packer(scratch, sockets.path())?.args(["build", "-color=false"]);
+    tool.arg(glue("-var-file=", variables)).arg(template).stream(each)
 }
 
 /// Runs `packer validate`.
@@ -31,5 +41,6 @@ pub fn build(scratch: &Path, template: &Path, variables: &Path, each: impl FnMut
 /// # Errors
 /// packer is missing, or refuses the template.
 pub fn validate(scratch: &Path, template: &Path, variables: &Path) -> Result<()> {
-    packer(scratch)?.arg("validate").arg(glue("-var-file=", variables)).arg(template).run()
+    let sockets = sockets()?;
+    packer(scratch, sockets.path())?.arg("validate").arg(glue("-var-file=", variables)).arg(template).run()
 }
