@@ -9,6 +9,11 @@ node() { kube exec inside -- /bin/bash -c "$1"; }
 
 kube apply --validate=false --filename="$here/inside.yaml" >/dev/null || exit 1
 kube wait pod/inside --for=condition=Ready --timeout=600s >/dev/null || exit 1
+# After a reboot the API server may still tell of the container from before it.
+for ((try = 0; try < 60; try++)); do
+    node true >/dev/null 2>&1 && break
+    sleep 5
+done
 failed=0
 # shows what the command prints; the claim holds when that matches the pattern
 look() { # claim, pattern, command
