@@ -15,17 +15,19 @@ for shelf in "$store"/*; do
 done
 cp "$from/hab.yaml" "$from/hab.lock" "$work/lab/"
 
-# Flips the byte in the middle of where $2 lies in the payload disk that holds file $1. A copy, not the hard link.
-flip() { # name of a file only this payload has, text to look for
+# Flips a bit where text $2 first stands in every payload disk that holds file $1: the store may have disks of earlier
+# builds as well. In a copy, never in the hard link.
+flip() {
     local list disk offset byte
-    list=$(grep -l "\"path\": \"$1\"" "$work"/cache/hab/payload/*/payload.json | head -n 1)
-    disk=$(dirname "$list")/payload.raw
-    cp --sparse=always "$disk" "$disk.copy" && mv "$disk.copy" "$disk"
-    offset=$(grep --byte-offset --only-matching --text --fixed-strings --max-count=1 "$2" "$disk" | head -n 1 | cut -d : -f 1)
-    [ -n "$offset" ] || { echo "$2 is not in $disk" >&2; return 1; }
-    byte=$(dd if="$disk" bs=1 skip="$offset" count=1 status=none | od -An -tu1 | tr -d ' ')
-    # shellcheck disable=SC2059 # the format is the byte
-    printf "\\x$(printf %x $((byte ^ 1)))" | dd of="$disk" bs=1 seek="$offset" conv=notrunc status=none
+    grep -l "\"path\": \"$1\"" "$work"/cache/hab/payload/*/payload.json | while read -r list; do
+        disk=$(dirname "$list")/payload.raw
+        cp --sparse=always "$disk" "$disk.copy" && mv "$disk.copy" "$disk"
+        offset=$(grep --byte-offset --only-matching --text --fixed-strings --max-count=1 "$2" "$disk" | head -n 1 | cut -d : -f 1)
+        byte=$(dd if="$disk" bs=1 skip="$offset" count=1 status=none | od -An -tu1 | tr -d ' ')
+        # shellcheck disable=SC2059 # the format is the byte
+        printf "\\x$(printf %x $((byte ^ 1)))" | dd of="$disk" bs=1 seek="$offset" conv=notrunc status=none
+        echo "        flipped a bit of $1's payload at $offset"
+    done
 }
 flip bin/etcdctl 'etcdctl'
 flip bin/kube-proxy 'registry.k8s.io/pause:3.10.2'
