@@ -20,8 +20,8 @@ clean() {
 trap clean EXIT
 
 accelerator=tcg cpu=max
-kernel() { awk '{print $1}' /proc/loadavg; }
-echo "load before: $(kernel)"
+load() { awk '{print $1}' /proc/loadavg; }
+echo "load before: $(load)"
 
 for role in etcd master worker; do
     mkdir "$work/$role" && tar -C "$work/$role" -xf "$lab/out/boxes/$role.box" disk1.qcow2 disk2.qcow2
@@ -55,5 +55,5 @@ up=$((($(date +%s%N) - start) / 1000000))
 grep -E '^ +[0-9]+ s ' "$work/up.log"
 echo "vagrant up to Ready: $((up / 1000)).$((up / 100 % 10)) s"
 echo "ratio: $((up * 10 / bare / 10)).$((up * 10 / bare % 10))"
-echo "load after: $(kernel)"
+echo "load after: $(load)"
 in_room vagrant destroy --force >/dev/null 2>&1

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
-use serde::{Deserialize, Serialize};
 
 use super::bake;
 use super::boxes::{self, Packed};
@@ -50,12 +49,6 @@ pub enum Outcome {
     Boxed(Box<Boxed>),
     /// A check did not hold: there is no box.
     Failed(Report),
-}
-
-#[derive(Serialize, Deserialize)]
-struct Sum {
-    sha256: String,
-    size: u64,
 }
 
 /// The box of `role`, made of the raw disk `base` and of `payload`. `accelerator` is asked for only if something has
@@ -171,17 +164,15 @@ fn pack(
         progress.begin(&what);
         let packed = boxes::pack(role.name(), &entry.join(BOX), vagrantfile, disks)?;
         progress.end(&what, &format!("{} MiB", packed.size >> 20));
-        let sum = Sum { sha256: packed.sha256, size: packed.size };
-        Ok(fs::write(entry.join(PACKED), serde_json::to_vec(&sum)?)?)
+        Ok(fs::write(entry.join(PACKED), serde_json::to_vec(&packed)?)?)
     })?;
     Ok((entry.join(BOX), packed(&entry)?, made))
 }
 
 /// The digest and size of the box in an entry.
 fn packed(entry: &Path) -> Result<Packed> {
-    let sum: Sum = serde_json::from_slice(&fs::read(entry.join(PACKED))?)
-        .with_context(|| format!("reading {PACKED} of {}", entry.display()))?;
-    Ok(Packed { sha256: sum.sha256, size: sum.size })
+    serde_json::from_slice(&fs::read(entry.join(PACKED))?)
+        .with_context(|| format!("reading {PACKED} of {}", entry.display()))
 }
 
 /// The qcow2 of a raw disk in the store: smaller to keep, to hand around and to upload to libvirt.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use fs_err as fs;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
@@ -21,7 +22,7 @@ const PROVIDER: &str = "libvirt";
 pub const FORMAT: &str = "tar-1";
 
 /// A finished box file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Packed {
     /// Hexadecimal.
     pub sha256: String,
