@@ -121,31 +121,10 @@ fn registration(node: &Node, seen: &Seen) -> (Stage, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{
-        Base, Cni, Domain, Kubernetes, Label, Machines, Network, PerRole, Provider, Snippets, Spec, Supply,
-    };
 
     fn plan() -> Plan {
-        let machines = |prefix| Machines { count: 1, memory: 1024, cpus: 1, prefix: Label::new(prefix).unwrap() };
-        Plan::new(&Spec {
-            lab: Label::new("demo").unwrap(),
-            base: Base::Debian,
-            provider: Provider::Libvirt,
-            supply: Supply::Source,
-            kubernetes: Kubernetes {
-                version: "v1.36.3".to_owned(),
-                domain: Domain::new("cluster.local").unwrap(),
-                cni: Cni::Routed,
-            },
-            network: Network {
-                nodes: "192.168.56.0/24".parse().unwrap(),
-                pods: "10.2.0.0/16".parse().unwrap(),
-                services: "10.3.0.0/24".parse().unwrap(),
-            },
-            nodes: PerRole { etcd: machines("etcd"), master: machines("master"), worker: machines("worker") },
-            ignition: Snippets::default(),
-        })
-        .unwrap()
+        let text = b"{lab: demo, nodes: {master: {prefix: master}, worker: {count: 1, prefix: worker}}}";
+        Plan::new(crate::spec::read("hab.yaml", text, &|_| Ok(())).spec().unwrap()).unwrap()
     }
 
     fn says(answers: [Answer; 3], registered: Option<&[(&str, bool)]>, dns: Option<Dns>) -> ClusterState {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use fs_err as fs;
 
 use super::*;
-use crate::spec::{Base, Cni, Domain, Kubernetes, Label, Machines, Network, PerRole, Provider, Snippets, Spec, Supply};
+use crate::spec::{Domain, Spec};
 use crate::tree::Item;
 
 /// 2026-11-23.
@@ -14,25 +14,8 @@ const NOW: i64 = 1_795_400_000;
 const DAY: i64 = 86_400;
 
 fn spec() -> Spec {
-    let machines = |count, prefix| Machines { count, memory: 1024, cpus: 1, prefix: Label::new(prefix).unwrap() };
-    Spec {
-        lab: Label::new("demo").unwrap(),
-        base: Base::Debian,
-        provider: Provider::Libvirt,
-        supply: Supply::Source,
-        kubernetes: Kubernetes {
-            version: "v1.36.3".to_owned(),
-            domain: Domain::new("cluster.local").unwrap(),
-            cni: Cni::Routed,
-        },
-        network: Network {
-            nodes: "192.168.56.0/24".parse().unwrap(),
-            pods: "10.2.0.0/16".parse().unwrap(),
-            services: "10.3.0.0/24".parse().unwrap(),
-        },
-        nodes: PerRole { etcd: machines(1, "etcd"), master: machines(1, "master"), worker: machines(2, "worker") },
-        ignition: Snippets::default(),
-    }
+    let text = b"{lab: demo, nodes: {master: {prefix: master}, worker: {prefix: worker}}}";
+    crate::spec::read("hab.yaml", text, &|_| Ok(())).spec().unwrap().clone()
 }
 
 /// A lab with a private folder, and the trees of all its nodes made once.

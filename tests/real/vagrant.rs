@@ -10,7 +10,9 @@ use crate::labs::plan;
 
 /// Vagrant in a fresh home, so nothing of the machine's owner is seen or touched.
 fn vagrant(lab: &Path, home: &Path, arguments: &[&str]) -> Output {
-    Command::new("vagrant").args(arguments).current_dir(lab).env("HOME", home).env("LANG", "C.UTF-8").output().unwrap()
+    let mut command = Command::new("vagrant");
+    command.args(arguments).current_dir(lab).env("HOME", home).env("LANG", "C.UTF-8");
+    command.output().expect("Debian's packages vagrant and vagrant-libvirt are needed")
 }
 
 #[test]
