@@ -112,6 +112,13 @@ claim 'the second boot was no first boot' $?
 worker=$(jq -r '[.nodes[] | select(.role == "worker")][0].name' "$lab/out/nodes.json")
 vagrant reload "$worker"
 claim "vagrant reload $worker" $?
+cat >"$lab/motd.ign" <<'END'
+{"ignition": {"version": "3.3.0"}, "storage": {"files": [{"path": "/etc/motd", "contents": {"source": "data:,new"}}]}}
+END
+sed -i 's|# worker: snippets/worker.ign|worker: motd.ign|' "$lab/hab.yaml"
+"$hab" -C "$lab" render && chown -R "$user:" "$work"
+said=$(vagrant up "$worker")
+claim 'vagrant up says that a machine is older than its Ignition config' "$([[ $said == *'this machine is older'* ]]; echo $?)"
 holds 'vagrant status' vagrant status
 vagrant ssh "$worker" >/dev/null 2>&1
 claim 'vagrant ssh is refused' "$([ $? -ne 0 ]; echo $?)"
