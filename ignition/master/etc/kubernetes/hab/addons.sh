@@ -3,17 +3,12 @@
 # objects by the same manager changes nothing the second time.
 set -u
 . /etc/kubernetes/hab/lib.sh
-kubectl() { /opt/hab/bin/kubectl --kubeconfig=/etc/kubernetes/addons.conf "$@"; }
-apply() {
-    until kubectl apply --server-side --force-conflicts --field-manager=hab --validate=false --filename="$1" >/dev/null; do
-        sleep 5
-    done
-}
-apply /etc/kubernetes/addons
-say addons
 # This master's taint comes with its registration, so its labels wait for that.
-until kubectl get node "$NODE" --output=name >/dev/null 2>&1; do
+answers 0 "https://$ADDRESS:6443/api/v1/nodes/$NODE" -cacert "$pki/ca.crt" -cert "$pki/addons.crt" -key "$pki/addons.key"
+# All of it by one kubectl: starting that is dear on an emulated processor.
+until /opt/hab/bin/kubectl --kubeconfig=/etc/kubernetes/addons.conf apply --server-side --force-conflicts \
+    --field-manager=hab --validate=false --filename=/etc/kubernetes/addons \
+    --filename=/etc/kubernetes/hab/nodes.yaml >/dev/null; do
     sleep 5
 done
-apply /etc/kubernetes/hab/nodes.yaml
-say labels
+say addons
