@@ -53,6 +53,10 @@ start=$(date +%s%N)
 in_room vagrant up --provider=libvirt > >(tr '\r' '\n' | grep -v 'Progress:' >"$work/up.log") 2>&1
 up=$((($(date +%s%N) - start) / 1000000))
 grep -E '^ +[0-9]+ s ' "$work/up.log"
+if grep -q 'kvm runs a guest here' "$work/up.log"; then
+    echo "vagrant used kvm, and the bare boot was emulated: there is no ratio between them" >&2
+    exit 1
+fi
 echo "vagrant up to Ready: $((up / 1000)).$((up / 100 % 10)) s"
 echo "ratio: $((up * 10 / bare / 10)).$((up * 10 / bare % 10))"
 echo "load after: $(load)"

@@ -11,7 +11,8 @@ const MAX_LINES: usize = 400;
 /// The data folders; each is read by the room of its name and by no other.
 const DATA: [&str; 4] = ["images", "ignition", "templates", "vagrant"];
 
-/// The rooms that write files: `yard` to the lab's folder, `pki` whole folders of keys to its private part, the others in folders
+/// The rooms that write files: `yard` to the lab's folder, `pki` whole folders of keys to its private part, the others to
+/// folders below the store or to temporary ones.
 const WRITERS: [&str; 5] = ["yard", "pki", "store", "images", "tool"];
 
 /// A tracked file.

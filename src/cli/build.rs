@@ -19,6 +19,9 @@ use crate::tool::qemu::{self, Accelerator};
 use crate::vagrant;
 use crate::yard;
 
+/// What `out/boxes` holds, for people and programs.
+const CATALOG: &str = "catalog.json";
+
 /// Build and prove every box, and render everything: after this, `vagrant up`
 #[derive(Debug, clap::Args)]
 pub struct Build {
@@ -32,6 +35,7 @@ impl Build {
     pub fn run(&self, global: &Global) -> Result<()> {
         let plan = lab::plan(global)?;
         let progress = progress::printer(global);
+        let _held = lab::hold(global, progress.as_ref())?;
         let built = build(global, &plan, progress.as_ref())?;
         let written = render::render(&global.lab, &plan, progress.as_ref())?;
         drop(progress);
@@ -100,14 +104,16 @@ fn accelerator(store: &Store, found: &OnceLock<Accelerator>, progress: &dyn Prog
     Ok(accelerator)
 }
 
-/// Puts boxes, their metadata, catalog and reports where the user and Vagrant look for them. A role whose checks
-/// failed leaves its report, and takes away a box of an earlier build: nothing unproven stays.
+/// Puts boxes, their metadata, catalog and reports where the user and Vagrant look for them, if there is one of every
+/// role. A role whose checks failed leaves its report, and takes away a box of an earlier build: nothing unproven stays.
+/// What else goes wrong, as a full disk or Ctrl-C, leaves the boxes of the last good build as they are.
 fn publish(out: &Path, plan: &Plan, outcomes: [Result<Outcome>; 3], progress: &dyn Progress) -> Result<usize> {
     let (boxes_dir, reports) = (out.join("boxes"), out.join("report"));
     for folder in [out, &boxes_dir, &reports] {
         yard::folder(folder, 0o755)?;
     }
     let mut done: Vec<(Role, Box<Boxed>)> = Vec::new();
+    let mut failed = Vec::new();
     let mut errors = Vec::new();
     for (role, outcome) in Role::ALL.into_iter().zip(outcomes) {
         match outcome {
@@ -115,15 +121,27 @@ fn publish(out: &Path, plan: &Plan, outcomes: [Result<Outcome>; 3], progress: &d
                 report(&reports, &boxed.report)?;
                 done.push((role, boxed));
             }
-            Ok(Outcome::Failed(failed)) => {
-                report(&reports, &failed)?;
-                errors.push(anyhow!("the {role} box is not what it should be:\n  {}", failed.failures().join("\n  ")));
+            Ok(Outcome::Failed(found)) => {
+                report(&reports, &found)?;
+                failed.push(role.name());
+                errors.push(anyhow!("the {role} box is not what it should be:\n  {}", found.failures().join("\n  ")));
             }
             Err(error) => errors.push(error),
         }
     }
-    // A box of an earlier build must not stand where this one has none.
-    yard::sweep(&boxes_dir, |name| done.iter().any(|(role, _)| name.split('.').next() == Some(role.name())))?;
+    let kept = |name: &str| {
+        let role = name.split('.').next().unwrap_or_default();
+        Role::ALL.iter().any(|known| known.name() == role) && !failed.contains(&role)
+    };
+    yard::sweep(&boxes_dir, kept)?;
+    if !failed.is_empty() {
+        yard::remove(&out.join(CATALOG))?;
+    }
+    match errors.len() {
+        0 => {}
+        1 => return Err(errors.remove(0)),
+        _ => bail!("{}", errors.iter().map(|e| format!("{e:#}")).collect::<Vec<_>>().join("\n")),
+    }
     let mut new = 0;
     let mut catalog = Vec::new();
     for (role, boxed) in &done {
@@ -139,12 +157,8 @@ fn publish(out: &Path, plan: &Plan, outcomes: [Result<Outcome>; 3], progress: &d
         }
     }
     let list = catalog.iter().map(|(n, v, f, b)| (n.as_str(), v.as_str(), f.as_str(), &b.packed));
-    yard::write(&out.join("catalog.json"), yard::PUBLIC, &boxes::catalog(list))?;
-    match errors.len() {
-        0 => Ok(new),
-        1 => Err(errors.remove(0)),
-        _ => bail!("{}", errors.iter().map(|e| format!("{e:#}")).collect::<Vec<_>>().join("\n")),
-    }
+    yard::write(&out.join(CATALOG), yard::PUBLIC, &boxes::catalog(list))?;
+    Ok(new)
 }
 
 /// A role's boot report, for people's programs and for CI.

@@ -3,11 +3,14 @@
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use fs_err as fs;
+use rustix::fs::{FlockOperation, flock};
 
 use super::{Global, print};
 use crate::clock::Clock;
 use crate::pki::Pki;
 use crate::plan::Plan;
+use crate::report::Progress;
 use crate::spec;
 
 /// What `vagrant up` and the user read; can be deleted.
@@ -36,6 +39,20 @@ pub fn pki(global: &Global, plan: &Plan) -> Result<Pki> {
     let private = tidy(&global.lab.join(PRIVATE));
     ensure!(private.is_dir(), "there is no {}: this lab was not built yet; run `hab build`", private.display());
     Pki::open(&private, plan, Clock::system())
+}
+
+/// Waits until no other run of hab writes into this lab, for as long as what is returned is kept.
+///
+/// # Errors
+/// The lab's folder can't be opened or locked.
+pub fn hold(global: &Global, progress: &dyn Progress) -> Result<fs::File> {
+    let folder = fs::File::open(&global.lab)?;
+    if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_err() {
+        progress.note("waiting for another run of hab in this lab");
+        let about = || format!("waiting for another run of hab in {}", global.lab.display());
+        flock(&folder, FlockOperation::LockExclusive).with_context(about)?;
+    }
+    Ok(folder)
 }
 
 /// The lab's folder as an absolute path.

@@ -31,6 +31,7 @@ impl Render {
     pub fn run(&self, global: &Global) -> Result<()> {
         let plan = lab::plan(global)?;
         let progress = progress::printer(global);
+        let _held = lab::hold(global, progress.as_ref())?;
         let changed = render(&global.lab, &plan, progress.as_ref())?;
         drop(progress);
         if self.json {

@@ -10,8 +10,8 @@ use crate::cluster::{Cluster, Limits};
 /// Wait until every node and DNS are Ready, or say who is stuck at what; `vagrant up` ends with this
 #[derive(Debug, clap::Args)]
 pub struct Wait {
-    /// Give up after so many seconds in any case
-    #[arg(long, value_name = "SECONDS")]
+    /// Give up after so many seconds in any case (default: an hour; 15 minutes without any change end it, too)
+    #[arg(long, value_name = "SECONDS", env = "HAB_WAIT_TIMEOUT")]
     timeout: Option<u64>,
 }
 

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use ignition_config::Config;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::UNITS;
 use crate::spec::Role;
 use crate::tree::{Tree, is_plain};
 
@@ -14,17 +15,12 @@ use crate::tree::{Tree, is_plain};
 const MAX_BYTES: u64 = 1 << 20;
 
 /// The lists of a config that are merged, as (section, list, key that must be one of a kind).
-const LISTS: [(&str, &str, &str); 10] = [
+/// Users, groups and disks are not among them: the base has none of the programs that Ignition would run for those.
+const LISTS: [(&str, &str, &str); 4] = [
     ("storage", "directories", "path"),
     ("storage", "files", "path"),
     ("storage", "links", "path"),
-    ("storage", "disks", "device"),
-    ("storage", "filesystems", "device"),
-    ("storage", "luks", "name"),
-    ("storage", "raid", "name"),
     ("systemd", "units", "name"),
-    ("passwd", "users", "name"),
-    ("passwd", "groups", "name"),
 ];
 
 /// The lists of `storage` that share one space of paths.
@@ -68,7 +64,7 @@ impl Snippet {
                 let version = section == "ignition" && key == "version";
                 ensure!(
                     known || version,
-                    "`{section}.{key}` can't be merged; hab merges files, units, users and disks"
+                    "`{section}.{key}` can't be merged; hab merges directories, files, links and units"
                 );
             }
         }
@@ -82,7 +78,7 @@ impl Snippet {
     /// Adds everything of this snippet to `config`, which is made of `own`, hab's trees.
     ///
     /// # Errors
-    /// A path, unit or user is there already.
+    /// A path or unit is there already.
     pub fn merge_into(&self, config: &mut Value, own: &[&Tree]) -> Result<()> {
         for (section, list, key) in LISTS {
             for item in self.config[section][list].as_array().into_iter().flatten() {
@@ -94,9 +90,12 @@ impl Snippet {
                 if others.any(|other| other[key] == item[key]) {
                     bail!("{} brings {name}, which a snippet has brought already", self.file.display());
                 }
-                match &mut config[section][list] {
-                    Value::Array(items) => items.push(item.clone()),
-                    empty => *empty = Value::Array(vec![item.clone()]),
+                append(&mut config[section][list], item.clone());
+                // Ignition writes a preset, and systemd reads those only where there is no machine-id yet. So the link
+                // that hab's own units have, too.
+                if list == "units" && item["enabled"] == true {
+                    let path = format!("{UNITS}hab.target.wants/{name}");
+                    append(&mut config["storage"]["links"], json!({"path": path, "target": format!("../{name}")}));
                 }
             }
         }
@@ -108,7 +107,7 @@ impl Snippet {
         let path = match list {
             // A drop-in is how a unit of hab's is changed on purpose.
             "units" if is_drop_in(item) => return Ok(()),
-            "units" => format!("/etc/systemd/system/{name}"),
+            "units" => format!("{UNITS}{name}"),
             list if PATHS.contains(&list) => name.to_owned(),
             _ => return Ok(()),
         };
@@ -127,6 +126,14 @@ impl Snippet {
             bail!("{file} brings {path}, but hab itself brings {below}");
         }
         Ok(())
+    }
+}
+
+/// Adds to a list that may not be there yet.
+fn append(list: &mut Value, item: Value) {
+    match list {
+        Value::Array(items) => items.push(item),
+        empty => *empty = Value::Array(vec![item]),
     }
 }
 

@@ -13,9 +13,9 @@ use crate::report::Progress;
 use crate::spec::Role;
 use crate::store::{Inputs, Key, Made, Store};
 use crate::tool::qemu::Accelerator;
-use crate::tool::qemu_img::{self, Compression};
+use crate::tool::qemu_img;
 
-/// Memory of a guest that tests itself, in MiB: what the smallest node may have.
+/// Memory of a guest that tests itself, in MiB: an etcd node's default, the smallest of the three.
 const MEMORY: u32 = 768;
 
 /// The shelves of the store.
@@ -180,7 +180,7 @@ fn qcow2(store: &Store, raw: &Path, key: &Key, progress: &dyn Progress, name: &s
     let what = format!("qcow2 of {name}");
     let (entry, made) = store.get_or_make(DISKS, key, |entry| {
         progress.begin(&what);
-        qemu_img::to_qcow2(raw, &entry.join(QCOW2), Compression::Zstd)?;
+        qemu_img::to_qcow2(raw, &entry.join(QCOW2))?;
         let size = fs::metadata(entry.join(QCOW2))?.len() >> 20;
         progress.end(&what, &format!("{size} MiB"));
         Ok(())

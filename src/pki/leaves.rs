@@ -66,8 +66,8 @@ impl Leaves {
             };
             pairs.push((wanted.stem.to_owned(), pair));
         }
-        // Not flushed: a thousand flushes take longer than all the rest, and a leaf that a power cut swallows is
-        // found damaged, removed and issued anew at no loss.
+        // Not flushed: a thousand flushes take longer than all the rest. A leaf that a power cut swallows is said to
+        // be damaged, and once removed it is issued anew at no loss.
         yard::write_unflushed(path, yard::SECRET, bundle::print(&pairs).reveal().as_bytes())?;
         Ok(pairs)
     }

@@ -231,7 +231,7 @@ impl Store {
         for entry in fs::read_dir(&self.root)? {
             let entry = entry?;
             if entry.file_type()?.is_dir() {
-                // Go writes its module cache read-only, folders too.
+                // What is unpacked may be read-only, folders too.
                 make_writable(&entry.path())?;
                 fs::remove_dir_all(entry.path())?;
             } else {

@@ -13,7 +13,7 @@ for shelf in "$store"/*; do
     *) cp --archive --link "$shelf" "$work/cache/hab/" ;;
     esac
 done
-cp "$from/hab.yaml" "$from/hab.lock" "$work/lab/"
+cp "$from/hab.yaml" "$from/hab.lock" "$from/worker.ign" "$work/lab/"
 
 # Flips a bit where text $2 first stands in every payload disk that holds file $1: the store may have disks of earlier
 # builds as well. In a copy, never in the hard link.

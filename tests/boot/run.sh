@@ -1,6 +1,7 @@
 #!/bin/bash
-# The claims about virtual machines, each seen: the real build through packer, then the real vagrant with libvirt, in a
-# network namespace with no way out, as an ordinary user. Needs root for the namespace. Prints a line for each claim.
+# The claims about virtual machines, each seen: the real build through packer, then the real vagrant with libvirt, both
+# in a network namespace with no way out; vagrant as an ordinary user. Needs root for the namespace. Prints a line for
+# each claim.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -25,6 +26,7 @@ holds() { # text, command...
 finish() {
     "$here/netns.sh" stop "$room"
     rm -rf "$work"
+    [ -z "$made" ] || userdel --remove "$user" 2>/dev/null
     echo "$passed passed, $failed failed"
     [ "$failed" -eq 0 ]
 }
@@ -37,7 +39,8 @@ fi
 
 # An ordinary user in the group libvirt, with a home closed to others; everything of the lab is that user's.
 user=hab-tester
-id "$user" >/dev/null 2>&1 || useradd --create-home --groups libvirt --shell /bin/bash "$user"
+made=''
+id "$user" >/dev/null 2>&1 || { useradd --create-home --groups libvirt --shell /bin/bash "$user" && made=1; }
 home=$(getent passwd "$user" | cut -d : -f 6)
 chmod 0700 "$home"
 work=$home/work-$$ room=$home/room-$$
@@ -52,9 +55,18 @@ vagrant() { in_room vagrant "$@" > >(stdbuf -oL tr '\r' '\n' | grep --line-buffe
 
 echo "-- the build, through packer"
 "$hab" init "$lab"
+# A unit as a user writes it, that knows nothing of hab's own.
+cat >"$lab/worker.ign" <<'END'
+{"ignition": {"version": "3.3.0"}, "systemd": {"units": [{"name": "mine.service", "enabled": true,
+  "contents": "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo active >/run/mine'\n[Install]\nWantedBy=multi-user.target\n"}]}}
+END
+sed -i 's|# worker: snippets/worker.ign|worker: worker.ign|' "$lab/hab.yaml"
 chown -R "$user:" "$work"
-"$hab" -C "$lab" build
-claim 'hab build proves and packs every box' $?
+holds 'hab fetch fetches what a build needs' "$hab" --quiet -C "$lab" fetch
+holds 'the namespace starts' "$here/netns.sh" start "$room"
+holds 'nothing leads out of the namespace' bash -c '! "$0" run "$1" root ip route get 192.0.2.1 >/dev/null 2>&1' "$here/netns.sh" "$room"
+"$here/netns.sh" run "$room" root "$hab" -C "$lab" build
+claim 'hab build proves and packs every box, without a network' $?
 said=$("$hab" -C "$lab" build)
 claim "a second hab build has nothing to do: $said" "$([[ $said == 'nothing to do'* ]]; echo $?)"
 sed -i 's/memory: 1280/memory: 1344/' "$lab/hab.yaml"
@@ -66,8 +78,6 @@ holds 'no private key is in a box' bash -c '! grep -aq "BEGIN.*PRIVATE KEY" "$0"
 chown -R "$user:" "$work"
 
 echo "-- vagrant up"
-holds 'the namespace starts' "$here/netns.sh" start "$room"
-holds 'nothing leads out of the namespace' bash -c '! "$0" run "$1" root ip route get 192.0.2.1 >/dev/null 2>&1' "$here/netns.sh" "$room"
 up=$SECONDS
 vagrant up --provider=libvirt
 claim "vagrant up exits 0 when the cluster is Ready ($((SECONDS - up)) s)" $?
@@ -93,8 +103,8 @@ volumes=$("$here/netns.sh" run "$room" root bash -c 'stat --format="%a %U" /var/
 claim 'every Ignition config is its qemu user'"'"'s alone' "$([ "$(sort -u <<<"$volumes")" = '600 libvirt-qemu' ]; echo $?)"
 "$here/netns.sh" run "$room" nobody bash -c 'cat /var/lib/libvirt/images/*.ign' >/dev/null 2>&1
 claim 'another user can not read them' "$([ $? -ne 0 ]; echo $?)"
-bash "$here/inside.sh" "$lab/out/bin/kubectl" "$lab/out/kubeconfig" "$here/netns.sh" "$room" "$user"
-claim 'inside a worker: no ssh, no first boot mark but the first, loopback only for HAProxy' $?
+bash "$here/inside.sh" "$lab/out/bin/kubectl" "$lab/out/kubeconfig" "$lab/out/nodes.json" "$here/netns.sh" "$room" "$user"
+claim 'inside masters and workers: names, no ssh, no CA key; on workers loopback only for HAProxy' $?
 
 echo "-- halt, up, reload, destroy"
 halt=$SECONDS
@@ -107,15 +117,16 @@ vagrant up
 claim "vagrant up after halt comes back to Ready ($((SECONDS - up)) s)" $?
 "$here/netns.sh" run "$room" "$user" bash "$root/tests/lib/probe.sh" "$lab/out/bin/kubectl" "$lab/out/kubeconfig"
 claim 'the pods are back and reach each other' $?
-BOOT=second bash "$here/inside.sh" "$lab/out/bin/kubectl" "$lab/out/kubeconfig" "$here/netns.sh" "$room" "$user"
+BOOT=second bash "$here/inside.sh" "$lab/out/bin/kubectl" "$lab/out/kubeconfig" "$lab/out/nodes.json" "$here/netns.sh" "$room" "$user"
 claim 'the second boot was no first boot' $?
 worker=$(jq -r '[.nodes[] | select(.role == "worker")][0].name' "$lab/out/nodes.json")
+card=$("$here/netns.sh" run "$room" root virsh -q -c qemu:///system domiflist "hab-$(jq -r .lab "$lab/out/nodes.json")-$worker" | awk '{print $1}')
+"$here/netns.sh" run "$room" root ip link set dev "$card" down
+said=$(in_room env HAB_WAIT_TIMEOUT=20 vagrant up 2>&1)
+claim "vagrant up exits 1 and names a worker that is cut off" "$([[ $? -eq 1 && $said == *"$worker: not on the network"* ]]; echo $?)"
 vagrant reload "$worker"
 claim "vagrant reload $worker" $?
-cat >"$lab/motd.ign" <<'END'
-{"ignition": {"version": "3.3.0"}, "storage": {"files": [{"path": "/etc/motd", "contents": {"source": "data:,new"}}]}}
-END
-sed -i 's|# worker: snippets/worker.ign|worker: motd.ign|' "$lab/hab.yaml"
+sed -i 's/echo active/echo changed/' "$lab/worker.ign"
 "$hab" -C "$lab" render && chown -R "$user:" "$work"
 said=$(vagrant up "$worker")
 claim 'vagrant up says that a machine is older than its Ignition config' "$([[ $said == *'this machine is older'* ]]; echo $?)"

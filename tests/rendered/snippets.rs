@@ -30,8 +30,7 @@ fn snippets_reach_the_nodes_they_are_for() {
     let worker = json!({
         "ignition": {"version": "3.0.0"},
         "storage": {"directories": [{"path": "/srv/data", "mode": 448}]},
-        "systemd": {"units": [{"name": "mine.service", "enabled": true, "contents": "[Service]\nExecStart=/bin/true\n"}]},
-        "passwd": {"users": [{"name": "core"}]}
+        "systemd": {"units": [{"name": "mine.service", "enabled": true, "contents": "[Service]\nExecStart=/bin/true\n"}]}
     });
     let test = Test::new().file("hab.yaml", YAML).file("snippets/all.ign", motd("/etc/motd"));
     let test = test.file("snippets/worker.ign", worker.to_string()).run(["render"]).code(0).then();
@@ -41,7 +40,8 @@ fn snippets_reach_the_nodes_they_are_for() {
         assert!(has(&config, "files", "/etc/motd") && has(&config, "files", "/etc/hostname"), "{node}");
         assert_eq!(config["ignition"]["version"], "3.3.0");
         assert_eq!(config["systemd"]["units"][0]["name"] == "mine.service", is_worker, "{node}");
-        assert_eq!(config["passwd"]["users"][0]["name"] == "core", is_worker, "{node}");
+        let wanted = "/etc/systemd/system/hab.target.wants/mine.service";
+        assert_eq!(has(&config, "links", wanted), is_worker, "{node}");
         let folders = config["storage"]["directories"].as_array().unwrap();
         assert_eq!(folders.iter().any(|folder| folder["path"] == "/srv/data"), is_worker, "{node}");
     }
@@ -96,6 +96,8 @@ fn what_is_no_config_is_refused_by_name() {
     refused(r#"{"ignition":{"version":"2.3.0"}}"#, &["snippets/all.ign", "2.3.0"]);
     refused(r#"{"ignition":{"version":"3.5.0"}}"#, &["newer than 3.3.0"]);
     refused(r#"{"ignition":{"version":"3.3.0","config":{"merge":[]}}}"#, &["`ignition.config` can't be merged"]);
+    let users = r#"{"ignition":{"version":"3.3.0"},"passwd":{"users":[{"name":"core"}]}}"#;
+    refused(users, &["`passwd.users` can't be merged; hab merges directories, files, links and units"]);
     refused(r#"{"ignition":{"version":"3.3.0"},"storage":{"fiels":[]}}"#, &["snippets/all.ign", "fiels"]);
     refused(&" ".repeat((1 << 20) + 1), &["too large"]);
 }

@@ -31,7 +31,7 @@ pub fn fetch(store: &Store, debs: &[&Deb], progress: &dyn Progress) -> Result<()
     progress.begin(what);
     download(store, &missing).context(
         "fetching Debian packages (one that is not found was replaced by a newer version on the mirror: \
-         a new lock will name that)",
+         `hab lock --update` pins that)",
     )?;
     let size: u64 = missing.iter().map(|deb| deb.size).sum();
     progress.end(what, &format!("{} fetched, {} MiB", missing.len(), size >> 20));

@@ -31,7 +31,11 @@ pub fn build(
     let (entry, made) = store.get_or_make("c", &inputs.key(), |entry| {
         progress.begin(name);
         let found = gcc::version()?;
-        ensure!(found == toolchain.gcc, "the lock wants {}, this machine has {found}", toolchain.gcc);
+        ensure!(
+            found == toolchain.gcc,
+            "the lock wants {}, this machine has {found}: install that one, or `hab lock --update` pins anew",
+            toolchain.gcc
+        );
         let folder = go::unfold(store, &source.upstream)?;
         let module = go::home(store).module(&folder, &module.module)?;
         let out = entry.join(name);

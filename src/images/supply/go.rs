@@ -75,7 +75,11 @@ pub fn build(
     let (entry, made) = store.get_or_make(KIND, &key, |entry| {
         progress.begin(&what);
         let found = home(store).version()?;
-        ensure!(found == toolchain.go, "the lock wants {}, this machine has {found}", toolchain.go);
+        ensure!(
+            found == toolchain.go,
+            "the lock wants {}, this machine has {found}: install that one, or `hab lock --update` pins anew",
+            toolchain.go
+        );
         let (source, out) = (unfold(store, name)?, entry.join("bin"));
         let mut note = throttled(progress);
         let paths: Vec<&str> = packages.values().copied().collect();

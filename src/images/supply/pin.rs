@@ -36,7 +36,7 @@ pub fn same_upstreams(table: &Table, lock: &Supply) -> Result<()> {
         let locked = lock.upstreams.get(name);
         ensure!(
             locked == Some(upstream),
-            "the lock pins another {name} ({}) than this hab builds ({}); a new lock will have it",
+            "the lock pins another {name} ({}) than this hab builds ({}); `hab lock --update` pins anew",
             locked.map_or("none", |l| &l.version),
             upstream.version
         );
@@ -56,8 +56,10 @@ pub fn same_results(artifacts: &Artifacts, lock: &Supply) -> Result<()> {
     for (name, own, locked) in programs.chain(images) {
         match locked {
             Some(locked) if locked == own => {}
-            Some(locked) => bail!("{name} came out other than locked: {own} and not {locked}"),
-            None => bail!("the lock has no {name}; a new lock will"),
+            Some(locked) => {
+                bail!("{name} came out other than locked: {own} and not {locked}; `hab lock --update` pins anew")
+            }
+            None => bail!("the lock has no {name}: `hab lock --update` pins anew"),
         }
     }
     Ok(())
@@ -106,6 +108,6 @@ mod tests {
         same_results(&artifacts, &lock).unwrap();
         artifacts.programs.get_mut("kubelet").unwrap().file.sha256 = "bb".into();
         let error = same_results(&artifacts, &lock).unwrap_err().to_string();
-        assert_eq!(error, "kubelet came out other than locked: bb and not aa");
+        assert_eq!(error, "kubelet came out other than locked: bb and not aa; `hab lock --update` pins anew");
     }
 }

@@ -35,7 +35,10 @@ fi
             [ "$node" = "$ADDRESS" ] || echo "route replace $range via $node"
         done </etc/kubernetes/hab/pods
     fi
-} | ip -batch - || say network-failed
+} | ip -batch - || {
+    say network-failed
+    exit 1
+}
 
 while read -r key value; do
     echo "$value" >"/proc/sys/$key" || say "sysctl-failed $key"
