@@ -4,10 +4,11 @@
 use std::fs::Permissions;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
+use tempfile::{NamedTempFile, TempPath};
 
 /// The mode of files with keys in them.
 pub const SECRET: u32 = 0o600;
@@ -33,6 +34,38 @@ pub fn write(path: &Path, mode: u32, bytes: &[u8]) -> Result<Written> {
     put(path, mode, bytes, true)
 }
 
+/// Files that belong together: each is written beside its place at once, and [`Batch::commit`] puts all into place. When
+/// one can't be written, or the batch is dropped, everything stays as it was.
+#[derive(Debug, Default)]
+pub struct Batch {
+    staged: Vec<(TempPath, PathBuf)>,
+}
+
+impl Batch {
+    /// Writes one of the files, as [`write_unflushed`] would, up to the rename.
+    ///
+    /// # Errors
+    /// As [`write`].
+    pub fn add(&mut self, path: &Path, mode: u32, bytes: &[u8]) -> Result<()> {
+        if let Some(beside) = stage(path, mode, bytes, false)? {
+            self.staged.push((beside.into_temp_path(), path.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Renames all, and returns how many were new or different.
+    ///
+    /// # Errors
+    /// A rename fails, which leaves those before it done.
+    pub fn commit(self) -> Result<usize> {
+        let count = self.staged.len();
+        for (beside, path) in self.staged {
+            beside.persist(&path).map_err(|e| e.error).with_context(|| format!("renaming to {}", path.display()))?;
+        }
+        Ok(count)
+    }
+}
+
 /// As [`write`], but leaves it to the system when the bytes reach the disk: for files by the thousand that can be made
 /// anew at no loss, where a flush for each would take longer than all the rest. After a power cut such a file may be
 /// empty, so whoever reads it must notice.
@@ -44,10 +77,17 @@ pub fn write_unflushed(path: &Path, mode: u32, bytes: &[u8]) -> Result<Written> 
 }
 
 fn put(path: &Path, mode: u32, bytes: &[u8], flush: bool) -> Result<Written> {
+    let Some(beside) = stage(path, mode, bytes, flush)? else { return Ok(Written::Same) };
+    beside.persist(path).map_err(|e| e.error).with_context(|| format!("renaming to {}", path.display()))?;
+    Ok(Written::Changed)
+}
+
+/// The new file beside `path`, or `None` when `path` has these bytes and this mode already.
+fn stage(path: &Path, mode: u32, bytes: &[u8], flush: bool) -> Result<Option<NamedTempFile>> {
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_file() => {
             if meta.mode() & 0o7777 == mode && meta.len() == bytes.len() as u64 && fs::read(path)? == bytes {
-                return Ok(Written::Same);
+                return Ok(None);
             }
         }
         Ok(meta) if meta.is_symlink() => {}
@@ -67,8 +107,7 @@ fn put(path: &Path, mode: u32, bytes: &[u8], flush: bool) -> Result<Written> {
     if flush {
         beside.as_file().sync_data().with_context(|| format!("flushing {}", path.display()))?;
     }
-    beside.persist(path).map_err(|e| e.error).with_context(|| format!("renaming to {}", path.display()))?;
-    Ok(Written::Changed)
+    Ok(Some(beside))
 }
 
 /// Makes `path` the same file as `source`: a hard link, which costs nothing, or a copy where that can't be (another
@@ -210,6 +249,24 @@ mod tests {
 
     fn mode(path: &Path) -> u32 {
         fs::symlink_metadata(path).unwrap().mode() & 0o7777
+    }
+
+    #[test]
+    fn a_batch_is_put_in_place_as_a_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let [one, two] = ["one", "two"].map(|name| dir.path().join(name));
+        write(&one, PUBLIC, b"old").unwrap();
+        let mut batch = Batch::default();
+        batch.add(&one, PUBLIC, b"new").unwrap();
+        batch.add(&two, SECRET, b"new").unwrap();
+        assert!(batch.add(&dir.path().join("gone/three"), PUBLIC, b"").is_err());
+        drop(batch);
+        assert_eq!((fs::read(&one).unwrap(), fs::read_dir(dir.path()).unwrap().count()), (b"old".to_vec(), 1));
+        let mut batch = Batch::default();
+        batch.add(&one, PUBLIC, b"old").unwrap();
+        batch.add(&two, SECRET, b"new").unwrap();
+        assert_eq!(batch.commit().unwrap(), 1);
+        assert_eq!((fs::read(&two).unwrap(), mode(&two)), (b"new".to_vec(), SECRET));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use fs_err as fs;
 
-use super::{Global, lab, print};
+use super::{Global, lab, print, progress};
 use crate::spec::FILE;
 use crate::store::Store;
 use crate::yard;
@@ -44,6 +44,7 @@ impl Clean {
         {
             bail!("Vagrant still has the machine {machine}; run `vagrant destroy -f` first, or clean with --force");
         }
+        let _held = lab::hold(global, progress::printer(global).as_ref())?;
         let names: &[&str] = if self.private { &[lab::OUT, lab::PRIVATE] } else { &[lab::OUT] };
         for name in names {
             let path = folder.join(name);

@@ -37,7 +37,12 @@ pub fn plan(global: &Global) -> Result<Plan> {
 /// There are none, or something is wrong with them.
 pub fn pki(global: &Global, plan: &Plan) -> Result<Pki> {
     let private = tidy(&global.lab.join(PRIVATE));
-    ensure!(private.is_dir(), "there is no {}: this lab was not built yet; run `hab build`", private.display());
+    // A look makes nothing: without authorities there is no cluster to look at.
+    ensure!(
+        private.join("ca").is_dir(),
+        "there is no {}: this lab was not built yet; run `hab build`",
+        private.display()
+    );
     Pki::open(&private, plan, Clock::system())
 }
 

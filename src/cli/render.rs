@@ -1,5 +1,6 @@
 //! `hab render`: everything but boxes; the fast loop.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -15,8 +16,9 @@ use crate::plan::{Plan, port};
 use crate::report::Progress;
 use crate::spec::{PerRole, Role};
 use crate::store::sha256;
+use crate::tool::signal;
 use crate::vagrant::{self, Rendered};
-use crate::yard::{self, Written};
+use crate::yard::{self, Batch};
 
 /// Write Ignition configs, kubeconfig and Vagrantfile; no box is built and no machine started
 #[derive(Debug, clap::Args)]
@@ -51,13 +53,23 @@ impl Render {
 /// Writes all data of the lab into `lab` and returns how many files changed.
 ///
 /// # Errors
-/// The lab's certificates are damaged, a snippet does not fit, or a file can't be written.
+/// The lab's certificates are damaged, a snippet does not fit, or a file can't be written. What was rendered before then
+/// stays as it was, all of it.
 pub fn render(lab: &Path, plan: &Plan, progress: &dyn Progress) -> Result<usize> {
+    yard::folder(&lab.join(lab::OUT), 0o755)?;
+    let pki = Pki::open(&lab.join(lab::PRIVATE), plan, Clock::system())?;
+    let outcome = write(lab, plan, &pki);
+    // Also after an error: what was issued anew is there.
+    for note in pki.notes() {
+        progress.note(&note);
+    }
+    outcome
+}
+
+fn write(lab: &Path, plan: &Plan, pki: &Pki) -> Result<usize> {
     let out = lab.join(lab::OUT);
     let folder = out.join("ignition");
-    yard::folder(&out, 0o755)?;
     yard::folder(&folder, 0o700)?;
-    let pki = Pki::open(&lab.join(lab::PRIVATE), plan, Clock::system())?;
     let configs = Configs::new(plan, snippets(lab, plan)?)?;
 
     // What is wrong with a template or a snippet is wrong for every node of a role: found before anything is written.
@@ -65,31 +77,28 @@ pub fn render(lab: &Path, plan: &Plan, progress: &dyn Progress) -> Result<usize>
         configs.node(node, pki.node(node)?)?;
     }
 
-    let mut changed = 0;
-    let mut count = |written: Written| changed += usize::from(written == Written::Changed);
+    // Not flushed one by one: they can be rendered again at any time.
+    let mut batch = Batch::default();
     let mut sums = Vec::with_capacity(plan.nodes.len());
     // One node at a time: a lab of a thousand nodes needs no more memory than one of three.
     for node in &plan.nodes {
+        signal::check()?;
         let config = configs.node(node, pki.node(node)?)?;
         sums.push(sha256(&config));
-        // Not flushed one by one: they can be rendered again at any time.
-        count(yard::write_unflushed(&folder.join(format!("{}.ign", node.name)), yard::SECRET, &config)?);
+        batch.add(&folder.join(format!("{}.ign", node.name)), yard::SECRET, &config)?;
     }
-    let names: std::collections::BTreeSet<String> = plan.nodes.iter().map(|n| format!("{}.ign", n.name)).collect();
-    yard::sweep(&folder, |name| names.contains(name))?;
-
     if let Some(master) = plan.of(Role::Master).next() {
         let kubeconfig = pki.admin_kubeconfig(&format!("https://{}:{}", master.address, port::API));
-        count(yard::write(&out.join("kubeconfig"), yard::SECRET, kubeconfig.reveal().as_bytes())?);
+        batch.add(&out.join("kubeconfig"), yard::SECRET, kubeconfig.reveal().as_bytes())?;
     }
     let hab = std::env::current_exe().context("finding hab's own file")?;
     let versions = versions(&out)?;
     let nodes = vagrant::Data::new(plan, &Rendered { hab: &hab, versions: &versions, ignition: &sums })?;
-    count(yard::write(&out.join("nodes.json"), yard::PUBLIC, &nodes.to_json()?)?);
-    count(yard::write(&lab.join("Vagrantfile"), yard::PUBLIC, vagrant::VAGRANTFILE.as_bytes())?);
-    for note in pki.notes() {
-        progress.note(&note);
-    }
+    batch.add(&out.join("nodes.json"), yard::PUBLIC, &nodes.to_json()?)?;
+    batch.add(&lab.join("Vagrantfile"), yard::PUBLIC, vagrant::VAGRANTFILE.as_bytes())?;
+    let changed = batch.commit()?;
+    let names: BTreeSet<String> = plan.nodes.iter().map(|n| format!("{}.ign", n.name)).collect();
+    yard::sweep(&folder, |name| names.contains(name))?;
     Ok(changed)
 }
 

@@ -89,19 +89,24 @@ impl<'a> Cluster<'a> {
         let nodes = &self.plan.nodes;
         let (next, answers) = (AtomicUsize::new(0), Mutex::new(vec![Answer::Nothing; nodes.len()]));
         std::thread::scope(|scope| {
-            for _ in 0..nodes.len().min(AT_ONCE) {
-                scope.spawn(|| {
-                    while let Some((at, node)) = {
-                        let at = next.fetch_add(1, Ordering::Relaxed);
-                        nodes.get(at).map(|node| (at, node))
-                    } {
-                        let answer = self.asker.ask(node);
-                        if let Ok(mut answers) = answers.lock() {
-                            answers[at] = answer;
-                        }
+            let work = || {
+                while let Some((at, node)) = {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    nodes.get(at).map(|node| (at, node))
+                } {
+                    let answer = self.asker.ask(node);
+                    if let Ok(mut answers) = answers.lock() {
+                        answers[at] = answer;
                     }
-                });
+                }
+            };
+            // With fewer threads than wanted, or none, it only takes longer.
+            for _ in 1..nodes.len().min(AT_ONCE) {
+                if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                    break;
+                }
             }
+            work();
         });
         answers.into_inner().unwrap_or_default()
     }

@@ -73,14 +73,17 @@ impl Watch {
     }
 
     fn verdict(&self, state: &ClusterState, elapsed: Duration) -> Verdict {
-        let minutes = |time: Duration| time.as_secs() / 60;
+        let span = |time: Duration| match time.as_secs() {
+            seconds @ ..120 => format!("{seconds} seconds"),
+            seconds => format!("{} minutes", seconds / 60),
+        };
         let still = elapsed.saturating_sub(self.progress);
         let why = if state.ready {
             return Verdict::Ready;
         } else if elapsed >= self.limits.ceiling {
-            format!("the cluster is not Ready after {} minutes", minutes(elapsed))
+            format!("the cluster is not Ready after {}", span(elapsed))
         } else if still >= self.limits.stall {
-            format!("the cluster is not Ready, and nothing has moved for {} minutes", minutes(still))
+            format!("the cluster is not Ready, and nothing has moved for {}", span(still))
         } else {
             return Verdict::Wait;
         };

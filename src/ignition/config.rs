@@ -10,7 +10,7 @@ use flate2::{Compression, GzBuilder};
 use ignition_config::{Config, v3_3};
 use serde_json::{Value, json};
 
-use super::snippet::Snippet;
+use super::snippet::{Brought, Snippet};
 use crate::tree::{Item, Tree};
 
 /// Files from this size on are compressed: only the lists of all nodes of a large lab are as large. A node reads its
@@ -102,8 +102,9 @@ pub fn write<'a>(role: &Encoded, node: Tree, snippets: impl Iterator<Item = &'a 
     let mut snippets = snippets.peekable();
     if snippets.peek().is_some() {
         let mut config: Value = serde_json::from_slice(&text).context("reading hab's own config")?;
+        let mut brought = Brought::default();
         for snippet in snippets {
-            snippet.merge_into(&mut config, &[&role.tree, &own.tree])?;
+            snippet.merge_into(&mut config, &[&role.tree, &own.tree], &mut brought)?;
         }
         text = config.to_string().into_bytes();
     }

@@ -1,9 +1,12 @@
 //! A user's own Ignition config, merged into hab's. It adds; where it would replace something of hab's, that is an
 //! error which names the path.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use ignition_config::Config;
 use serde_json::{Value, json};
 
@@ -21,6 +24,22 @@ const LISTS: [(&str, &str, &str); 4] = [
     ("storage", "files", "path"),
     ("storage", "links", "path"),
     ("systemd", "units", "name"),
+];
+
+/// The types of units that Ignition takes (`config/v3_3/types/unit.go`).
+const UNIT_TYPES: [&str; 12] = [
+    "service",
+    "socket",
+    "device",
+    "mount",
+    "automount",
+    "swap",
+    "target",
+    "path",
+    "timer",
+    "snapshot",
+    "slice",
+    "scope",
 ];
 
 /// The lists of `storage` that share one space of paths.
@@ -71,6 +90,14 @@ impl Snippet {
         for item in PATHS.iter().filter_map(|list| config["storage"][list].as_array()).flatten() {
             let path = item["path"].as_str().unwrap_or_default();
             ensure!(is_plain(path), "{path:?} is not an absolute, plain path");
+            storable(item).with_context(|| format!("checking {path}"))?;
+        }
+        for unit in config["systemd"]["units"].as_array().into_iter().flatten() {
+            let name = unit["name"].as_str().unwrap_or_default();
+            ensure!(is_name(name, &UNIT_TYPES), "{name:?} is not the name of a unit");
+            for name in drop_ins(unit) {
+                ensure!(is_name(name, &["conf"]), "{name:?} is not the name of a drop-in");
+            }
         }
         Ok(Self { role, file: file.to_owned(), config })
     }
@@ -79,23 +106,24 @@ impl Snippet {
     ///
     /// # Errors
     /// A path or unit is there already.
-    pub fn merge_into(&self, config: &mut Value, own: &[&Tree]) -> Result<()> {
+    pub fn merge_into(&self, config: &mut Value, own: &[&Tree], brought: &mut Brought) -> Result<()> {
         for (section, list, key) in LISTS {
             for item in self.config[section][list].as_array().into_iter().flatten() {
                 let name = item[key].as_str().unwrap_or_default();
-                self.apart_from(own, list, name, item)?;
-                // A path that is a file here and a link there is refused by Ignition, but only when the machine boots.
-                let lists = if key == "path" { &PATHS[..] } else { &[list][..] };
-                let mut others = lists.iter().filter_map(|list| config[section][*list].as_array()).flatten();
-                if others.any(|other| other[key] == item[key]) {
-                    bail!("{} brings {name}, which a snippet has brought already", self.file.display());
+                for path in paths(list, name, item) {
+                    let folder = list == "directories";
+                    self.apart_from(own, &path, folder)?;
+                    // Ignition refuses a path that is a file here and a link there, but only when the machine boots.
+                    brought
+                        .add(&path, folder)
+                        .map_err(|why| anyhow!("{} brings {path}, {why}", self.file.display()))?;
                 }
                 append(&mut config[section][list], item.clone());
                 // Ignition writes a preset, and systemd reads those only where there is no machine-id yet. So the link
                 // that hab's own units have, too.
                 if list == "units" && item["enabled"] == true {
-                    let path = format!("{UNITS}hab.target.wants/{name}");
-                    append(&mut config["storage"]["links"], json!({"path": path, "target": format!("../{name}")}));
+                    let link = json!({"path": wanted(name), "target": format!("../{name}")});
+                    append(&mut config["storage"]["links"], link);
                 }
             }
         }
@@ -103,26 +131,17 @@ impl Snippet {
     }
 
     /// Refuses what would replace or hide something of hab's.
-    fn apart_from(&self, own: &[&Tree], list: &str, name: &str, item: &Value) -> Result<()> {
-        let path = match list {
-            // A drop-in is how a unit of hab's is changed on purpose.
-            "units" if is_drop_in(item) => return Ok(()),
-            "units" => format!("{UNITS}{name}"),
-            list if PATHS.contains(&list) => name.to_owned(),
-            _ => return Ok(()),
-        };
+    fn apart_from(&self, own: &[&Tree], path: &str, folder: bool) -> Result<()> {
         let file = self.file.display();
-        for (above, tree) in Path::new(&path).ancestors().flat_map(|above| own.iter().map(move |tree| (above, tree))) {
+        for (above, tree) in Path::new(path).ancestors().flat_map(|above| own.iter().map(move |tree| (above, tree))) {
             let Some(origin) = above.to_str().and_then(|above| tree.origin(above)) else { continue };
-            if above == Path::new(&path) {
+            if above == Path::new(path) {
                 bail!("{file} brings {path}, which hab itself brings ({origin})");
             }
             bail!("{file} brings {path}, below {}, which hab itself brings ({origin})", above.display());
         }
         // A folder may be one of hab's own, too; a file or a link there would hide what is in it.
-        if list != "directories"
-            && let Some(below) = own.iter().find_map(|tree| tree.below(&path))
-        {
+        if !folder && let Some(below) = own.iter().find_map(|tree| tree.below(path)) {
             bail!("{file} brings {path}, but hab itself brings {below}");
         }
         Ok(())
@@ -137,9 +156,77 @@ fn append(list: &mut Value, item: Value) {
     }
 }
 
-/// Whether a unit has nothing but files that add to a unit of that name.
-fn is_drop_in(unit: &Value) -> bool {
-    unit.as_object().is_some_and(|unit| unit.keys().all(|key| key == "name" || key == "dropins"))
+/// The paths that snippets have brought, and whether each is a folder.
+#[derive(Debug, Default)]
+pub struct Brought(BTreeMap<String, bool>);
+
+impl Brought {
+    /// Fails with the reason, to be said after the path.
+    fn add(&mut self, path: &str, folder: bool) -> Result<(), String> {
+        if self.0.contains_key(path) {
+            return Err("which a snippet has brought already".to_owned());
+        }
+        let mut above = Path::new(path).ancestors().skip(1).filter_map(Path::to_str);
+        if let Some(above) = above.find(|above| self.0.get(*above) == Some(&false)) {
+            return Err(format!("below {above}, which a snippet has brought and is no folder"));
+        }
+        let inside = format!("{path}/");
+        let below = self.0.range(inside.clone()..).next().filter(|(below, _)| below.starts_with(&inside));
+        if let Some((below, _)) = below.filter(|_| !folder) {
+            return Err(format!("which is no folder, but a snippet has brought {below}"));
+        }
+        self.0.insert(path.to_owned(), folder);
+        Ok(())
+    }
+}
+
+/// What an item of a list puts on the node. A drop-in alone is how a unit of hab's is changed on purpose.
+fn paths(list: &str, name: &str, item: &Value) -> Vec<String> {
+    if list != "units" {
+        return vec![name.to_owned()];
+    }
+    let drop_in_only = item.as_object().is_some_and(|unit| unit.keys().all(|key| key == "name" || key == "dropins"));
+    let unit = (!drop_in_only).then(|| format!("{UNITS}{name}"));
+    let wanted = (item["enabled"] == true).then(|| wanted(name));
+    unit.into_iter().chain(wanted).chain(drop_ins(item).map(|drop_in| format!("{UNITS}{name}.d/{drop_in}"))).collect()
+}
+
+/// The link that has a unit started.
+fn wanted(name: &str) -> String {
+    format!("{UNITS}hab.target.wants/{name}")
+}
+
+/// The names of a unit's drop-ins.
+fn drop_ins(unit: &Value) -> impl Iterator<Item = &str> {
+    unit["dropins"].as_array().into_iter().flatten().map(|drop_in| drop_in["name"].as_str().unwrap_or_default())
+}
+
+/// A file name of one of these types, in the characters of systemd.unit(5).
+fn is_name(name: &str, types: &[&str]) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
+    let Some((stem, kind)) = name.rsplit_once('.') else { return false };
+    !stem.is_empty() && !name.starts_with('.') && name.chars().all(plain) && types.contains(&kind)
+}
+
+/// Refuses what Ignition would find wrong on the node, or what it would wait for there.
+fn storable(item: &Value) -> Result<()> {
+    if let Some(mode) = item["mode"].as_i64() {
+        ensure!((0..=0o7777).contains(&mode), "its mode {mode} is none; in decimal, 0644 is 420");
+    }
+    let appended = item["append"].as_array().into_iter().flatten();
+    for contents in std::iter::once(&item["contents"]).chain(appended) {
+        let Some(source) = contents["source"].as_str() else { continue };
+        let Some((kind, data)) = source.strip_prefix("data:").and_then(|url| url.split_once(',')) else {
+            bail!("its source is not a data: URL, and nodes have no network to fetch it from");
+        };
+        // Percent-encoded base64 (RFC 2397 allows it) is left to Ignition.
+        if kind.ends_with(";base64") && !data.contains('%') {
+            ensure!(BASE64.decode(data).is_ok(), "its source is not base64");
+        }
+        let compression = contents["compression"].as_str().unwrap_or_default();
+        ensure!(["", "gzip"].contains(&compression), "its compression {compression:?} is not gzip");
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -156,7 +243,7 @@ mod tests {
         own.file("/etc/hosts", 0o644, *b"", "templates").unwrap();
         own.file("/etc/systemd/system/etcd.service", 0o600, *b"", "ignition").unwrap();
         let text = json!({"ignition": {"version": "3.3.0"}, "storage": storage, "systemd": {"units": units}});
-        snippet(&text.to_string()).unwrap().merge_into(config, &[&Tree::new(), &own])
+        snippet(&text.to_string()).unwrap().merge_into(config, &[&Tree::new(), &own], &mut Brought::default())
     }
 
     #[test]
@@ -193,6 +280,46 @@ mod tests {
         assert_eq!(error, "motd.ign brings /etc/motd, which a snippet has brought already");
         let odd = r#"{"ignition":{"version":"3.3.0"},"storage":{"files":[{"path":"/etc/../etc/hosts"}]}}"#;
         assert!(snippet(odd).unwrap_err().to_string().contains("plain path"));
+    }
+
+    #[test]
+    fn what_lies_below_a_file_is_named() {
+        let below = json!({"files": [{"path": "/etc/x"}, {"path": "/etc/x/y"}]});
+        let error = merged(&mut json!({}), &below, &json!([])).unwrap_err().to_string();
+        assert_eq!(error, "motd.ign brings /etc/x/y, below /etc/x, which a snippet has brought and is no folder");
+        let above = json!({"files": [{"path": "/etc/x/y"}], "links": [{"path": "/etc/x", "target": "/"}]});
+        let error = merged(&mut json!({}), &above, &json!([])).unwrap_err().to_string();
+        assert_eq!(error, "motd.ign brings /etc/x, which is no folder, but a snippet has brought /etc/x/y");
+        let unit = json!([{"name": "a.service", "dropins": [{"name": "b.conf"}, {"name": "b.conf"}]}]);
+        let error = merged(&mut json!({}), &json!({}), &unit).unwrap_err().to_string();
+        assert!(error.contains("/etc/systemd/system/a.service.d/b.conf, which a snippet has brought"), "{error}");
+    }
+
+    #[test]
+    fn what_ignition_would_stumble_over_on_the_node_is_refused() {
+        let file = |more: &str| {
+            format!(r#"{{"ignition":{{"version":"3.3.0"}},"storage":{{"files":[{{"path":"/etc/x",{more}}}]}}}}"#)
+        };
+        for (more, why) in [
+            (r#""mode":-1"#, "mode -1"),
+            (r#""mode":99999"#, "mode 99999"),
+            (r#""contents":{"source":"http://10.0.0.1/x"}"#, "no network"),
+            (r#""contents":{"source":"data:;base64,@@@"}"#, "not base64"),
+            (r#""append":[{"source":"data:,x","compression":"zip"}]"#, "not gzip"),
+        ] {
+            let error = format!("{:#}", snippet(&file(more)).unwrap_err());
+            assert!(error.contains("/etc/x") && error.contains(why), "{error}");
+        }
+        snippet(&file(r#""mode":420,"contents":{"source":"data:;base64,aGk="}"#)).unwrap();
+        let unit = |unit: &str| format!(r#"{{"ignition":{{"version":"3.3.0"}},"systemd":{{"units":[{unit}]}}}}"#);
+        for name in
+            ["x", "./a.service", "../a.service", "../../kubernetes/a.service", ".service", "a b.service", "a.txt"]
+        {
+            assert!(snippet(&unit(&format!(r#"{{"name":"{name}"}}"#))).is_err(), "{name}");
+            let drop_in = format!(r#"{{"name":"a.service","dropins":[{{"name":"{name}"}}]}}"#);
+            assert!(snippet(&unit(&drop_in)).is_err(), "{name}");
+        }
+        snippet(&unit(r#"{"name":"getty@tty1.service","dropins":[{"name":"10-a.conf"}]}"#)).unwrap();
     }
 
     #[test]

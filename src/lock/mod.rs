@@ -45,6 +45,7 @@ impl Lock {
         if !path.exists() {
             return Ok(None);
         }
+        ensure!(path.is_file(), "{} is not a file", path.display());
         let about = || format!("reading {} (`hab lock --update` writes a new one)", path.display());
         let lock: Self = serde_json::from_slice(&fs::read(&path)?).with_context(about)?;
         ensure!(lock.schema == SCHEMA, "{}: it is of another hab", about());

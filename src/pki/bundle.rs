@@ -66,14 +66,15 @@ fn block<'a>(text: &'a str, label: &str) -> Option<(&'a str, &'a str)> {
     Some(text.split_at(length))
 }
 
-/// The bytes in a PEM text that is one block with this label; text before it is skipped, as RFC 7468 allows.
+/// The bytes in a PEM text that is one block with this label and nothing else: what goes out is what was checked.
 pub(super) fn der(text: &str, label: &str) -> Result<Vec<u8>> {
     let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
     let inside = text
-        .split_once(&begin)
-        .and_then(|(_, rest)| rest.split_once(&end))
-        .map(|(inside, _)| inside)
-        .with_context(|| format!("there is no whole {label} in PEM form in it"))?;
+        .trim()
+        .strip_prefix(&begin)
+        .and_then(|rest| rest.strip_suffix(&end))
+        .filter(|inside| !inside.contains("-----"))
+        .with_context(|| format!("it is not one whole {label} in PEM form and nothing else"))?;
     let packed: String = inside.split_ascii_whitespace().collect();
     let packed = Secret::new(packed);
     match STANDARD.decode(packed.reveal()) {
@@ -117,6 +118,7 @@ mod tests {
         let pair = pair("AAAA");
         assert_eq!(der(&pair.certificate, CERTIFICATE).unwrap(), [0, 0, 0]);
         assert!(der(&pair.certificate, PRIVATE_KEY).is_err());
+        assert!(der(&pair.certificate.repeat(2), CERTIFICATE).is_err());
         assert!(der(&pair.certificate.replace("AAAA", "A*AA"), CERTIFICATE).is_err());
     }
 }

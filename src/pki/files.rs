@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::secret::Secret;
 use crate::yard;
@@ -44,7 +44,11 @@ pub(super) fn read(path: &Path) -> Result<Option<Secret>> {
 pub(super) fn lock(private: &Path) -> Result<fs::File> {
     let path = private.join(".lock");
     // It has nothing in it and is never removed, so two runs can't hold locks on two files of that name.
-    let file = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(yard::SECRET).open(&path)?;
+    // A link is not followed, and a pipe not waited for.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(yard::SECRET).custom_flags(flags);
+    let file = options.open(&path)?;
     flock(&file, FlockOperation::LockExclusive).with_context(|| format!("waiting for {}", path.display()))?;
     Ok(file)
 }

@@ -62,6 +62,12 @@ pub fn read(file: &str, bytes: &[u8], has_file: &HasFile<'_>) -> Reading {
 pub fn load(folder: &Path) -> Result<Reading> {
     let path = folder.join(FILE);
     let name = path.strip_prefix(".").unwrap_or(&path).display().to_string();
+    // A pipe would be waited for, for ever.
+    if fs::metadata(&path).is_ok_and(|meta| !meta.is_file()) {
+        let mut problems = Problems::new(&name, "");
+        problems.error(None, "is not a file", None);
+        return Ok(Reading { spec: None, problems });
+    }
     match read_capped(&path) {
         Ok(bytes) => Ok(read(&name, &bytes, &|snippet| in_folder(folder, snippet))),
         Err(error) if error.kind() == ErrorKind::NotFound => {

@@ -46,8 +46,8 @@ pub fn watch() -> std::io::Result<()> {
     static ONCE: Once = Once::new();
     let mut outcome = Ok(());
     ONCE.call_once(|| {
-        outcome = Signals::new([SIGINT, SIGTERM, SIGHUP]).map(|mut signals| {
-            std::thread::spawn(move || signals.forever().for_each(end));
+        outcome = Signals::new([SIGINT, SIGTERM, SIGHUP]).and_then(|mut signals| {
+            std::thread::Builder::new().spawn(move || signals.forever().for_each(end)).map(drop)
         });
     });
     outcome

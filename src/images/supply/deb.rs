@@ -59,6 +59,7 @@ pub fn fetch(store: &Store, table: &Table, debs: &[Deb], progress: &dyn Progress
 pub fn build(store: &Store, table: &Table, debs: &[Deb], progress: &dyn Progress) -> Result<BTreeMap<String, Program>> {
     let wanted = wanted(table);
     let (entry, made) = store.get_or_make(KIND, &key(&wanted, debs), |entry| {
+        debian::fetch(store, &debs.iter().collect::<Vec<_>>(), progress)?;
         progress.begin(WHAT);
         let root = tempfile::tempdir_in(entry).context("making a folder")?;
         for deb in debs {

@@ -109,6 +109,9 @@ fn domain(said: &Marked<String>, problems: &mut Problems) -> Option<Domain> {
         .ok()
 }
 
+/// The folders of a lab that hab writes and sweeps.
+const OURS: [&str; 2] = ["out", "private"];
+
 /// The path of a file in the lab's folder.
 fn snippet(
     key: &str,
@@ -121,6 +124,8 @@ fn snippet(
     let inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     let checked = if said.value.is_empty() {
         Err("is empty".to_owned())
+    } else if OURS.iter().any(|ours| path.starts_with(ours)) {
+        Err(format!("names the file {}, in a folder that is hab's own", shown(&said.value)))
     } else if inside {
         has_file(path).map_err(|why| format!("names the file {}, which {why}", shown(&said.value)))
     } else {
