@@ -45,10 +45,12 @@ impl Build {
         if global.quiet {
             return Ok(());
         }
+        let files = if written == 1 { "1 file".to_owned() } else { format!("{written} files") };
+        let boxes = if built == 1 { "1 box".to_owned() } else { format!("{built} boxes") };
         print::out(match (built, written) {
             (0, 0) => "nothing to do: every box is built and proven, every file is as it should be\n".to_owned(),
-            (0, _) => format!("the boxes stay as they are; {written} files written\nnow: vagrant up\n"),
-            _ => format!("{built} boxes built and proven, {written} files written\nnow: vagrant up\n"),
+            (0, _) => format!("the boxes stay as they are; {files} written\nnow: vagrant up\n"),
+            _ => format!("{boxes} built and proven, {files} written\nnow: vagrant up\n"),
         })
     }
 }

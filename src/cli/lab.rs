@@ -38,11 +38,8 @@ pub fn plan(global: &Global) -> Result<Plan> {
 pub fn pki(global: &Global, plan: &Plan) -> Result<Pki> {
     let private = tidy(&global.lab.join(PRIVATE));
     // A look makes nothing: without authorities there is no cluster to look at.
-    ensure!(
-        private.join("ca").is_dir(),
-        "there is no {}: this lab was not built yet; run `hab build`",
-        private.display()
-    );
+    let authorities = private.join("ca");
+    ensure!(authorities.is_dir(), "there is no {}: this lab was not built yet; run `hab build`", authorities.display());
     Pki::open(&private, plan, Clock::system())
 }
 
