@@ -118,6 +118,11 @@ vagrant halt
 claim "vagrant halt ($((SECONDS - halt)) s)" $?
 off=$("$here/netns.sh" run "$room" root virsh -q -c qemu:///system list --state-shutoff --name | grep -c .)
 claim "all four machines are off ($off)" "$([ "$off" -eq 4 ]; echo $?)"
+etcd=$(jq -r '[.nodes[] | select(.role == "etcd")][0].name' "$lab/out/nodes.json")
+image=/var/lib/libvirt/images/hab-$(jq -r .lab "$lab/out/nodes.json")-$etcd.img
+seen=$("$here/netns.sh" run "$room" root bash "$here/disk.sh" "$image" "$work" /etc/hostname /etc/machine-id)
+planned=$("$hab" -C "$lab" plan --json | jq -r --arg name "$etcd" '.nodes[] | select(.name == $name) | .name, .machine_id')
+claim "host name and machine id of $etcd, where no pod looks, are those of the plan" "$([ "$seen" = "$planned" ]; echo $?)"
 up=$SECONDS
 vagrant up
 claim "vagrant up after halt comes back to Ready ($((SECONDS - up)) s)" $?
