@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
-use tempfile::{NamedTempFile, TempPath};
+use tempfile::TempPath;
 
 /// The mode of files with keys in them.
 pub const SECRET: u32 = 0o600;
@@ -48,7 +48,7 @@ impl Batch {
     /// As [`write`].
     pub fn add(&mut self, path: &Path, mode: u32, bytes: &[u8]) -> Result<()> {
         if let Some(beside) = stage(path, mode, bytes, false)? {
-            self.staged.push((beside.into_temp_path(), path.to_owned()));
+            self.staged.push((beside, path.to_owned()));
         }
         Ok(())
     }
@@ -60,7 +60,7 @@ impl Batch {
     pub fn commit(self) -> Result<usize> {
         let count = self.staged.len();
         for (beside, path) in self.staged {
-            beside.persist(&path).map_err(|e| e.error).with_context(|| format!("renaming to {}", path.display()))?;
+            place(beside, &path)?;
         }
         Ok(count)
     }
@@ -78,12 +78,16 @@ pub fn write_unflushed(path: &Path, mode: u32, bytes: &[u8]) -> Result<Written> 
 
 fn put(path: &Path, mode: u32, bytes: &[u8], flush: bool) -> Result<Written> {
     let Some(beside) = stage(path, mode, bytes, flush)? else { return Ok(Written::Same) };
-    beside.persist(path).map_err(|e| e.error).with_context(|| format!("renaming to {}", path.display()))?;
+    place(beside, path)?;
     Ok(Written::Changed)
 }
 
+fn place(beside: TempPath, path: &Path) -> Result<()> {
+    beside.persist(path).map_err(|e| e.error).with_context(|| format!("renaming to {}", path.display()))
+}
+
 /// The new file beside `path`, or `None` when `path` has these bytes and this mode already.
-fn stage(path: &Path, mode: u32, bytes: &[u8], flush: bool) -> Result<Option<NamedTempFile>> {
+fn stage(path: &Path, mode: u32, bytes: &[u8], flush: bool) -> Result<Option<TempPath>> {
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_file() => {
             if meta.mode() & 0o7777 == mode && meta.len() == bytes.len() as u64 && fs::read(path)? == bytes {
@@ -107,7 +111,7 @@ fn stage(path: &Path, mode: u32, bytes: &[u8], flush: bool) -> Result<Option<Nam
     if flush {
         beside.as_file().sync_data().with_context(|| format!("flushing {}", path.display()))?;
     }
-    Ok(Some(beside))
+    Ok(Some(beside.into_temp_path()))
 }
 
 /// Makes `path` the same file as `source`: a hard link, which costs nothing, or a copy where that can't be (another

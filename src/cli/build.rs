@@ -45,7 +45,7 @@ impl Build {
         if global.quiet {
             return Ok(());
         }
-        let files = if written == 1 { "1 file".to_owned() } else { format!("{written} files") };
+        let files = print::files(written);
         let boxes = if built == 1 { "1 box".to_owned() } else { format!("{built} boxes") };
         print::out(match (built, written) {
             (0, 0) => "nothing to do: every box is built and proven, every file is as it should be\n".to_owned(),
@@ -125,20 +125,17 @@ fn publish(out: &Path, plan: &Plan, outcomes: [Result<Outcome>; 3], progress: &d
             }
             Ok(Outcome::Failed(found)) => {
                 report(&reports, &found)?;
-                failed.push(role.name());
+                failed.push(role);
                 errors.push(anyhow!("the {role} box is not what it should be:\n  {}", found.failures().join("\n  ")));
             }
             Err(error) => errors.push(error),
         }
     }
-    let kept = |name: &str| {
-        let role = name.split('.').next().unwrap_or_default();
-        Role::ALL.iter().any(|known| known.name() == role) && !failed.contains(&role)
-    };
-    yard::sweep(&boxes_dir, kept)?;
-    if !failed.is_empty() {
-        yard::remove(&out.join(CATALOG))?;
-    }
+    yard::sweep(&boxes_dir, |name| {
+        let role = Role::ALL.into_iter().find(|role| name.split('.').next() == Some(role.name()));
+        role.is_some_and(|role| !failed.contains(&role))
+    })?;
+    yard::sweep(out, |name| failed.is_empty() || name != CATALOG)?;
     match errors.len() {
         0 => {}
         1 => return Err(errors.remove(0)),
@@ -171,4 +168,42 @@ fn report(folder: &Path, report: &Report) -> Result<()> {
     yard::write(&path("json"), yard::PUBLIC, &json)?;
     yard::write(&path("xml"), yard::PUBLIC, report.junit().as_bytes())?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Silent;
+    use crate::spec::read;
+
+    /// Publishes over what an earlier build left, with this outcome for etcd and an error for the others; returns what
+    /// is said, and what is then left.
+    fn publish_over(etcd: Result<Outcome>) -> (String, Vec<String>) {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = Plan::new(read("hab.yaml", b"lab: demo\n", &|_| Ok(())).spec().unwrap()).unwrap();
+        let files = ["boxes/etcd.box", "boxes/etcd.json", "boxes/worker.box", CATALOG, "nodes.json"];
+        fs_err::create_dir(dir.path().join("boxes")).unwrap();
+        for file in files {
+            fs_err::write(dir.path().join(file), "").unwrap();
+        }
+        let full = || Err(anyhow!("the disk is full"));
+        let said = publish(dir.path(), &plan, [etcd, full(), full()], &Silent).unwrap_err().to_string();
+        let left = files.into_iter().filter(|file| dir.path().join(file).exists()).map(str::to_owned).collect();
+        (said, left)
+    }
+
+    #[test]
+    fn a_failed_check_takes_its_box_away_and_the_catalog() {
+        let report = Report { role: Role::Etcd, answers: vec![], missing: vec!["run:bin/etcd".into()], seconds: 1.0 };
+        let (said, left) = publish_over(Ok(Outcome::Failed(report)));
+        assert!(said.contains("the etcd box is not what it should be") && said.contains("run:bin/etcd"), "{said}");
+        assert_eq!(left, ["boxes/worker.box", "nodes.json"]);
+    }
+
+    #[test]
+    fn what_else_goes_wrong_leaves_the_last_good_build() {
+        let (said, left) = publish_over(Err(anyhow!("ended by SIGINT")));
+        assert!(said.contains("ended by SIGINT"), "{said}");
+        assert_eq!(left.len(), 5, "{left:?}");
+    }
 }

@@ -8,15 +8,11 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::{Global, print};
 use crate::clock::Clock;
-use crate::pki::Pki;
+use crate::pki::{AUTHORITIES, Pki};
 use crate::plan::Plan;
 use crate::report::Progress;
 use crate::spec;
-
-/// What `vagrant up` and the user read; can be deleted.
-pub const OUT: &str = "out";
-/// CAs and keys.
-pub const PRIVATE: &str = "private";
+pub use crate::spec::{OUT, PRIVATE};
 
 /// Opens the lab's folder, reads its hab.yaml and decides everything; warnings are said at once.
 ///
@@ -38,7 +34,7 @@ pub fn plan(global: &Global) -> Result<Plan> {
 pub fn pki(global: &Global, plan: &Plan) -> Result<Pki> {
     let private = tidy(&global.lab.join(PRIVATE));
     // A look makes nothing: without authorities there is no cluster to look at.
-    let authorities = private.join("ca");
+    let authorities = private.join(AUTHORITIES);
     ensure!(authorities.is_dir(), "there is no {}: this lab was not built yet; run `hab build`", authorities.display());
     Pki::open(&private, plan, Clock::system())
 }

@@ -42,6 +42,12 @@ pub fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
+/// `1 file`, `2 files`.
+#[must_use]
+pub fn files(count: usize) -> String {
+    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
+}
+
 /// Columns as wide as their widest cell, two spaces apart.
 #[must_use]
 pub fn table<const N: usize>(rows: &[[String; N]]) -> String {

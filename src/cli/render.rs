@@ -44,8 +44,7 @@ impl Render {
         }
         print::out(match changed {
             0 => "nothing has changed\n".to_owned(),
-            1 => "1 file written\n".to_owned(),
-            many => format!("{many} files written\n"),
+            changed => format!("{} written\n", print::files(changed)),
         })
     }
 }

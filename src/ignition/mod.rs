@@ -22,6 +22,10 @@ static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/ignition");
 const ORIGIN: &str = "ignition";
 const UNITS: &str = "/etc/systemd/system/";
 
+/// The folder with a link for each unit that runs. Links of our own instead of `systemctl enable`: they work whether or
+/// not systemd sees a first boot.
+pub const WANTS: &str = "/etc/systemd/system/hab.target.wants/";
+
 /// The files of a role that are the same in every lab: units, scripts, settings. No secret is among them, so the boot
 /// proof of a box uses them, too.
 ///
@@ -36,8 +40,7 @@ pub fn role_tree(role: Role) -> Result<Tree> {
         }
         let path = format!("/{path}");
         if let Some(unit) = path.strip_prefix(UNITS) {
-            // A link of our own instead of `systemctl enable`: it works whether or not systemd sees a first boot.
-            tree.link(format!("{UNITS}hab.target.wants/{unit}"), &format!("../{unit}"), ORIGIN)?;
+            tree.link(format!("{WANTS}{unit}"), &format!("../{unit}"), ORIGIN)?;
         }
         let mode = mode_of(&path);
         tree.file(path, mode, file.bytes, ORIGIN)?;
@@ -103,7 +106,7 @@ mod tests {
                 let text = std::str::from_utf8(content).unwrap();
                 assert!(text.contains("DefaultDependencies=no"), "{role} {unit}");
                 assert!(text.contains("Conflicts=shutdown.target"), "{role} {unit}");
-                assert!(tree.get(&format!("{UNITS}hab.target.wants/{unit}")).is_some(), "{role} {unit}");
+                assert!(tree.get(&format!("{WANTS}{unit}")).is_some(), "{role} {unit}");
             }
         }
     }

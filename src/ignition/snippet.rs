@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use ignition_config::Config;
 use serde_json::{Value, json};
 
-use super::UNITS;
+use super::{UNITS, WANTS};
 use crate::spec::Role;
 use crate::tree::{Tree, is_plain};
 
@@ -41,9 +41,6 @@ const UNIT_TYPES: [&str; 12] = [
     "slice",
     "scope",
 ];
-
-/// The lists of `storage` that share one space of paths.
-const PATHS: [&str; 3] = ["directories", "files", "links"];
 
 /// One snippet, checked by Ignition's own types.
 #[derive(Debug, Clone)]
@@ -87,7 +84,8 @@ impl Snippet {
                 );
             }
         }
-        for item in PATHS.iter().filter_map(|list| config["storage"][list].as_array()).flatten() {
+        let stored = LISTS.iter().filter(|(section, ..)| *section == "storage");
+        for item in stored.filter_map(|(section, list, _)| config[section][list].as_array()).flatten() {
             let path = item["path"].as_str().unwrap_or_default();
             ensure!(is_plain(path), "{path:?} is not an absolute, plain path");
             storable(item).with_context(|| format!("checking {path}"))?;
@@ -122,7 +120,7 @@ impl Snippet {
                 // Ignition writes a preset, and systemd reads those only where there is no machine-id yet. So the link
                 // that hab's own units have, too.
                 if list == "units" && item["enabled"] == true {
-                    let link = json!({"path": wanted(name), "target": format!("../{name}")});
+                    let link = json!({"path": format!("{WANTS}{name}"), "target": format!("../{name}")});
                     append(&mut config["storage"]["links"], link);
                 }
             }
@@ -187,13 +185,8 @@ fn paths(list: &str, name: &str, item: &Value) -> Vec<String> {
     }
     let drop_in_only = item.as_object().is_some_and(|unit| unit.keys().all(|key| key == "name" || key == "dropins"));
     let unit = (!drop_in_only).then(|| format!("{UNITS}{name}"));
-    let wanted = (item["enabled"] == true).then(|| wanted(name));
-    unit.into_iter().chain(wanted).chain(drop_ins(item).map(|drop_in| format!("{UNITS}{name}.d/{drop_in}"))).collect()
-}
-
-/// The link that has a unit started.
-fn wanted(name: &str) -> String {
-    format!("{UNITS}hab.target.wants/{name}")
+    let link = (item["enabled"] == true).then(|| format!("{WANTS}{name}"));
+    unit.into_iter().chain(link).chain(drop_ins(item).map(|drop_in| format!("{UNITS}{name}.d/{drop_in}"))).collect()
 }
 
 /// The names of a unit's drop-ins.

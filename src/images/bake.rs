@@ -5,12 +5,11 @@
 
 use anyhow::{Result, ensure};
 
-use crate::ignition::{config_of, role_tree};
+use crate::ignition::{WANTS, config_of, role_tree};
 use crate::spec::Role;
 use crate::tree::{Item, Tree, embedded, mode_of};
 
 const ORIGIN: &str = "images/bake";
-const WANTS: &str = "/etc/systemd/system/hab.target.wants/";
 
 /// One thing the guest finds out about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

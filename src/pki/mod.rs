@@ -31,6 +31,7 @@ pub use bundle::Pair;
 pub use expiry::Expiry;
 pub use secret::Secret;
 pub use table::{Ca, Usage};
+pub use trust::AUTHORITIES;
 
 use crate::clock::Clock;
 use crate::plan::{Node, Plan};

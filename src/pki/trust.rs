@@ -18,6 +18,9 @@ use super::secret::Secret;
 use super::table::Ca;
 use crate::yard;
 
+/// The folder of the roots, in the lab's private one.
+pub const AUTHORITIES: &str = "ca";
+
 /// What a folder that is being filled is called until it is whole.
 const PART: &str = ".hab-part-ca-";
 
@@ -35,7 +38,7 @@ impl Trust {
     /// Reads the roots from `private`, or makes them if nothing in there was made with others. The caller holds the
     /// lock.
     pub fn open(private: &Path, lab: &str, now: OffsetDateTime) -> Result<Self> {
-        let folder = private.join("ca");
+        let folder = private.join(AUTHORITIES);
         sweep(private)?;
         if fs::symlink_metadata(&folder).is_err() {
             ensure!(

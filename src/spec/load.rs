@@ -15,6 +15,11 @@ use crate::report::Problems;
 /// The file a lab is made of.
 pub const FILE: &str = "hab.yaml";
 
+/// The folder with what is made for `vagrant up` and the user; can be deleted.
+pub const OUT: &str = "out";
+/// The folder with CAs and keys.
+pub const PRIVATE: &str = "private";
+
 /// What reading led to.
 #[derive(Debug)]
 pub struct Reading {
@@ -62,25 +67,25 @@ pub fn read(file: &str, bytes: &[u8], has_file: &HasFile<'_>) -> Reading {
 pub fn load(folder: &Path) -> Result<Reading> {
     let path = folder.join(FILE);
     let name = path.strip_prefix(".").unwrap_or(&path).display().to_string();
+    let refused = |why: &str, hint: Option<&str>| {
+        let mut problems = Problems::new(&name, "");
+        problems.error(None, why, hint.map(str::to_owned));
+        Ok(Reading { spec: None, problems })
+    };
     // A pipe would be waited for, for ever.
     if fs::metadata(&path).is_ok_and(|meta| !meta.is_file()) {
-        let mut problems = Problems::new(&name, "");
-        problems.error(None, "is not a file", None);
-        return Ok(Reading { spec: None, problems });
+        return refused("is not a file", None);
     }
     match read_capped(&path) {
         Ok(bytes) => Ok(read(&name, &bytes, &|snippet| in_folder(folder, snippet))),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let mut problems = Problems::new(&name, "");
-            let hint = "`hab init` writes one; `-C FOLDER` names the lab's folder".to_owned();
-            problems.error(None, "is not there", Some(hint));
-            Ok(Reading { spec: None, problems })
+            refused("is not there", Some("`hab init` writes one; `-C FOLDER` names the lab's folder"))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// Reads one byte more than is allowed, so that a file without end is as quickly refused as one too long.
+/// Reads one byte more than is allowed, so that a file is as quickly refused however long it is.
 fn read_capped(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read as _;
     let most = text::MAX_BYTES as u64 + 1;

@@ -14,7 +14,7 @@ mod text;
 
 pub use check::HasFile;
 pub use label::{Domain, Label};
-pub use load::{FILE, Reading, load, read};
+pub use load::{FILE, OUT, PRIVATE, Reading, load, read};
 pub use role::{PerRole, Role};
 
 use ipnet::Ipv4Net;

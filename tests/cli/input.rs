@@ -23,6 +23,7 @@ fn no_file() {
 fn a_folder_or_an_endless_file_where_hab_yaml_should_be() {
     Test::new().file("hab.yaml/x", "").run(["check"]).code(2).complains("hab.yaml: error: is not a file");
     Test::new().link("hab.yaml", "/dev/zero").run(["check"]).code(2).complains("is not a file");
+    refused("#".repeat((1 << 20) + 1), &["at most 1048576 are read"]);
     // As would a pipe, which is waited for when it is opened.
     Test::new().link("hab.yaml", "/dev/stdin").run(["check"]).code(2).complains("is not a file");
 }

@@ -1,9 +1,9 @@
 //! The one C program: pause, out of the Kubernetes module.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use fs_err as fs;
 
-use super::{CSource, Summed, Table, fill, go};
+use super::{CSource, Summed, Table, fill, go, pin};
 use crate::lock::Toolchain;
 use crate::report::Progress;
 use crate::store::{Inputs, Made, Store, sha256_file};
@@ -30,12 +30,7 @@ pub fn build(
         .add("file", &source.file);
     let (entry, made) = store.get_or_make("c", &inputs.key(), |entry| {
         progress.begin(name);
-        let found = gcc::version()?;
-        ensure!(
-            found == toolchain.gcc,
-            "the lock wants {}, this machine has {found}: install that one, or `hab lock --update` pins anew",
-            toolchain.gcc
-        );
+        pin::same_compiler(&gcc::version()?, &toolchain.gcc)?;
         let folder = go::unfold(store, &source.upstream)?;
         let module = go::home(store).module(&folder, &module.module)?;
         let out = entry.join(name);

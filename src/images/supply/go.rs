@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use fs_err as fs;
 
-use super::{Origin, Summed, Table};
+use super::{Origin, Summed, Table, pin};
 use crate::lock::Toolchain;
 use crate::report::Progress;
 use crate::store::{Inputs, Key, Made, Store, sha256, sha256_file};
@@ -74,12 +74,7 @@ pub fn build(
     let began = Instant::now();
     let (entry, made) = store.get_or_make(KIND, &key, |entry| {
         progress.begin(&what);
-        let found = home(store).version()?;
-        ensure!(
-            found == toolchain.go,
-            "the lock wants {}, this machine has {found}: install that one, or `hab lock --update` pins anew",
-            toolchain.go
-        );
+        pin::same_compiler(&home(store).version()?, &toolchain.go)?;
         let (source, out) = (unfold(store, name)?, entry.join("bin"));
         let mut note = throttled(progress);
         let paths: Vec<&str> = packages.values().copied().collect();

@@ -44,6 +44,18 @@ pub fn same_upstreams(table: &Table, lock: &Supply) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a compiler other than the one that the lock pins.
+///
+/// # Errors
+/// It is another.
+pub fn same_compiler(found: &str, locked: &str) -> Result<()> {
+    ensure!(
+        found == locked,
+        "the lock wants {locked}, this machine has {found}: install that one, or `hab lock --update` pins anew"
+    );
+    Ok(())
+}
+
 /// Refuses results that are not what the lock says.
 ///
 /// # Errors

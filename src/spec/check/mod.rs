@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::fields::nearest;
 use super::label::{Domain, Label, MAX_DOMAIN};
+use super::load::{OUT, PRIVATE};
 use super::merged::{Merged, VERSION};
 use super::node::shown;
 use super::raw::Marked;
@@ -109,9 +110,6 @@ fn domain(said: &Marked<String>, problems: &mut Problems) -> Option<Domain> {
         .ok()
 }
 
-/// The folders of a lab that hab writes and sweeps.
-const OURS: [&str; 2] = ["out", "private"];
-
 /// The path of a file in the lab's folder.
 fn snippet(
     key: &str,
@@ -121,10 +119,11 @@ fn snippet(
 ) -> Option<PathBuf> {
     let said = said?;
     let path = Path::new(&said.value);
+    let plain: PathBuf = path.components().filter(|part| matches!(part, Component::Normal(_))).collect();
     let inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     let checked = if said.value.is_empty() {
         Err("is empty".to_owned())
-    } else if OURS.iter().any(|ours| path.starts_with(ours)) {
+    } else if [OUT, PRIVATE].iter().any(|ours| plain.starts_with(ours)) {
         Err(format!("names the file {}, in a folder that is hab's own", shown(&said.value)))
     } else if inside {
         has_file(path).map_err(|why| format!("names the file {}, which {why}", shown(&said.value)))
@@ -135,7 +134,7 @@ fn snippet(
         let hint = "a path in the folder of hab.yaml, such as `snippets/worker.ign`";
         problems.error(said.place, format!("`ignition.{key}` {why}"), Some(hint.to_owned()));
     }
-    Some(path.components().filter(|part| matches!(part, Component::Normal(_))).collect())
+    Some(plain)
 }
 
 /// `1 worker`, `2 workers`.

@@ -112,6 +112,9 @@ fn snippets_stay_in_the_labs_folder() {
     let snippet = |path: &str| said(&format!("lab: a\nignition: {{worker: {path}}}\n"));
     assert_eq!(snippet("./snippets/there.ign"), "");
     assert!(snippet("gone.ign").contains("names the file gone.ign, which is not there"));
+    for ours in ["out/a.ign", "./out/a.ign", "private/a.ign"] {
+        assert!(snippet(ours).contains("in a folder that is hab's own"), "{ours}");
+    }
     for bad in ["/etc/there.ign", "../there.ign", "a/../../there.ign"] {
         assert!(snippet(bad).contains("leads out of the lab's folder"), "{bad}");
     }
