@@ -41,6 +41,7 @@ source "qemu" "role" {
     ["-nodefaults", ""],
     ["-no-reboot", ""],
     ["-display", "none"],
+    ["-vnc", "none"],
     ["-vga", "none"],
     ["-cpu", var.cpu],
     ["-serial", "file:${var.serial}"],

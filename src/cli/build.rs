@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Error, Result, anyhow, bail};
 use serde_json::json;
 
+use super::steps::{self, Step};
 use super::{Global, lab, lock, print, progress, render};
 use crate::images::boxed::{self, Boxed, Outcome};
-use crate::images::proof::Report;
+use crate::images::proof::{self, Report};
 use crate::images::supply::{self, Table};
 use crate::images::{base, boxes, payload};
 use crate::plan::Plan;
@@ -16,6 +17,7 @@ use crate::report::Progress;
 use crate::spec::Role;
 use crate::store::{Made, Store};
 use crate::tool::qemu::{self, Accelerator};
+use crate::tool::{gcc, qemu_img};
 use crate::vagrant;
 use crate::yard;
 
@@ -58,6 +60,7 @@ impl Build {
 /// Builds all boxes and puts them into `out/`; returns how many are new there.
 fn build(global: &Global, plan: &Plan, progress: &dyn Progress) -> Result<usize> {
     let store = Store::from_env()?;
+    ready(&store, &steps::of(&global.lab, &store, plan)?)?;
     let table = Table::source()?;
     let mut lock = lock::open(&global.lab, &store, plan, progress)?;
     let disk = base::build(&store, &lock.base, progress)?;
@@ -90,12 +93,37 @@ fn build(global: &Global, plan: &Plan, progress: &dyn Progress) -> Result<usize>
     Ok(new)
 }
 
+/// Looks for the programs that only the build's last steps start, so that it does not work for minutes and then miss one.
+fn ready(store: &Store, steps: &[Step]) -> Result<()> {
+    let to_come = |name| steps.iter().any(|step| step.is_to_come(name));
+    let mut errors = Vec::new();
+    if to_come(steps::PAUSE) {
+        errors.extend(gcc::version().err());
+    }
+    if to_come(steps::PROOF) {
+        let scratch = store.scratch()?;
+        errors.extend(qemu_img::installed().err());
+        errors.extend(qemu::system().err());
+        errors.extend(proof::ready(scratch.path()).err());
+    }
+    all(errors)
+}
+
+/// Several errors as one.
+fn all(mut errors: Vec<Error>) -> Result<()> {
+    match errors.len() {
+        0 => Ok(()),
+        1 => Err(errors.remove(0)),
+        _ => bail!("{}", errors.iter().map(|e| format!("{e:#}")).collect::<Vec<_>>().join("\n")),
+    }
+}
+
 /// kvm or emulation, found out once a build.
 fn accelerator(store: &Store, found: &OnceLock<Accelerator>, progress: &dyn Progress) -> Result<Accelerator> {
     if let Some(accelerator) = found.get() {
         return Ok(*accelerator);
     }
-    let scratch = tempfile::tempdir_in(store.root()).context("making a folder for a trial guest")?;
+    let scratch = store.scratch()?;
     let accelerator = qemu::accelerator(scratch.path())?;
     if found.set(accelerator).is_ok() {
         progress.note(match accelerator {
@@ -136,11 +164,7 @@ fn publish(out: &Path, plan: &Plan, outcomes: [Result<Outcome>; 3], progress: &d
         role.is_some_and(|role| !failed.contains(&role))
     })?;
     yard::sweep(out, |name| failed.is_empty() || name != CATALOG)?;
-    match errors.len() {
-        0 => {}
-        1 => return Err(errors.remove(0)),
-        _ => bail!("{}", errors.iter().map(|e| format!("{e:#}")).collect::<Vec<_>>().join("\n")),
-    }
+    all(errors)?;
     let mut new = 0;
     let mut catalog = Vec::new();
     for (role, boxed) in &done {

@@ -22,6 +22,11 @@ use crate::vagrant;
 const LOCK: &str = "lock";
 const BASE: &str = "base debian";
 
+/// The steps that boot a role's disks, each followed by the role.
+pub const PROOF: &str = "boot proof";
+/// The step that compiles the one C program.
+pub const PAUSE: &str = "pause";
+
 /// One step of the build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Step {
@@ -47,6 +52,12 @@ enum State {
 }
 
 impl Step {
+    /// Whether this is the step `name`, or one of that name for some role, and its result is not there.
+    #[must_use]
+    pub fn is_to_come(&self, name: &str) -> bool {
+        self.name.starts_with(name) && self.state != State::There
+    }
+
     /// The step and what is said about it, as cells.
     #[must_use]
     pub fn cells(&self) -> [String; 2] {
@@ -92,7 +103,7 @@ pub fn of(lab: &Path, store: &Store, plan: &Plan) -> Result<Vec<Step>> {
                 steps.found(&name, found, there, "no disk of these files is in the store")
             }
         };
-        let (proof, package) = (format!("boot proof {role}"), format!("box {role}"));
+        let (proof, package) = (format!("{PROOF} {role}"), format!("box {role}"));
         let waits = match (&lock, &disk, &payload) {
             (None, ..) => LOCK,
             (_, None, _) => BASE,

@@ -15,9 +15,6 @@ use crate::store::{Inputs, Key, Made, Store};
 use crate::tool::qemu::Accelerator;
 use crate::tool::qemu_img;
 
-/// Memory of a guest that tests itself, in MiB: an etcd node's default, the smallest of the three.
-const MEMORY: u32 = 768;
-
 /// The shelves of the store.
 const DISKS: &str = "qcow2";
 const PROOFS: &str = "proof";
@@ -83,7 +80,6 @@ pub fn make(
             config: &recipe.config,
             checks: &recipe.checks,
             accelerator,
-            memory: MEMORY,
         };
         let report = proof::run(&subject, scratch.path(), progress)?;
         let failures = report.failures();

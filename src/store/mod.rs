@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 
 /// How many hexadecimal digits of the SHA-256 name an entry: 128 bits, far beyond an accident.
 const KEY_DIGITS: usize = 32;
@@ -159,6 +160,15 @@ impl Store {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// A folder for work that leaves nothing, on the file system of the entries.
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub fn scratch(&self) -> Result<TempDir> {
+        fs::create_dir_all(&self.root)?;
+        tempfile::tempdir_in(&self.root).with_context(|| format!("making a folder in {}", self.root.display()))
     }
 
     /// The entry, if it is there and whole.

@@ -2,13 +2,17 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result, anyhow};
 use tempfile::TempDir;
 
 use super::{Tool, glue};
 
 /// What to say when packer is missing: Debian 12 has it, later releases do not.
-const PACKAGE: &str = "packer (or get it and its qemu plugin from HashiCorp)";
+const PACKAGE: &str = "packer (Debian 13 has none; hab's tests/lib/packer.sh builds it from its Go modules)";
+
+/// What packer says of a template's source whose builder it lacks (its `hcl2template/plugin.go`). From 1.10 on it comes
+/// without any builder, and qemu's is a plugin to be installed.
+const NO_BUILDER: &str = "Unknown source type qemu";
 
 /// packer, with `sockets` for its plugins' sockets and `scratch` for all else.
 fn packer(scratch: &Path, sockets: &Path) -> Result<Tool> {
@@ -33,7 +37,7 @@ fn sockets() -> Result<TempDir> {
 pub fn build(scratch: &Path, template: &Path, variables: &Path, each: impl FnMut(&str)) -> Result<()> {
     let sockets = sockets()?;
     let tool = packer(scratch, sockets.path())?.args(["build", "-color=false"]);
-    tool.arg(glue("-var-file=", variables)).arg(template).stream(each)
+    tool.arg(glue("-var-file=", variables)).arg(template).stream(each).map_err(explained)
 }
 
 /// Runs `packer validate`.
@@ -42,5 +46,14 @@ pub fn build(scratch: &Path, template: &Path, variables: &Path, each: impl FnMut
 /// packer is missing, or refuses the template.
 pub fn validate(scratch: &Path, template: &Path, variables: &Path) -> Result<()> {
     let sockets = sockets()?;
-    packer(scratch, sockets.path())?.arg("validate").arg(glue("-var-file=", variables)).arg(template).run()
+    let tool = packer(scratch, sockets.path())?.arg("validate");
+    tool.arg(glue("-var-file=", variables)).arg(template).run().map_err(explained)
+}
+
+/// An error of packer's with what to do about it, where that is known.
+fn explained(error: Error) -> Error {
+    if error.to_string().contains(NO_BUILDER) {
+        return anyhow!("packer has no qemu plugin; get it by: packer plugins install github.com/hashicorp/qemu");
+    }
+    error
 }

@@ -13,8 +13,20 @@ use super::Tool;
 /// # Errors
 /// qemu-img is missing or fails.
 pub fn to_qcow2(source: &Path, target: &Path) -> Result<()> {
-    let tool = Tool::find("qemu-img", "qemu-utils")?.args(["convert", "-f", "raw", "-O", "qcow2"]);
+    let tool = tool()?.args(["convert", "-f", "raw", "-O", "qcow2"]);
     tool.args(["-c", "-o", "compression_type=zstd"]).arg(source).arg(target).run()
+}
+
+/// Looks whether qemu-img is installed.
+///
+/// # Errors
+/// It is not.
+pub fn installed() -> Result<()> {
+    tool().map(drop)
+}
+
+fn tool() -> Result<Tool> {
+    Tool::find("qemu-img", "qemu-utils")
 }
 
 #[cfg(test)]

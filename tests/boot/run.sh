@@ -75,6 +75,15 @@ mkdir -p "$work/cold/hab"
 find "$store" -mindepth 1 -maxdepth 1 ! -name deb ! -name relocated ! -name go -exec cp --archive --link {} "$work/cold/hab/" \;
 holds 'a build fetches by itself what the store lacks' env XDG_CACHE_HOME="$work/cold" "$hab" --quiet -C "$lab" build
 rm -rf "$work/cold"
+# The same, but for the proofs, with the packer that ./test has built.
+mkdir -p "$work/anew/hab"
+find "$store" -mindepth 1 -maxdepth 1 ! -name proof -exec cp --archive --link {} "$work/anew/hab/" \;
+"$here/netns.sh" run "$room" root env PATH="$tools/packer:$PATH" XDG_CACHE_HOME="$work/anew" "$hab" --quiet -C "$lab" build
+status=$? proofs=$(find "$work/anew/hab/proof" -name '*.json' | wc -l)
+claim "$("$tools/packer/packer" version) with its qemu plugin proves every box, too" "$([ $status -eq 0 ] && [ "$proofs" -eq 3 ]; echo $?)"
+said=$(env PATH="$tools/packer/lib:$PATH" PACKER_PLUGIN_PATH=/nowhere XDG_CACHE_HOME="$work/empty" "$hab" -C "$lab" build 2>&1)
+claim 'without the plugin it says so before it builds anything' "$([[ $? -eq 1 && $said == *'packer plugins install'* ]]; echo $?)"
+rm -rf "$work/anew" "$work/empty"
 sed -i 's/memory: 1280/memory: 1344/' "$lab/hab.yaml"
 before=$(sha256sum "$lab"/out/boxes/*.box)
 said=$("$hab" -C "$lab" build)

@@ -45,6 +45,16 @@ fn the_plan_says_what_a_build_will_make_and_makes_nothing() {
 }
 
 #[test]
+fn a_build_names_every_missing_program_before_it_does_anything() {
+    let ran = Test::lab().after("PATH=/nowhere").run(["build"]).code(1);
+    let ran = ran.complains("`gcc` is not installed; on Debian: sudo apt-get install gcc libc6-dev");
+    let ran = ran.complains("`qemu-img` is not installed; on Debian: sudo apt-get install qemu-utils");
+    let ran = ran.complains("`qemu-system-x86_64` is not installed; on Debian: sudo apt-get install qemu-system-x86");
+    let ran = ran.complains("`packer` is not installed; on Debian: sudo apt-get install packer");
+    ran.leaves(&[".cache/", ".cache/hab/", "hab.yaml"]);
+}
+
+#[test]
 fn a_lock_that_is_no_use_is_said_by_the_plan() {
     let ran = Test::lab().file("hab.lock", "{").run(["plan"]).code(0);
     ran.prints("lock               refused: reading ./hab.lock (`hab lock --update` writes a new one)");

@@ -1,10 +1,15 @@
 # Installs what a task needs and the machine lacks. Sourced by ./demo and ./test.
 # shellcheck shell=bash
 
-# What building boxes and running a lab needs.
+# What is built here because Debian has no package of it.
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+tools=$root/target/tools
+export PATH=$PATH:$tools/packer
+
+# What building boxes and running a lab needs, besides packer.
 demo_packages=(
     # hab build: the proof of every box
-    packer qemu-system-x86 qemu-utils
+    qemu-system-x86 qemu-utils
     # hab build: the sandbox image's one small C program
     gcc libc6-dev
     # vagrant up
@@ -45,6 +50,27 @@ install_packages() {
     # A daemon that starts by itself while its package is installed is nothing a test machine without systemd can do.
     as_root apt-get update -qq
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# packer: Debian's, where there is one (12), else from its Go modules.
+install_packer() {
+    if command -v packer >/dev/null; then
+        return 0
+    fi
+    as_root apt-get update -qq
+    if apt-cache show packer >/dev/null 2>&1; then
+        install_packages packer
+    else
+        "$root/tests/lib/packer.sh" "$tools/packer"
+    fi
+}
+
+# cargo-deny, which looks at what hab is linked with.
+install_cargo_deny() {
+    local version=0.20.2
+    if [ "$("$tools/bin/cargo-deny" --version 2>/dev/null)" != "cargo-deny $version" ]; then
+        cargo install --quiet --locked --root "$tools" "cargo-deny@$version"
+    fi
 }
 
 # Is version $1 at least $2?

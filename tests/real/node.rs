@@ -114,15 +114,8 @@ fn packer_takes_the_template_with_what_hab_fills_in() {
     let disk = dir.path().join("disk.qcow2");
     std::fs::write(&disk, "no disk, only a name").unwrap();
     for accelerator in [Accelerator::Kvm, Accelerator::Tcg] {
-        let subject = Subject {
-            role: Role::Worker,
-            disk: &disk,
-            payload: &disk,
-            config: b"{}",
-            checks: &[],
-            accelerator,
-            memory: 1024,
-        };
+        let subject =
+            Subject { role: Role::Worker, disk: &disk, payload: &disk, config: b"{}", checks: &[], accelerator };
         let prepared = proof::prepare(&subject, dir.path()).unwrap();
         packer::validate(dir.path(), &prepared.template, &prepared.variables).unwrap();
     }
@@ -135,7 +128,6 @@ fn packer_takes_the_template_with_what_hab_fills_in() {
             config: b"",
             checks: &[],
             accelerator: Accelerator::Tcg,
-            memory: 1,
         },
         dir.path(),
     )

@@ -56,7 +56,7 @@ fn download(store: &Store, missing: &[&Deb]) -> Result<()> {
     let mirror = Mirror::find()?;
     fs::create_dir_all(store.root())?;
     // In the store's own file system, from where the files need only be renamed.
-    let work = tempfile::tempdir_in(store.root()).context("making a folder")?;
+    let work = store.scratch()?;
     let apt = Apt::at(&work.path().join("apt"), &mirror.sources(SUITE), "")?;
     let files: Vec<(String, PathBuf)> = missing
         .iter()
