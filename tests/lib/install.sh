@@ -58,7 +58,8 @@ install_packer() {
         return 0
     fi
     as_root apt-get update -qq
-    if apt-cache show packer >/dev/null 2>&1; then
+    # Not "apt-cache show", which knows the name as long as another package mentions it.
+    if [ -n "$(apt-cache madison packer)" ]; then
         install_packages packer
     else
         "$root/tests/lib/packer.sh" "$tools/packer"
