@@ -16,7 +16,7 @@ use crate::plan::{Plan, port};
 use crate::report::Progress;
 use crate::spec::{PerRole, Role};
 use crate::store::sha256;
-use crate::tool::signal;
+use crate::tool::{qemu, signal};
 use crate::vagrant::{self, Rendered};
 use crate::yard::{self, Batch};
 
@@ -94,6 +94,7 @@ fn write(lab: &Path, plan: &Plan, pki: &Pki) -> Result<usize> {
     let versions = versions(&out)?;
     let nodes = vagrant::Data::new(plan, &Rendered { hab: &hab, versions: &versions, ignition: &sums })?;
     batch.add(&out.join("nodes.json"), yard::PUBLIC, &nodes.to_json()?)?;
+    batch.add(&out.join("trial.rom"), yard::PUBLIC, &qemu::trial_firmware())?;
     batch.add(&lab.join("Vagrantfile"), yard::PUBLIC, vagrant::VAGRANTFILE.as_bytes())?;
     let changed = batch.commit()?;
     let names: BTreeSet<String> = plan.nodes.iter().map(|n| format!("{}.ign", n.name)).collect();

@@ -42,14 +42,19 @@ const TRIAL_SECONDS: &str = "3";
 
 /// What the trial guest writes to [`EXIT_PORT`]; qemu's `isa-debug-exit` then exits with `value << 1 | 1`
 /// (qemu `hw/misc/debugexit.c`).
-const EXIT_VALUE: i32 = 0x10;
+pub const EXIT_VALUE: i32 = 0x10;
 /// `isa-debug-exit`'s default port.
 const EXIT_PORT: &str = "0x501";
+
+/// Where the trial guest also writes [`EXIT_VALUE`], as 8 bytes, for one who can read its memory: the Vagrantfile.
+/// Above the three page tables.
+pub const RESULT_ADDRESS: u16 = 0x4000;
 
 /// The smallest firmware qemu takes.
 const ROM_SIZE: usize = 64 << 10;
 
-/// A firmware that goes from the reset vector into 64-bit mode and there leaves through the exit port. Real mode alone
+/// A firmware that goes from the reset vector into 64-bit mode and there leaves through the exit port, or halts if there
+/// is none. Real mode alone
 /// proves nothing: there are nested machines whose /dev/kvm runs it and stops at the first 64-bit instructions.
 ///
 /// Each part: its offset in the ROM, whose last byte is at 0xfffff (and once more just below 4 GiB), and its bytes.
@@ -81,6 +86,7 @@ const PARTS: [(usize, &[u8]); 5] = [
             0x66, 0xba, 0x01, 0x05, // mov dx, EXIT_PORT
             0x48, 0xb8, 0, 0, 0, 0, 0x10, 0, 0, 0, // mov rax, EXIT_VALUE << 32
             0x48, 0xc1, 0xe8, 0x20, // shr rax, 32
+            0x48, 0x89, 0x04, 0x25, 0x00, 0x40, 0, 0, // mov [RESULT_ADDRESS], rax
             0xee, 0xf4, 0xeb, 0xfd, // out dx, al; hlt for ever
         ],
     ),
@@ -96,6 +102,16 @@ pub fn system() -> Result<Tool> {
     Tool::find("qemu-system-x86_64", "qemu-system-x86")
 }
 
+/// The firmware of the trial guest.
+#[must_use]
+pub fn trial_firmware() -> Vec<u8> {
+    let mut rom = vec![0; ROM_SIZE];
+    for (at, bytes) in PARTS {
+        rom[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+    rom
+}
+
 /// Finds out how machines run here, by running one. `scratch` is a folder for a small file.
 ///
 /// # Errors
@@ -106,12 +122,8 @@ pub fn accelerator(scratch: &Path) -> Result<Accelerator> {
 
 /// Does a 64-bit guest run by `accelerator`?
 fn runs(accelerator: Accelerator, scratch: &Path) -> Result<bool> {
-    let mut rom = vec![0; ROM_SIZE];
-    for (at, bytes) in PARTS {
-        rom[at..at + bytes.len()].copy_from_slice(bytes);
-    }
     let file = tempfile::NamedTempFile::new_in(scratch).context("making the trial guest's firmware")?;
-    fs::write(file.path(), rom)?;
+    fs::write(file.path(), trial_firmware())?;
     let code = Tool::find("timeout", "coreutils")?
         .args(["--foreground", "--signal=KILL", TRIAL_SECONDS])
         .arg(system()?.program)

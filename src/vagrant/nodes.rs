@@ -128,6 +128,14 @@ mod tests {
         assert!(crate::vagrant::VAGRANTFILE.contains(&format!("SCHEMA = {SCHEMA}\n")));
     }
 
+    /// Both sides of the trial guest: what it writes, and where.
+    #[test]
+    fn the_vagrantfile_looks_for_what_the_trial_guest_writes() {
+        use crate::tool::qemu::{EXIT_VALUE, RESULT_ADDRESS};
+        assert!(crate::vagrant::VAGRANTFILE.contains(&format!("RESULT = [{EXIT_VALUE:#x}].pack(\"Q<\")\n")));
+        assert!(crate::vagrant::VAGRANTFILE.contains(&format!("RESULT_ADDRESS = {RESULT_ADDRESS:#x}\n")));
+    }
+
     #[test]
     fn the_vagrantfile_reads_every_field_it_is_given() {
         let node = Node {

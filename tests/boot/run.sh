@@ -157,6 +157,11 @@ holds 'vagrant destroy' vagrant destroy --force
 left=$("$here/netns.sh" run "$room" root bash -c 'virsh -q -c qemu:///system list --all --name | grep .; ls /var/lib/libvirt/images | grep -v box_image')
 claim "nothing is left of the machines: ${left:-nothing}" "$([ -z "$left" ]; echo $?)"
 
+install -D -m 0644 "$here/trial.rb" "$work/trial/Vagrantfile" && chown -R "$user:" "$work/trial"
+said=$(in_room env VAGRANT_CWD="$work/trial" LAB="$lab" vagrant status 2>&1)
+wanted=$'sound: nil\nbroken: "the trial guest does not get to 64-bit code"\nleft: []'
+claim 'the guest that tries kvm tells a sound machine from a broken one' "$([[ $said == *"$wanted"* ]]; echo $?)"
+
 echo "-- a broken payload"
 bash "$here/broken.sh" "$hab" "$lab" "$work"
 claim 'a flipped byte in a binary and in an image fail the build by name, with no box' $?
