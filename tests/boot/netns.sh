@@ -59,7 +59,7 @@ CONF
     # As udev makes it on a stock machine; libvirt asks its qemu again for its capabilities at every step (seconds
     # each) when /dev/kvm is there but closed to qemu's user.
     if [ -e /dev/kvm ]; then
-        mknod "$state/kvm" c 10 232
+        [ -e "$state/kvm" ] || mknod "$state/kvm" c 10 232
         chgrp kvm "$state/kvm"
         chmod 0660 "$state/kvm"
     fi
@@ -98,8 +98,12 @@ stop() {
     state=$1
     pid=$(cat "$state/pid" 2>/dev/null) || return 0
     # The pid may have been given to somebody else since: end it only if it is our holder.
-    case $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) in "bash -c $HOLDER "*) kill -9 "$pid" ;; esac
-    while [ -e "/proc/$pid" ]; do sleep 0.1; done
+    case $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) in
+        "bash -c $HOLDER "*)
+            kill -9 "$pid"
+            while [ -e "/proc/$pid" ]; do sleep 0.1; done
+            ;;
+    esac
     rm -f "$state/pid"
 }
 
