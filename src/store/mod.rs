@@ -221,7 +221,7 @@ impl Store {
     /// # Errors
     /// Another hab makes an entry right now, or something can't be removed.
     pub fn clear(&self) -> Result<()> {
-        if !self.root.is_dir() {
+        if !self.root.try_exists().with_context(|| format!("looking for {}", self.root.display()))? {
             return Ok(());
         }
         // Held until the end, so that nobody begins an entry on a shelf that is being removed.

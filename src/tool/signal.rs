@@ -5,11 +5,12 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
 /// How long a child has to end by itself, before it is killed.
@@ -46,7 +47,10 @@ pub fn watch() -> std::io::Result<()> {
     static ONCE: Once = Once::new();
     let mut outcome = Ok(());
     ONCE.call_once(|| {
-        outcome = Signals::new([SIGINT, SIGTERM, SIGHUP]).and_then(|mut signals| {
+        // Caught and forgotten: a write over the limit of a file's size (`ulimit -f`) then fails as on a full disk,
+        // and hab says so, instead of ending in the middle of it.
+        let caught = flag::register(SIGXFSZ, Arc::default()).and_then(|_| Signals::new([SIGINT, SIGTERM, SIGHUP]));
+        outcome = caught.and_then(|mut signals| {
             std::thread::Builder::new().spawn(move || signals.forever().for_each(end)).map(drop)
         });
     });

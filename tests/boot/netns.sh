@@ -19,11 +19,16 @@ HOLDER='while sleep 3600; do :; done # hab-netns'
 
 die() { echo "netns: $*" >&2; exit 1; }
 
+# The pid of the room's holder, if it lives. The number alone says nothing: it may be somebody else's by now.
+holder() {
+    pid=$(cat "$1/pid" 2>/dev/null) || return 1
+    case $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) in "bash -c $HOLDER "*) echo "$pid" ;; *) return 1 ;; esac
+}
+
 # Run a command inside the room that STATE holds.
 inside() {
     state=$1; shift
-    pid=$(cat "$state/pid" 2>/dev/null) || die "nothing was started for $state"
-    [ -e "/proc/$pid" ] || die "nothing runs any more for $state"
+    pid=$(holder "$state") || die "nothing runs for $state"
     nsenter --target "$pid" --net --mount --pid -- env --chdir="$PWD" -- "$@"
 }
 
@@ -34,6 +39,8 @@ start() {
         command -v "$tool" >/dev/null || die "$tool is missing"
     done
     getent group libvirt >/dev/null || die "the group libvirt is missing (package libvirt-daemon-system)"
+    # What an earlier libvirtd noted of itself: its pools are not there any more.
+    rm -rf "$state/run"
     mkdir -p "$state"
     for folder in $FOLDERS; do mkdir -p "$state/$folder" "/$folder"; done
     cp -a /etc/libvirt/. "$state/etc/libvirt/"
@@ -51,11 +58,11 @@ CONF
     unshare --net --mount --propagation private --pid --fork --kill-child --mount-proc \
         -- bash -c "$HOLDER" </dev/null >/dev/null 2>&1 &
     parent=$!
-    until holder=$(cat "/proc/$parent/task/$parent/children" 2>/dev/null) && [ -n "$holder" ]; do
+    until child=$(cat "/proc/$parent/task/$parent/children" 2>/dev/null) && [ -n "$child" ]; do
         kill -0 "$parent" 2>/dev/null || die "unshare failed"
         sleep 0.1
     done
-    echo "$holder" | tr -d ' ' >"$state/pid"
+    echo "$child" | tr -d ' ' >"$state/pid"
     # As udev makes it on a stock machine; libvirt asks its qemu again for its capabilities at every step (seconds
     # each) when /dev/kvm is there but closed to qemu's user.
     if [ -e /dev/kvm ]; then
@@ -69,8 +76,9 @@ CONF
         for folder in "$@"; do mount --bind "$state/$folder" "/$folder"; done
         [ ! -e "$state/kvm" ] || mount --bind "$state/kvm" /dev/kvm
         ip link set lo up
-        virtlogd -d
-        libvirtd -d
+        # Their usual pid files are in /run, which the room shares with the machine and with other rooms.
+        virtlogd --daemon --pid-file /run/libvirt/virtlogd.pid
+        libvirtd --daemon --pid-file /run/libvirt/libvirtd.pid
     ' sh "$state" $FOLDERS
     tries=100
     until inside "$state" virsh -q -c qemu:///system version >/dev/null 2>&1; do
@@ -96,14 +104,10 @@ run() {
 
 stop() {
     state=$1
-    pid=$(cat "$state/pid" 2>/dev/null) || return 0
-    # The pid may have been given to somebody else since: end it only if it is our holder.
-    case $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) in
-        "bash -c $HOLDER "*)
-            kill -9 "$pid"
-            while [ -e "/proc/$pid" ]; do sleep 0.1; done
-            ;;
-    esac
+    if pid=$(holder "$state"); then
+        kill -9 "$pid"
+        while [ -e "/proc/$pid" ]; do sleep 0.1; done
+    fi
     rm -f "$state/pid"
 }
 
