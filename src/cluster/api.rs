@@ -13,7 +13,13 @@ pub(super) struct Condition {
     pub ready: bool,
     /// Why not.
     pub why: String,
+    /// Whether it has its role as a label; a master gives that to itself and to every worker, the last of its work.
+    pub labelled: bool,
 }
+
+/// How a role's label begins, which kubectl shows as ROLES
+/// (<https://kubernetes.io/docs/reference/labels-annotations-taints/#node-role-kubernetes-io>).
+const ROLE_LABEL: &str = "node-role.kubernetes.io/";
 
 /// The DNS deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +80,8 @@ struct NodeItem {
 #[derive(Deserialize)]
 struct Metadata {
     name: String,
+    #[serde(default)]
+    labels: HashMap<String, String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -97,11 +105,12 @@ impl NodeList {
     pub fn conditions(self) -> HashMap<String, Condition> {
         let condition = |item: NodeItem| {
             let ready = item.status.conditions.into_iter().find(|condition| condition.r#type == "Ready");
-            let condition = ready.map_or_else(
-                || Condition { ready: false, why: "it has no Ready condition yet".to_owned() },
-                |raw| Condition { ready: raw.status == "True", why: line(&format!("{}: {}", raw.reason, raw.message)) },
+            let (ready, why) = ready.map_or_else(
+                || (false, "it has no Ready condition yet".to_owned()),
+                |raw| (raw.status == "True", line(&format!("{}: {}", raw.reason, raw.message))),
             );
-            (item.metadata.name, condition)
+            let labelled = item.metadata.labels.keys().any(|label| label.starts_with(ROLE_LABEL));
+            (item.metadata.name, Condition { ready, why, labelled })
         };
         self.items.into_iter().map(condition).collect()
     }
@@ -161,7 +170,7 @@ mod tests {
     #[test]
     fn nodes_are_read_from_a_list_as_kubernetes_writes_it() {
         let body = r#"{"kind":"NodeList","apiVersion":"v1","metadata":{"resourceVersion":"812"},"items":[
-          {"metadata":{"name":"kube-worker-01","uid":"0"},"spec":{"podCIDR":"10.2.1.0/24"},"status":{"conditions":[
+          {"metadata":{"name":"kube-worker-01","labels":{"node-role.kubernetes.io/worker":""}},"spec":{"podCIDR":"10.2.1.0/24"},"status":{"conditions":[
             {"type":"MemoryPressure","status":"False","reason":"KubeletHasSufficientMemory","message":"ok"},
             {"type":"Ready","status":"True","lastHeartbeatTime":"2026-11-23T04:00:00Z","reason":"KubeletReady",
              "message":"kubelet is posting ready status"}],"images":[{"names":["a"],"sizeBytes":1}]}},
@@ -170,12 +179,12 @@ mod tests {
              "message":"container runtime network not ready: NetworkReady=false\nreason:NetworkPluginNotReady"}]}},
           {"metadata":{"name":"kube-worker-03"}}]}"#;
         let nodes = serde_json::from_str::<NodeList>(body).unwrap().conditions();
-        assert!(nodes["kube-worker-01"].ready);
+        assert!(nodes["kube-worker-01"].ready && nodes["kube-worker-01"].labelled);
         assert_eq!(
             nodes["kube-worker-02"].why,
             "KubeletNotReady: container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady"
         );
-        assert!(!nodes["kube-worker-03"].ready);
+        assert!(!nodes["kube-worker-03"].ready && !nodes["kube-worker-03"].labelled);
     }
 
     #[test]

@@ -113,6 +113,9 @@ fn registration(node: &Node, seen: &Seen) -> (Stage, String) {
     };
     match registered.get(&node.name) {
         None => (Stage::Started, "waiting for the kubelet to register the node".to_owned()),
+        Some(condition) if condition.ready && !condition.labelled => {
+            (Stage::Started, "Ready, waiting for a master to label it with its role".to_owned())
+        }
         Some(condition) if condition.ready => (Stage::Ready, "Ready".to_owned()),
         Some(condition) => (Stage::Started, format!("NotReady: {}", condition.why)),
     }
@@ -128,7 +131,8 @@ mod tests {
     }
 
     fn says(answers: [Answer; 3], registered: Option<&[(&str, bool)]>, dns: Option<Dns>) -> ClusterState {
-        let condition = |ready| Condition { ready, why: "KubeletNotReady: cni plugin not initialized".to_owned() };
+        let why = "KubeletNotReady: cni plugin not initialized";
+        let condition = |ready| Condition { ready, why: why.to_owned(), labelled: true };
         let registered = registered.map(|all| all.iter().map(|(n, r)| ((*n).to_owned(), condition(*r))).collect());
         judge(&plan(), &Seen { answers: answers.into(), registered, dns })
     }
@@ -176,6 +180,16 @@ mod tests {
         // For 40 s after a halt the API server still believes a node to be Ready; its own silence counts.
         assert!(!ready([Good, Good, Nothing], Dns::Available(1)));
         assert!(!ready([Good, Good, Refused], Dns::Available(1)));
+    }
+
+    #[test]
+    fn a_node_without_its_role_is_not_done() {
+        let master = Condition { ready: true, why: String::new(), labelled: false };
+        let registered = Some(HashMap::from([("master-01".to_owned(), master)]));
+        let answers = vec![Answer::Good, Answer::Good, Answer::Nothing];
+        let state = judge(&plan(), &Seen { answers, registered, dns: None });
+        assert_eq!(lines(&state)[1], "Ready, waiting for a master to label it with its role");
+        assert!(!state.nodes[1].is_ready());
     }
 
     #[test]

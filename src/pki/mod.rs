@@ -119,12 +119,12 @@ impl Pki {
         Ok(tree)
     }
 
-    /// The user's kubeconfig, for the API server at `server`, such as `https://192.168.56.31:6443`. Its context is
-    /// named like the lab.
+    /// The user's kubeconfig. `servers` are the masters' names and their API servers, such as
+    /// `https://192.168.56.31:6443`; the first one's context is named like the lab, the others' `<lab>@<master>`.
     #[must_use]
-    pub fn admin_kubeconfig(&self, server: &str) -> Secret {
+    pub fn admin_kubeconfig(&self, servers: &[(&str, String)]) -> Secret {
         let authority = &self.leaves.trust.of(Ca::Kubernetes).certificate;
-        kubeconfig::kubeconfig(&self.lab, server, authority, &self.admin)
+        kubeconfig::kubeconfig(&self.lab, servers, authority, &self.admin)
     }
 
     /// What hab itself needs to speak to the cluster.

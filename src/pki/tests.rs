@@ -292,6 +292,10 @@ fn expiry_tells_all_and_the_nearest_first() {
 fn nothing_secret_in_debug() {
     let lab = Lab::new();
     let pki = lab.open(NOW).unwrap();
-    let shown = format!("{pki:?} {:?} {:?}", pki.client(), pki.admin_kubeconfig("https://192.168.56.31:6443"));
+    let shown = format!(
+        "{pki:?} {:?} {:?}",
+        pki.client(),
+        pki.admin_kubeconfig(&[("master", "https://192.168.56.31:6443".into())])
+    );
     assert!(!shown.contains("PRIVATE KEY") && shown.contains("***"), "{shown}");
 }

@@ -103,6 +103,10 @@ claim "three nodes are Ready ($ready)" "$([ "$ready" -eq 3 ]; echo $?)"
 claim 'a pod on each worker resolves the API name and reaches the other' $?
 holds 'hab status says that all is Ready' in_room "$hab" -C "$lab" status
 
+mkdir "$work/two" && printf 'lab: two\nnodes: {master: {count: 2}}\n' >"$work/two/hab.yaml" && "$hab" --quiet -C "$work/two" render
+contexts=$("$lab/out/bin/kubectl" --kubeconfig="$work/two/out/kubeconfig" config get-contexts --output=name | paste -sd ' ')
+claim "every master has a context in the kubeconfig: $contexts" "$([ "$contexts" = 'two two@kube-master-02' ]; echo $?)"
+
 echo "-- what the nodes are"
 names=$(jq -r '.nodes[] | select(.role != "etcd") | .name' "$lab/out/nodes.json" | sort)
 seen=$(kubectl get nodes --output='jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}' | sort)

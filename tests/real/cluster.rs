@@ -126,7 +126,10 @@ fn a_cluster_is_seen_from_nothing_to_ready() {
     fake.answer("etcd", "health", "200 OK", r#"{"health":"true","reason":""}"#);
     fake.answer("master", "readyz?verbose", "200 OK", "readyz check passed\n");
     let ready = r#"{"type":"Ready","status":"True","reason":"KubeletReady","message":"ok"}"#;
-    let node = |name: &str| format!(r#"{{"metadata":{{"name":"{name}"}},"status":{{"conditions":[{ready}]}}}}"#);
+    let labels = r#"{"node-role.kubernetes.io/some":""}"#;
+    let node = |name: &str| {
+        format!(r#"{{"metadata":{{"name":"{name}","labels":{labels}}},"status":{{"conditions":[{ready}]}}}}"#)
+    };
     let nodes = [fake.node(Role::Master), fake.node(Role::Worker)].map(|n| node(&n.name)).join(",");
     fake.answer("master", "api/v1/nodes?resourceVersion=0", "200 OK", &format!(r#"{{"items":[{nodes}]}}"#));
     let state = fake.probe();

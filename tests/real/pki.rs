@@ -7,7 +7,6 @@ use std::process::Command;
 use hab::clock::Clock;
 use hab::pki::{Ca, Pki};
 use hab::plan::{Node, Plan};
-use hab::spec::Role;
 use hab::tool::Tool;
 use hab::tree::Item;
 
@@ -206,23 +205,4 @@ fn nothing_is_open_to_others_whatever_the_umask() {
 
 fn mode(path: &Path) -> u32 {
     std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
-}
-
-#[test]
-fn kubectl_reads_the_kubeconfig() {
-    let dir = tempfile::tempdir().unwrap();
-    let plan = plan();
-    let pki = Pki::open(&dir.path().join("private"), &plan, Clock::system()).unwrap();
-    let master = plan.of(Role::Master).next().unwrap();
-    let config = dir.path().join("kubeconfig");
-    let server = format!("https://{}:6443", master.address);
-    std::fs::write(&config, pki.admin_kubeconfig(&server).reveal()).unwrap();
-    let Ok(kubectl) = Tool::find("kubectl", "kubectl") else {
-        eprintln!("skipped: there is no kubectl here");
-        return;
-    };
-    let view = kubectl.args(["config", "view", "--minify", "-o", "json", "--kubeconfig"]).arg(&config).text().unwrap();
-    let view: serde_json::Value = serde_json::from_str(&view).unwrap();
-    assert_eq!(view["current-context"], "demo");
-    assert_eq!(view["clusters"][0]["cluster"]["server"], server.as_str());
 }
