@@ -15,7 +15,8 @@ build() { # package, file
 }
 rm -rf "$folder/packer" "$folder/plugins"
 echo "building packer and its qemu plugin from their Go modules"
-build github.com/hashicorp/packer "$folder/lib/packer"
+# Some hundred modules are fetched; one that fails on the way is asked for once more.
+build github.com/hashicorp/packer "$folder/lib/packer" || build github.com/hashicorp/packer "$folder/lib/packer"
 build github.com/hashicorp/packer-plugin-qemu "$folder/lib/packer-plugin-qemu"
 CHECKPOINT_DISABLE=1 PACKER_PLUGIN_PATH=$folder/plugins "$folder/lib/packer" plugins install \
     -path "$folder/lib/packer-plugin-qemu" github.com/hashicorp/qemu >/dev/null
