@@ -122,7 +122,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(args) => args,
         Err(error) => {
             // clap's own codes: 0 for --help and --version, 2 for a wrong command line.
-            let code = if error.print().is_ok() { error.exit_code() } else { 1 };
+            let printed = error.print().or_else(|e| if e.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(e) });
+            let code = if printed.is_ok() { error.exit_code() } else { 1 };
             return ExitCode::from(u8::try_from(code).unwrap_or(1));
         }
     };

@@ -67,9 +67,11 @@ fn a_full_disk_behind_standard_output() {
 
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    Test::lab().stdout(Stdio::from(writer)).run(["plan"]).code(0).quietly();
+    for args in ["plan", "--help"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        Test::lab().stdout(Stdio::from(writer)).run([args]).code(0).quietly();
+    }
 }
 
 #[test]
