@@ -26,8 +26,12 @@ const ROLE_LABEL: &str = "node-role.kubernetes.io/";
 pub(super) enum Dns {
     /// It is not there.
     Missing,
-    /// It is there, with this many pods that answer.
-    Available(u32),
+    /// It is there, and Kubernetes knows of no pod of it that is ready.
+    Unavailable,
+    /// Kubernetes believes a pod of it to be ready, which does not answer: so it is for a while after a halt.
+    Silent,
+    /// A pod of it answers.
+    Answers,
 }
 
 /// etcd's `/health` (<https://etcd.io/docs/v3.6/op-guide/monitoring/>): `None` when it is healthy, else why it isn't.
@@ -130,8 +134,25 @@ struct DeploymentStatus {
 }
 
 impl Deployment {
-    pub fn dns(&self) -> Dns {
-        Dns::Available(self.status.available)
+    pub fn is_available(&self) -> bool {
+        self.status.available > 0
+    }
+}
+
+/// A list of pods, as far as hab asks.
+#[derive(Deserialize)]
+pub(super) struct PodList {
+    items: Vec<PodItem>,
+}
+
+#[derive(Deserialize)]
+struct PodItem {
+    metadata: Metadata,
+}
+
+impl PodList {
+    pub fn names(self) -> impl Iterator<Item = String> {
+        self.items.into_iter().map(|pod| pod.metadata.name)
     }
 }
 
@@ -189,9 +210,9 @@ mod tests {
 
     #[test]
     fn dns_is_there_when_a_pod_of_it_is() {
-        let dns = |body| serde_json::from_str::<Deployment>(body).unwrap().dns();
-        assert_eq!(dns(r#"{"status":{"observedGeneration":1,"replicas":2,"availableReplicas":1}}"#), Dns::Available(1));
-        assert_eq!(dns(r#"{"status":{"replicas":2,"unavailableReplicas":2}}"#), Dns::Available(0));
+        let available = |body| serde_json::from_str::<Deployment>(body).unwrap().is_available();
+        assert!(available(r#"{"status":{"observedGeneration":1,"replicas":2,"availableReplicas":1}}"#));
+        assert!(!available(r#"{"status":{"replicas":2,"unavailableReplicas":2}}"#));
     }
 
     #[test]

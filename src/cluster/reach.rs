@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use ureq::Agent;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
-use super::api::{self, Deployment, Dns, NodeList};
+use super::api::{self, Deployment, Dns, NodeList, PodList};
 use crate::pki::{Client, Pair};
 use crate::plan::{Node, port};
 use crate::spec::Role;
@@ -27,6 +27,12 @@ const MAX_TEXT: u64 = 64 << 10;
 
 /// A node is about 5 KB of JSON; this leaves room for ten thousand.
 const MAX_JSON: u64 = 64 << 20;
+
+/// The DNS deployment, its pods, and the port of CoreDNS' plugin `ready`, as `coredns.yaml` of a master's addons has them.
+const DNS: &str = "apis/apps/v1/namespaces/kube-system/deployments/coredns";
+const PODS: &str = "api/v1/namespaces/kube-system/pods";
+const DNS_PODS: &str = "api/v1/namespaces/kube-system/pods?labelSelector=k8s-app%3Dkube-dns&resourceVersion=0";
+const DNS_READY: u16 = 8181;
 
 /// What a node says when asked for what it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,11 +87,22 @@ impl Asker {
         self.json(master, "api/v1/nodes?resourceVersion=0")?.context("it knows no nodes")
     }
 
-    /// Asks an API server for the DNS deployment.
+    /// Asks an API server for the DNS deployment, and its pods, through that server, whether they are ready: what
+    /// Kubernetes says of them is of the time before, when all machines were off.
     pub fn dns(&self, master: Ipv4Addr) -> Result<Dns> {
-        let deployment: Option<Deployment> =
-            self.json(master, "apis/apps/v1/namespaces/kube-system/deployments/coredns")?;
-        Ok(deployment.map_or(Dns::Missing, |deployment| deployment.dns()))
+        let Some(deployment) = self.json::<Deployment>(master, DNS)? else {
+            return Ok(Dns::Missing);
+        };
+        if !deployment.is_available() {
+            return Ok(Dns::Unavailable);
+        }
+        let pods: Option<PodList> = self.json(master, DNS_PODS)?;
+        let answers = |pod| {
+            let url = url(master, port::API, &format!("{PODS}/http%3A{pod}%3A{DNS_READY}/proxy/ready"));
+            self.kubernetes.get(url).call().is_ok_and(|response| response.status() == 200)
+        };
+        let answers = pods.is_some_and(|pods| pods.names().any(answers));
+        Ok(if answers { Dns::Answers } else { Dns::Silent })
     }
 
     /// `None` when it is not there.

@@ -82,8 +82,9 @@ pub(super) fn judge(plan: &Plan, seen: &Seen) -> ClusterState {
     let dns = match &seen.dns {
         None => Part { ready: false, says: "waiting for an API server".to_owned() },
         Some(Dns::Missing) => Part { ready: false, says: "not applied yet".to_owned() },
-        Some(Dns::Available(0)) => Part { ready: false, says: "applied, no pod is available yet".to_owned() },
-        Some(Dns::Available(_)) => Part { ready: true, says: "ready".to_owned() },
+        Some(Dns::Unavailable) => Part { ready: false, says: "applied, no pod is available yet".to_owned() },
+        Some(Dns::Silent) => Part { ready: false, says: "its pods do not answer yet".to_owned() },
+        Some(Dns::Answers) => Part { ready: true, says: "ready".to_owned() },
     };
     ClusterState { ready: dns.ready && nodes.iter().all(NodeState::is_ready), nodes, dns }
 }
@@ -164,7 +165,7 @@ mod tests {
             ["the API server is not ready: etcd", "waiting for the kubelet to register the node", "not applied yet"]
         );
         let nodes = [("master", true), ("worker-01", false)];
-        let nodes = says([Good, Good, KubeletOnly], Some(&nodes), Some(Dns::Available(0)));
+        let nodes = says([Good, Good, KubeletOnly], Some(&nodes), Some(Dns::Unavailable));
         assert_eq!(lines(&nodes)[1], "waiting for the kubelet to register the node");
         assert_eq!(lines(&nodes)[2], "NotReady: KubeletNotReady: cni plugin not initialized");
     }
@@ -174,12 +175,13 @@ mod tests {
         use Answer::{Good, KubeletOnly, Nothing, Refused};
         let all: &[_] = &[("master-01", true), ("worker-01", true)];
         let ready = |answers, dns| says(answers, Some(all), Some(dns)).ready;
-        assert!(ready([Good, Good, KubeletOnly], Dns::Available(1)));
-        assert!(!ready([Good, Good, KubeletOnly], Dns::Available(0)));
-        assert!(!ready([Refused, Good, KubeletOnly], Dns::Available(1)));
+        assert!(ready([Good, Good, KubeletOnly], Dns::Answers));
+        assert!(!ready([Good, Good, KubeletOnly], Dns::Unavailable));
+        assert!(!ready([Good, Good, KubeletOnly], Dns::Silent));
+        assert!(!ready([Refused, Good, KubeletOnly], Dns::Answers));
         // For 40 s after a halt the API server still believes a node to be Ready; its own silence counts.
-        assert!(!ready([Good, Good, Nothing], Dns::Available(1)));
-        assert!(!ready([Good, Good, Refused], Dns::Available(1)));
+        assert!(!ready([Good, Good, Nothing], Dns::Answers));
+        assert!(!ready([Good, Good, Refused], Dns::Answers));
     }
 
     #[test]

@@ -104,6 +104,7 @@ fn says(state: &ClusterState) -> Vec<&str> {
 }
 
 const DNS: &str = "apis/apps/v1/namespaces/kube-system/deployments/coredns";
+const DNS_PODS: &str = "api/v1/namespaces/kube-system/pods?labelSelector=k8s-app%3Dkube-dns&resourceVersion=0";
 
 #[test]
 fn a_cluster_is_seen_from_nothing_to_ready() {
@@ -138,6 +139,12 @@ fn a_cluster_is_seen_from_nothing_to_ready() {
     let worker = fake.node(Role::Worker).address;
     let _kubelet = std::net::TcpListener::bind((worker, port::KUBELET)).unwrap();
     fake.answer("master", DNS, "200 OK", r#"{"status":{"availableReplicas":2}}"#);
+    fake.answer("master", DNS_PODS, "200 OK", r#"{"items":[{"metadata":{"name":"gone"}},{"metadata":{"name":"a"}}]}"#);
+    let pod = |name| format!("api/v1/namespaces/kube-system/pods/http%3A{name}%3A8181/proxy/ready");
+    fake.answer("master", &pod("gone"), "404 Not Found", "");
+    fake.answer("master", &pod("a"), "503 Service Unavailable", "no route to host");
+    assert_eq!(says(&fake.probe())[3], "its pods do not answer yet");
+    fake.answer("master", &pod("a"), "200 OK", "OK");
     let state = fake.probe();
     assert!(state.ready, "{state:?}");
     let cluster = Cluster::new(&fake.plan, &fake.pki.client()).unwrap();
