@@ -12,12 +12,13 @@ use crate::images::boxed::{self, Boxed, Outcome};
 use crate::images::proof::{self, Report};
 use crate::images::supply::{self, Table};
 use crate::images::{base, boxes, payload};
+use crate::lock::Lock;
 use crate::plan::Plan;
 use crate::report::Progress;
 use crate::spec::Role;
 use crate::store::{Made, Store};
 use crate::tool::qemu::{self, Accelerator};
-use crate::tool::{gcc, qemu_img};
+use crate::tool::qemu_img;
 use crate::vagrant;
 use crate::yard;
 
@@ -60,8 +61,11 @@ impl Build {
 /// Builds all boxes and puts them into `out/`; returns how many are new there.
 fn build(global: &Global, plan: &Plan, progress: &dyn Progress) -> Result<usize> {
     let store = Store::from_env()?;
-    ready(&store, &steps::of(&global.lab, &store, plan)?)?;
     let table = Table::source()?;
+    // What is damaged is said where it is used; much of it is made again.
+    if let Ok(steps) = steps::of(&global.lab, &store, plan) {
+        ready(&global.lab, &store, &table, &steps)?;
+    }
     let mut lock = lock::open(&global.lab, &store, plan, progress)?;
     let disk = base::build(&store, &lock.base, progress)?;
     let artifacts = supply::build(&store, &table, &lock.supply, progress)?;
@@ -93,13 +97,12 @@ fn build(global: &Global, plan: &Plan, progress: &dyn Progress) -> Result<usize>
     Ok(new)
 }
 
-/// Looks for the programs that only the build's last steps start, so that it does not work for minutes and then miss one.
-fn ready(store: &Store, steps: &[Step]) -> Result<()> {
-    let to_come = |name| steps.iter().any(|step| step.is_to_come(name));
-    let mut errors = Vec::new();
-    if to_come(steps::PAUSE) {
-        errors.extend(gcc::version().err());
-    }
+/// Looks for the programs that the steps to come will start, so that a build does not work for minutes and then miss one.
+fn ready(lab: &Path, store: &Store, table: &Table, steps: &[Step]) -> Result<()> {
+    let to_come = |name: &str| steps.iter().any(|step| step.is_to_come(name));
+    let made = supply::Step::all(table).into_iter().filter(|step| to_come(&step.name()));
+    let lock = Lock::read(lab).ok().flatten();
+    let mut errors = supply::missing_compilers(store, lock.as_ref().map(|lock| &lock.supply), made);
     if to_come(steps::PROOF) {
         let scratch = store.scratch()?;
         errors.extend(qemu_img::installed().err());

@@ -24,8 +24,6 @@ const BASE: &str = "base debian";
 
 /// The steps that boot a role's disks, each followed by the role.
 pub const PROOF: &str = "boot proof";
-/// The step that compiles the one C program.
-pub const PAUSE: &str = "pause";
 
 /// One step of the build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -52,7 +50,7 @@ enum State {
 }
 
 impl Step {
-    /// Whether this is the step `name`, or one of that name for some role, and its result is not there.
+    /// Whether this is the step `name`, or one of that name for some role, and its result is not known to be there.
     #[must_use]
     pub fn is_to_come(&self, name: &str) -> bool {
         self.name.starts_with(name) && self.state != State::There

@@ -22,7 +22,7 @@ die() { echo "netns: $*" >&2; exit 1; }
 # The pid of the room's holder, if it lives. The number alone says nothing: it may be somebody else's by now.
 holder() {
     pid=$(cat "$1/pid" 2>/dev/null) || return 1
-    case $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) in "bash -c $HOLDER "*) echo "$pid" ;; *) return 1 ;; esac
+    case $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") in "bash -c $HOLDER "*) echo "$pid" ;; *) return 1 ;; esac
 }
 
 # Run a command inside the room that STATE holds.
@@ -39,8 +39,10 @@ start() {
         command -v "$tool" >/dev/null || die "$tool is missing"
     done
     getent group libvirt >/dev/null || die "the group libvirt is missing (package libvirt-daemon-system)"
+    [ -n "$state" ] || die "the folder of the room has no name"
+    ! holder "$state" >/dev/null || die "$state is a room that runs already"
     # What an earlier libvirtd noted of itself: its pools are not there any more.
-    rm -rf "$state/run"
+    rm -rf "$state/run/libvirt"
     mkdir -p "$state"
     for folder in $FOLDERS; do mkdir -p "$state/$folder" "/$folder"; done
     cp -a /etc/libvirt/. "$state/etc/libvirt/"
@@ -63,6 +65,11 @@ CONF
         sleep 0.1
     done
     echo "$child" | tr -d ' ' >"$state/pid"
+    # Until it has become the holder, it is still unshare.
+    until holder "$state" >/dev/null; do
+        kill -0 "$parent" 2>/dev/null || die "unshare failed"
+        sleep 0.1
+    done
     # As udev makes it on a stock machine; libvirt asks its qemu again for its capabilities at every step (seconds
     # each) when /dev/kvm is there but closed to qemu's user.
     if [ -e /dev/kvm ]; then

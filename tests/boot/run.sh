@@ -69,6 +69,9 @@ holds 'nothing leads out of the namespace' bash -c '! "$0" run "$1" root ip rout
 claim 'hab build proves and packs every box, without a network' $?
 said=$("$hab" -C "$lab" build)
 claim "a second hab build has nothing to do: $said" "$([[ $said == 'nothing to do'* ]]; echo $?)"
+true >"$lab/out/boxes/etcd.json"
+"$hab" --quiet -C "$lab" build
+claim 'a build makes a damaged file of out/ again' "$([[ $? -eq 0 && -s $lab/out/boxes/etcd.json ]]; echo $?)"
 # Hard links to all of the store but what was downloaded of Debian, and what came of that.
 store=${XDG_CACHE_HOME:-$HOME/.cache}/hab
 mkdir -p "$work/cold/hab"
@@ -82,7 +85,7 @@ find "$store" -mindepth 1 -maxdepth 1 ! -name proof -exec cp --archive --link {}
 status=$? proofs=$(find "$work/anew/hab/proof" -name '*.json' | wc -l)
 claim "$("$tools/packer/packer" version) with its qemu plugin proves every box, too" "$([ $status -eq 0 ] && [ "$proofs" -eq 3 ]; echo $?)"
 said=$(env PATH="$tools/packer/lib:$PATH" PACKER_PLUGIN_PATH=/nowhere XDG_CACHE_HOME="$work/empty" "$hab" -C "$lab" build 2>&1)
-claim 'without the plugin it says so before it builds anything' "$([[ $? -eq 1 && $said == *'packer plugins install'* ]]; echo $?)"
+claim 'without the plugin it says so before it builds anything' "$([[ $? -eq 1 && $said == *'packer plugins install'* && -z $(ls -A "$work/empty/hab") ]]; echo $?)"
 rm -rf "$work/anew" "$work/empty"
 sed -i 's/memory: 1280/memory: 1344/' "$lab/hab.yaml"
 before=$(sha256sum "$lab"/out/boxes/*.box)

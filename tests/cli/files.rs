@@ -27,10 +27,10 @@ fn init_into_a_file_is_an_error() {
 #[test]
 fn init_writes_all_or_nothing() {
     // No file may have a byte: every write fails, as on a full disk.
-    let full = Test::new().after("trap '' XFSZ; ulimit -f 0");
+    let full = Test::new().after("ulimit -f 0");
     full.run(["init", "lab"]).code(1).complains("writing lab/.gitignore").leaves(&[]);
     // One block of 512 bytes: .gitignore fits, hab.yaml does not.
-    let half = Test::new().after("trap '' XFSZ; ulimit -f 1");
+    let half = Test::new().after("ulimit -f 1");
     half.run(["init", "lab"]).code(1).complains("writing lab/hab.yaml").leaves(&[]);
 }
 
@@ -124,4 +124,11 @@ fn clean_empties_the_store_and_nothing_else() {
     let test = Test::new().file(".cache/hab/go/mod/x", "").file(".cache/other/x", "");
     let ran = test.run(["clean", "--store"]).code(0).prints("emptied");
     ran.leaves(&[".cache/", ".cache/hab/", ".cache/other/", ".cache/other/x"]);
+    Test::new()
+        .file(".cache/hab", "")
+        .run(["clean", "--store"])
+        .code(1)
+        .complains("hab")
+        .leaves(&[".cache/", ".cache/hab"]);
+    Test::new().file(".cache", "").run(["clean", "--store"]).code(1).complains("looking for").leaves(&[".cache"]);
 }

@@ -47,6 +47,7 @@ fn the_plan_says_what_a_build_will_make_and_makes_nothing() {
 #[test]
 fn a_build_names_every_missing_program_before_it_does_anything() {
     let ran = Test::lab().after("PATH=/nowhere").run(["build"]).code(1);
+    let ran = ran.complains("`go` is not installed");
     let ran = ran.complains("`gcc` is not installed; on Debian: sudo apt-get install gcc libc6-dev");
     let ran = ran.complains("`qemu-img` is not installed; on Debian: sudo apt-get install qemu-utils");
     let ran = ran.complains("`qemu-system-x86_64` is not installed; on Debian: sudo apt-get install qemu-system-x86");

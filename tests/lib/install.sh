@@ -52,14 +52,14 @@ install_packages() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# packer: Debian's, where there is one (12), else from its Go modules.
+# packer: Debian's, where there is one (12), else from its Go modules. Another archive's may lack the qemu plugin.
 install_packer() {
     if command -v packer >/dev/null; then
         return 0
     fi
     as_root apt-get update -qq
     # Not "apt-cache show", which knows the name as long as another package mentions it.
-    if [ -n "$(apt-cache madison packer)" ]; then
+    if apt-cache madison packer | grep -q '| 1\.6\.'; then
         install_packages packer
     else
         "$root/tests/lib/packer.sh" "$tools/packer"
@@ -82,8 +82,9 @@ at_least() {
 # The two toolchains, new enough: Cargo.toml's rust-version, and the go directive of Kubernetes' own module.
 need_toolchains() {
     local rust go
-    rust=$(cargo --version 2>/dev/null | cut -d ' ' -f 2)
-    go=$(go env GOVERSION 2>/dev/null)
+    # Missing is an answer, too, where the caller ends at the first error.
+    rust=$(cargo --version 2>/dev/null | cut -d ' ' -f 2) || true
+    go=$(go env GOVERSION 2>/dev/null) || true
     go=${go#go}
     if ! at_least "${rust:-0}" 1.88; then
         echo "hab is built with Rust 1.88 or newer (found: ${rust:-none}). Debian's package rustup, then: rustup default stable" >&2

@@ -11,7 +11,7 @@ if [ -x "$folder/packer" ] && cmp --silent go.sum "$folder/go.sum"; then
     exit 0
 fi
 build() { # package, file
-    env -u GOFLAGS CGO_ENABLED=0 GOWORK=off go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$2" "$1"
+    env -u GOFLAGS CGO_ENABLED=0 GOWORK=off GOTOOLCHAIN=auto go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$2" "$1"
 }
 rm -rf "$folder/packer" "$folder/plugins"
 echo "building packer and its qemu plugin from their Go modules"
@@ -23,7 +23,8 @@ CHECKPOINT_DISABLE=1 PACKER_PLUGIN_PATH=$folder/plugins "$folder/lib/packer" plu
 cat >"$folder/packer" <<'END'
 #!/bin/sh
 here=$(dirname "$(realpath "$0")")
-PACKER_PLUGIN_PATH=$here/plugins exec "$here/lib/packer" "$@"
+# It asks nobody whether there is a newer one.
+CHECKPOINT_DISABLE=1 PACKER_PLUGIN_PATH=$here/plugins exec "$here/lib/packer" "$@"
 END
 chmod +x "$folder/packer"
 cp go.sum "$folder/go.sum"

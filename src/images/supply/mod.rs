@@ -15,7 +15,7 @@ mod table;
 use anyhow::Result;
 
 pub use artifact::{Archive, Artifact, Artifacts, Summed};
-pub use pin::{pin, same_results, same_upstreams, toolchain};
+pub use pin::{missing_compilers, pin, same_results, same_upstreams, toolchain};
 pub use step::Step;
 pub use table::{CSource, Entry, Image, Origin, Table, Upstream, fill};
 

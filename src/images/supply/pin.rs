@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Error, Result, bail, ensure};
 
-use super::{Artifacts, Table, go};
+use super::{Artifacts, Step, Table, go};
 use crate::lock::{self, Deb, Supply, Toolchain};
 use crate::store::Store;
 use crate::tool::gcc;
@@ -54,6 +54,28 @@ pub fn same_compiler(found: &str, locked: &str) -> Result<()> {
         "the lock wants {locked}, this machine has {found}: install that one, or `hab lock --update` pins anew"
     );
     Ok(())
+}
+
+/// What `steps` would complain about: a compiler that is missing, or another than the lock pins, if there is a lock.
+pub fn missing_compilers<'t>(
+    store: &Store,
+    lock: Option<&Supply>,
+    steps: impl Iterator<Item = Step<'t>>,
+) -> Vec<Error> {
+    let (mut go, mut c) = (false, false);
+    for step in steps {
+        // The C program's source is in a Go module.
+        go |= matches!(step, Step::Go(_) | Step::C(..));
+        c |= matches!(step, Step::C(..));
+    }
+    let locked = lock.map(|lock| &lock.toolchain);
+    let check = |found: Result<String>, locked: Option<&String>| match locked {
+        Some(locked) => same_compiler(&found?, locked),
+        None => found.map(drop),
+    };
+    let go = go.then(|| check(go::home(store).version(), locked.map(|locked| &locked.go)));
+    let c = c.then(|| check(gcc::version(), locked.map(|locked| &locked.gcc)));
+    [go, c].into_iter().flatten().filter_map(Result::err).collect()
 }
 
 /// Refuses results that are not what the lock says.
