@@ -25,7 +25,7 @@ holds() { # text, command...
 }
 finish() {
     "$here/netns.sh" stop "$room"
-    rm -rf "$work"
+    rm -rf "$work" "$room"
     [ -z "$made" ] || userdel --remove "$user" 2>/dev/null
     echo "$passed passed, $failed failed"
     [ "$failed" -eq 0 ]
