@@ -99,13 +99,16 @@ fn build(global: &Global, plan: &Plan, progress: &dyn Progress) -> Result<usize>
 
 /// Looks for the programs that the steps to come will start, so that a build does not work for minutes and then miss one.
 fn ready(lab: &Path, store: &Store, table: &Table, steps: &[Step]) -> Result<()> {
-    let to_come = |name: &str| steps.iter().any(|step| step.is_to_come(name));
-    let made = supply::Step::all(table).into_iter().filter(|step| to_come(&step.name()));
+    let to_come: Vec<&str> = steps.iter().filter(|step| !step.is_there()).map(Step::name).collect();
+    if to_come.is_empty() {
+        return Ok(());
+    }
+    let made = supply::Step::all(table).into_iter().filter(|step| to_come.contains(&step.name().as_str()));
     let lock = Lock::read(lab).ok().flatten();
     let mut errors = supply::missing_compilers(store, lock.as_ref().map(|lock| &lock.supply), made);
-    if to_come(steps::PROOF) {
+    if to_come.iter().any(|name| name.starts_with(steps::PROOF)) {
         let scratch = store.scratch()?;
-        errors.extend(qemu_img::installed().err());
+        errors.extend(qemu_img::tool().err());
         errors.extend(qemu::system().err());
         errors.extend(proof::ready(scratch.path()).err());
     }

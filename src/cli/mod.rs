@@ -122,8 +122,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(args) => args,
         Err(error) => {
             // clap's own codes: 0 for --help and --version, 2 for a wrong command line.
-            let printed = error.print().or_else(|e| if e.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(e) });
-            let code = if printed.is_ok() { error.exit_code() } else { 1 };
+            let failed = error.print().is_err_and(|error| error.kind() != ErrorKind::BrokenPipe);
+            let code = if failed { 1 } else { error.exit_code() };
             return ExitCode::from(u8::try_from(code).unwrap_or(1));
         }
     };

@@ -12,7 +12,7 @@ use super::{Global, lab, print, progress};
 use crate::clock::Clock;
 use crate::ignition::{Configs, Snippet};
 use crate::pki::Pki;
-use crate::plan::{Node, Plan, port};
+use crate::plan::{Plan, port};
 use crate::report::Progress;
 use crate::spec::{PerRole, Role};
 use crate::store::sha256;
@@ -86,9 +86,9 @@ fn write(lab: &Path, plan: &Plan, pki: &Pki) -> Result<usize> {
         sums.push(sha256(&config));
         batch.add(&folder.join(format!("{}.ign", node.name)), yard::SECRET, &config)?;
     }
-    let server = |master: &'_ Node| format!("https://{}:{}", master.address, port::API);
-    let servers: Vec<_> = plan.of(Role::Master).map(|master| (master.name.as_str(), server(master))).collect();
-    let kubeconfig = pki.admin_kubeconfig(&servers);
+    let masters = plan.of(Role::Master);
+    let servers = masters.map(|master| (master.name.as_str(), format!("https://{}:{}", master.address, port::API)));
+    let kubeconfig = pki.admin_kubeconfig(&servers.collect::<Vec<_>>());
     batch.add(&out.join("kubeconfig"), yard::SECRET, kubeconfig.reveal().as_bytes())?;
     let hab = std::env::current_exe().context("finding hab's own file")?;
     let versions = versions(&out)?;

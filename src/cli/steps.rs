@@ -50,10 +50,16 @@ enum State {
 }
 
 impl Step {
-    /// Whether this is the step `name`, or one of that name for some role, and its result is not known to be there.
+    /// What people call it.
     #[must_use]
-    pub fn is_to_come(&self, name: &str) -> bool {
-        self.name.starts_with(name) && self.state != State::There
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether its result is known to be there.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.state == State::There
     }
 
     /// The step and what is said about it, as cells.

@@ -28,10 +28,11 @@ const MAX_TEXT: u64 = 64 << 10;
 /// A node is about 5 KB of JSON; this leaves room for ten thousand.
 const MAX_JSON: u64 = 64 << 20;
 
-/// The DNS deployment, its pods, and the port of CoreDNS' plugin `ready`, as `coredns.yaml` of a master's addons has them.
+/// The DNS deployment, its pods' label, and the port of CoreDNS' plugin `ready`, as `coredns.yaml` of a master's addons has
+/// them; and where pods are.
 const DNS: &str = "apis/apps/v1/namespaces/kube-system/deployments/coredns";
 const PODS: &str = "api/v1/namespaces/kube-system/pods";
-const DNS_PODS: &str = "api/v1/namespaces/kube-system/pods?labelSelector=k8s-app%3Dkube-dns&resourceVersion=0";
+const DNS_LABEL: &str = "k8s-app%3Dkube-dns";
 const DNS_READY: u16 = 8181;
 
 /// What a node says when asked for what it is for.
@@ -96,7 +97,8 @@ impl Asker {
         if !deployment.is_available() {
             return Ok(Dns::Unavailable);
         }
-        let pods: Option<PodList> = self.json(master, DNS_PODS)?;
+        let pods: Option<PodList> =
+            self.json(master, &format!("{PODS}?labelSelector={DNS_LABEL}&resourceVersion=0"))?;
         let answers = |pod| {
             let url = url(master, port::API, &format!("{PODS}/http%3A{pod}%3A{DNS_READY}/proxy/ready"));
             self.kubernetes.get(url).call().is_ok_and(|response| response.status() == 200)

@@ -54,8 +54,8 @@ pub const RESULT_ADDRESS: u16 = 0x4000;
 const ROM_SIZE: usize = 64 << 10;
 
 /// A firmware that goes from the reset vector into 64-bit mode and there leaves through the exit port, or halts if there
-/// is none. Real mode alone
-/// proves nothing: there are nested machines whose /dev/kvm runs it and stops at the first 64-bit instructions.
+/// is none. Real mode alone proves nothing: there are nested machines whose /dev/kvm runs it and stops at the first
+/// 64-bit instructions.
 ///
 /// Each part: its offset in the ROM, whose last byte is at 0xfffff (and once more just below 4 GiB), and its bytes.
 const PARTS: [(usize, &[u8]); 5] = [

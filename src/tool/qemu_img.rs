@@ -17,15 +17,11 @@ pub fn to_qcow2(source: &Path, target: &Path) -> Result<()> {
     tool.args(["-c", "-o", "compression_type=zstd"]).arg(source).arg(target).run()
 }
 
-/// Looks whether qemu-img is installed.
+/// qemu-img.
 ///
 /// # Errors
-/// It is not.
-pub fn installed() -> Result<()> {
-    tool().map(drop)
-}
-
-fn tool() -> Result<Tool> {
+/// It is not installed.
+pub fn tool() -> Result<Tool> {
     Tool::find("qemu-img", "qemu-utils")
 }
 

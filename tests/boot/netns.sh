@@ -60,13 +60,8 @@ CONF
     unshare --net --mount --propagation private --pid --fork --kill-child --mount-proc \
         -- bash -c "$HOLDER" </dev/null >/dev/null 2>&1 &
     parent=$!
-    until child=$(cat "/proc/$parent/task/$parent/children" 2>/dev/null) && [ -n "$child" ]; do
-        kill -0 "$parent" 2>/dev/null || die "unshare failed"
-        sleep 0.1
-    done
-    echo "$child" | tr -d ' ' >"$state/pid"
     # Until it has become the holder, it is still unshare.
-    until holder "$state" >/dev/null; do
+    until tr -d ' ' 2>/dev/null <"/proc/$parent/task/$parent/children" >"$state/pid" && holder "$state" >/dev/null; do
         kill -0 "$parent" 2>/dev/null || die "unshare failed"
         sleep 0.1
     done

@@ -54,7 +54,6 @@ pub fn path(store: &Store, deb: &Deb) -> Result<PathBuf> {
 
 fn download(store: &Store, missing: &[&Deb]) -> Result<()> {
     let mirror = Mirror::find()?;
-    fs::create_dir_all(store.root())?;
     // In the store's own file system, from where the files need only be renamed.
     let work = store.scratch()?;
     let apt = Apt::at(&work.path().join("apt"), &mirror.sources(SUITE), "")?;
