@@ -1,21 +1,31 @@
-//! hab turns one file, `hab.yaml`, into golden Vagrant boxes and per-node Ignition configs.
+//! hab turns one file, `hab.yaml`, into golden Vagrant boxes and one Ignition config per node.
 //!
-//! The rooms stand in the order in which data flow; a room uses only those above it
-//! (`tests/house.rs` holds that).
+//! The modules stand in the order in which data flows; a module uses only those above it
+//! (`tests/architecture.rs` holds that).
 
-pub mod report;
+pub mod problems;
+pub mod progress;
 pub mod clock;
-pub mod tool;
-pub mod yard;
-pub mod store;
-pub mod spec;
+pub mod exec;
+pub mod atomic_fs;
+pub mod cache;
+pub mod embedded;
+pub mod role;
+pub mod addressing;
+pub mod config;
 pub mod plan;
 pub mod lock;
-pub mod tree;
+pub mod node;
 pub mod pki;
-pub mod templates;
-pub mod ignition;
-pub mod images;
-pub mod vagrant;
+pub mod disk;
+pub mod debian;
+pub mod base;
+pub mod artifacts;
+pub mod payload;
+pub mod boot_test;
+pub mod provider;
+pub mod vagrant_box;
+pub mod build;
+pub mod lab;
 pub mod cluster;
 pub mod cli;

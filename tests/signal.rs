@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use hab::tool::{Tool, signal};
+use hab::exec::{Tool, signal};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 /// hab promises a second; a machine that is busy with other tests gets another.

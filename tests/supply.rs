@@ -6,9 +6,9 @@
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use hab::images::supply::{Origin, Table, build, pin, toolchain};
-use hab::report::Silent;
-use hab::store::Store;
+use hab::artifacts::{Origin, Table, build, pin, toolchain};
+use hab::cache::Cache;
+use hab::progress::Silent;
 
 /// The table of the supply with nothing in it but the probe.
 fn probe_only() -> Table {
@@ -19,14 +19,14 @@ fn probe_only() -> Table {
     table
 }
 
-/// A store of its own for a test, but with Go's cache kept from run to run: only the first compiles Go's library.
-fn store(dir: &tempfile::TempDir) -> Store {
+/// A cache of its own for a test, but with Go's cache kept from run to run: only the first compiles Go's library.
+fn cache(dir: &tempfile::TempDir) -> Cache {
     let caches = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go");
     let root = dir.path().join("hab");
     std::fs::create_dir_all(&caches).unwrap();
     std::fs::create_dir(&root).unwrap();
     std::os::unix::fs::symlink(caches, root.join("go")).unwrap();
-    Store::at(root)
+    Cache::at(root)
 }
 
 struct Server(Child);
@@ -46,10 +46,10 @@ fn probe(program: &Path, args: &[&str]) -> Output {
 #[test]
 fn the_probe_is_built_says_its_version_and_sees_what_is_there_and_what_is_not() {
     let dir = tempfile::tempdir().unwrap();
-    let store = store(&dir);
+    let cache = cache(&dir);
     let table = probe_only();
-    let mut lock = pin(&table, toolchain(&store).unwrap(), Vec::new()).unwrap();
-    let artifacts = build(&store, &table, &lock, &Silent).unwrap();
+    let mut lock = pin(&table, toolchain(&cache).unwrap(), Vec::new()).unwrap();
+    let artifacts = build(&cache, &table, &lock, &Silent).unwrap();
     let artifact = artifacts.program("hab-probe").unwrap();
     let program = &artifact.file.path;
 
@@ -73,21 +73,21 @@ fn the_probe_is_built_says_its_version_and_sees_what_is_there_and_what_is_not() 
 
     // Built once; and a lock that says otherwise is believed, not the result.
     lock.built = Some(artifacts.built());
-    assert_eq!(build(&store, &table, &lock, &Silent).unwrap(), artifacts);
+    assert_eq!(build(&cache, &table, &lock, &Silent).unwrap(), artifacts);
     let built = lock.built.as_mut().unwrap();
     built.programs.insert("hab-probe".into(), "0".repeat(64));
-    let error = build(&store, &table, &lock, &Silent).unwrap_err().to_string();
+    let error = build(&cache, &table, &lock, &Silent).unwrap_err().to_string();
     assert!(error.starts_with("hab-probe came out other than locked"), "{error}");
 }
 
 #[test]
 fn another_compiler_than_the_locks_builds_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let store = store(&dir);
+    let cache = cache(&dir);
     let table = probe_only();
-    let mut locked = toolchain(&store).unwrap();
+    let mut locked = toolchain(&cache).unwrap();
     locked.go = "go1.0".to_owned();
     let lock = pin(&table, locked, Vec::new()).unwrap();
-    let error = format!("{:#}", build(&store, &table, &lock, &Silent).unwrap_err());
+    let error = format!("{:#}", build(&cache, &table, &lock, &Silent).unwrap_err());
     assert!(error.contains("the lock wants go1.0, this machine has go1."), "{error}");
 }

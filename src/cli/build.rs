@@ -6,21 +6,24 @@ use std::sync::OnceLock;
 use anyhow::{Context as _, Error, Result, anyhow, bail};
 use serde_json::json;
 
-use super::steps::{self, Step};
-use super::{Global, lab, lock, print, progress, render};
-use crate::images::boxed::{self, Boxed, Outcome};
-use crate::images::proof::{self, Report};
-use crate::images::supply::{self, Table};
-use crate::images::{base, boxes, payload};
+use super::{Global, lock, print, progress, render};
+use crate::artifacts::{self as supply, Table};
+use crate::atomic_fs;
+use crate::base::debian as base;
+use crate::boot_test::{self as proof, Report};
+use crate::build::explain::{self as steps, Step};
+use crate::build::role::{self as boxed, Boxed, Outcome};
+use crate::cache::{Cache, Made};
+use crate::exec::qemu::{self, Accelerator};
+use crate::exec::qemu_img;
+use crate::lab;
 use crate::lock::Lock;
+use crate::payload;
 use crate::plan::Plan;
-use crate::report::Progress;
-use crate::spec::Role;
-use crate::store::{Made, Store};
-use crate::tool::qemu::{self, Accelerator};
-use crate::tool::qemu_img;
-use crate::vagrant;
-use crate::yard;
+use crate::progress::Progress;
+use crate::provider as vagrant;
+use crate::role::Role;
+use crate::vagrant_box as boxes;
 
 /// What `out/boxes` holds, for people and programs.
 const CATALOG: &str = "catalog.json";
@@ -60,15 +63,15 @@ impl Build {
 
 /// Builds all boxes and puts them into `out/`; returns how many are new there.
 fn build(global: &Global, plan: &Plan, progress: &dyn Progress) -> Result<usize> {
-    let store = Store::from_env()?;
+    let cache = Cache::from_env()?;
     let table = Table::source()?;
     // What is damaged is said where it is used; much of it is made again.
-    if let Ok(steps) = steps::of(&global.lab, &store, plan) {
-        ready(&global.lab, &store, &table, &steps)?;
+    if let Ok(steps) = steps::of(&global.lab, &cache, plan) {
+        ready(&global.lab, &cache, &table, &steps)?;
     }
-    let mut lock = lock::open(&global.lab, &store, plan, progress)?;
-    let disk = base::build(&store, &lock.base, progress)?;
-    let artifacts = supply::build(&store, &table, &lock.supply, progress)?;
+    let mut lock = lock::open(&global.lab, &cache, plan, progress)?;
+    let disk = base::build(&cache, &lock.base, progress)?;
+    let artifacts = supply::build(&cache, &table, &lock.supply, progress)?;
     let results = artifacts.built();
     if lock.supply.built.as_ref() != Some(&results) {
         lock.supply.built = Some(results);
@@ -76,14 +79,14 @@ fn build(global: &Global, plan: &Plan, progress: &dyn Progress) -> Result<usize>
     }
 
     let found = OnceLock::new();
-    let accelerator = || accelerator(&store, &found, progress);
+    let accelerator = || accelerator(&cache, &found, progress);
     // The roles side by side: each of their guests has one processor, and most machines have more.
     let outcomes = std::thread::scope(|scope| {
         let work = Role::ALL.map(|role| {
-            let (store, lock, disk, artifacts, accelerator) = (&store, &lock, &disk, &artifacts, &accelerator);
+            let (cache, lock, disk, artifacts, accelerator) = (&cache, &lock, &disk, &artifacts, &accelerator);
             scope.spawn(move || {
-                let payload = payload::build(store, role, artifacts, &lock.base.tools, progress)?;
-                boxed::make(store, role, disk, &payload, vagrant::BOX_VAGRANTFILE, accelerator, progress)
+                let payload = payload::build(cache, role, artifacts, &lock.base.tools, progress)?;
+                boxed::make(cache, role, disk, &payload, vagrant::BOX_VAGRANTFILE, accelerator, progress)
             })
         });
         work.map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("a thread of the build stopped"))))
@@ -92,22 +95,22 @@ fn build(global: &Global, plan: &Plan, progress: &dyn Progress) -> Result<usize>
     let new = publish(&out, plan, outcomes, progress)?;
     // The cluster's own kubectl, for a host that has none.
     let bin = out.join("bin");
-    yard::folder(&bin, 0o755)?;
-    yard::link(&artifacts.program("kubectl")?.file.path, &bin.join("kubectl"))?;
+    atomic_fs::create_dir(&bin, 0o755)?;
+    atomic_fs::link(&artifacts.program("kubectl")?.file.path, &bin.join("kubectl"))?;
     Ok(new)
 }
 
 /// Looks for the programs that the steps to come will start, so that a build does not work for minutes and then miss one.
-fn ready(lab: &Path, store: &Store, table: &Table, steps: &[Step]) -> Result<()> {
+fn ready(lab: &Path, cache: &Cache, table: &Table, steps: &[Step]) -> Result<()> {
     let to_come: Vec<&str> = steps.iter().filter(|step| !step.is_there()).map(Step::name).collect();
     if to_come.is_empty() {
         return Ok(());
     }
     let made = supply::Step::all(table).into_iter().filter(|step| to_come.contains(&step.name().as_str()));
     let lock = Lock::read(lab).ok().flatten();
-    let mut errors = supply::missing_compilers(store, lock.as_ref().map(|lock| &lock.supply), made);
+    let mut errors = supply::missing_compilers(cache, lock.as_ref().map(|lock| &lock.supply), made);
     if to_come.iter().any(|name| name.starts_with(steps::PROOF)) {
-        let scratch = store.scratch()?;
+        let scratch = cache.scratch()?;
         errors.extend(qemu_img::tool().err());
         errors.extend(qemu::system().err());
         errors.extend(proof::ready(scratch.path()).err());
@@ -125,11 +128,11 @@ fn all(mut errors: Vec<Error>) -> Result<()> {
 }
 
 /// kvm or emulation, found out once a build.
-fn accelerator(store: &Store, found: &OnceLock<Accelerator>, progress: &dyn Progress) -> Result<Accelerator> {
+fn accelerator(cache: &Cache, found: &OnceLock<Accelerator>, progress: &dyn Progress) -> Result<Accelerator> {
     if let Some(accelerator) = found.get() {
         return Ok(*accelerator);
     }
-    let scratch = store.scratch()?;
+    let scratch = cache.scratch()?;
     let accelerator = qemu::accelerator(scratch.path())?;
     if found.set(accelerator).is_ok() {
         progress.note(match accelerator {
@@ -146,7 +149,7 @@ fn accelerator(store: &Store, found: &OnceLock<Accelerator>, progress: &dyn Prog
 fn publish(out: &Path, plan: &Plan, outcomes: [Result<Outcome>; 3], progress: &dyn Progress) -> Result<usize> {
     let (boxes_dir, reports) = (out.join("boxes"), out.join("report"));
     for folder in [out, &boxes_dir, &reports] {
-        yard::folder(folder, 0o755)?;
+        atomic_fs::create_dir(folder, 0o755)?;
     }
     let mut done: Vec<(Role, Box<Boxed>)> = Vec::new();
     let mut failed = Vec::new();
@@ -165,11 +168,11 @@ fn publish(out: &Path, plan: &Plan, outcomes: [Result<Outcome>; 3], progress: &d
             Err(error) => errors.push(error),
         }
     }
-    yard::sweep(&boxes_dir, |name| {
+    atomic_fs::remove_stale(&boxes_dir, |name| {
         let role = Role::ALL.into_iter().find(|role| name.split('.').next() == Some(role.name()));
         role.is_some_and(|role| !failed.contains(&role))
     })?;
-    yard::sweep(out, |name| failed.is_empty() || name != CATALOG)?;
+    atomic_fs::remove_stale(out, |name| failed.is_empty() || name != CATALOG)?;
     all(errors)?;
     let mut new = 0;
     let mut catalog = Vec::new();
@@ -177,16 +180,16 @@ fn publish(out: &Path, plan: &Plan, outcomes: [Result<Outcome>; 3], progress: &d
         let name = plan.box_name(*role);
         let version = boxed.packed.version(&plan.kubernetes.version);
         let file = lab::folder(&boxes_dir)?.join(format!("{role}.box"));
-        new += usize::from(yard::link(&boxed.file, &file)? == yard::Written::Changed);
+        new += usize::from(atomic_fs::link(&boxed.file, &file)? == atomic_fs::Written::Changed);
         let metadata = boxes::metadata(&name, &version, &file, &boxed.packed);
-        yard::write(&boxes_dir.join(format!("{role}.json")), yard::PUBLIC, &metadata)?;
+        atomic_fs::write(&boxes_dir.join(format!("{role}.json")), atomic_fs::PUBLIC, &metadata)?;
         catalog.push((name, version, format!("boxes/{role}.box"), boxed));
         if boxed.made == Made::Now {
             progress.note(&format!("{role}: {}", boxed.packed.sha256));
         }
     }
     let list = catalog.iter().map(|(n, v, f, b)| (n.as_str(), v.as_str(), f.as_str(), &b.packed));
-    yard::write(&out.join(CATALOG), yard::PUBLIC, &boxes::catalog(list))?;
+    atomic_fs::write(&out.join(CATALOG), atomic_fs::PUBLIC, &boxes::catalog(list))?;
     Ok(new)
 }
 
@@ -195,22 +198,22 @@ fn report(folder: &Path, report: &Report) -> Result<()> {
     let mut json = serde_json::to_vec_pretty(report).context("writing the boot report as JSON")?;
     json.push(b'\n');
     let path = |ending: &str| -> PathBuf { folder.join(format!("{}.{ending}", report.role)) };
-    yard::write(&path("json"), yard::PUBLIC, &json)?;
-    yard::write(&path("xml"), yard::PUBLIC, report.junit().as_bytes())?;
+    atomic_fs::write(&path("json"), atomic_fs::PUBLIC, &json)?;
+    atomic_fs::write(&path("xml"), atomic_fs::PUBLIC, report.junit().as_bytes())?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Silent;
-    use crate::spec::read;
+    use crate::config::read;
+    use crate::progress::Silent;
 
     /// Publishes over what an earlier build left, with this outcome for etcd and an error for the others; returns what
     /// is said, and what is then left.
     fn publish_over(etcd: Result<Outcome>) -> (String, Vec<String>) {
         let dir = tempfile::tempdir().unwrap();
-        let plan = Plan::new(read("hab.yaml", b"lab: demo\n", &|_| Ok(())).spec().unwrap()).unwrap();
+        let plan = Plan::new(read("hab.yaml", b"lab: demo\n", &|_| Ok(())).config().unwrap()).unwrap();
         let files = ["boxes/etcd.box", "boxes/etcd.json", "boxes/worker.box", CATALOG, "nodes.json"];
         fs_err::create_dir(dir.path().join("boxes")).unwrap();
         for file in files {

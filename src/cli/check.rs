@@ -6,9 +6,10 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::{Global, print};
+use crate::config;
 use crate::plan::Plan;
-use crate::report::Problem;
-use crate::spec::{self, Role};
+use crate::problems::Problem;
+use crate::role::Role;
 
 /// Read hab.yaml and say everything that is wrong with it; nothing is built
 #[derive(Debug, clap::Args)]
@@ -21,13 +22,13 @@ pub struct Check {
 impl Check {
     /// Runs the verb.
     pub fn run(&self, global: &Global) -> Result<()> {
-        let reading = spec::load(&global.lab)?;
+        let reading = config::load(&global.lab)?;
         let problems = &reading.problems;
         if self.json {
             let list: Vec<_> = problems.list.iter().map(as_json).collect();
-            print::json(&json!({"file": problems.file, "ok": reading.spec.is_some(), "problems": list}))?;
+            print::json(&json!({"file": problems.file, "ok": reading.config.is_some(), "problems": list}))?;
         }
-        let plan = Plan::new(reading.spec()?)?;
+        let plan = Plan::new(reading.config()?)?;
         if !self.json {
             if !problems.list.is_empty() {
                 print::complain(problems.to_string().trim_end());

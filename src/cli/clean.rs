@@ -5,24 +5,25 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use fs_err as fs;
 
-use super::{Global, lab, print, progress};
-use crate::spec::FILE;
-use crate::store::Store;
-use crate::yard;
+use super::{Global, print, progress};
+use crate::atomic_fs;
+use crate::cache::Cache;
+use crate::config::FILE;
+use crate::lab;
 
-/// Remove what hab has built: the lab's out/ folder, or the store
+/// Remove what hab has built: the lab's out/ folder, or the cache
 #[derive(Debug, clap::Args)]
 pub struct Clean {
     /// Remove private/ as well: the CAs and keys; nodes that run are then lost to you
     #[arg(long)]
     private: bool,
 
-    /// Empty the store that all labs share, instead; the next build fetches and builds everything
+    /// Empty the cache that all labs share, instead; the next build fetches and builds everything
     #[arg(long, conflicts_with = "private")]
-    store: bool,
+    cache: bool,
 
     /// Also when Vagrant still has machines of this lab
-    #[arg(long, conflicts_with = "store")]
+    #[arg(long, conflicts_with = "cache")]
     force: bool,
 }
 
@@ -30,10 +31,10 @@ impl Clean {
     /// Runs the verb.
     pub fn run(&self, global: &Global) -> Result<()> {
         let say = |text: String| if global.quiet { Ok(()) } else { print::out(text + "\n") };
-        if self.store {
-            let store = Store::from_env()?;
-            store.clear()?;
-            return say(format!("emptied {}", store.root().display()));
+        if self.cache {
+            let cache = Cache::from_env()?;
+            cache.clear()?;
+            return say(format!("emptied {}", cache.root().display()));
         }
         let folder = &global.lab;
         if !folder.join(FILE).is_file() {
@@ -48,7 +49,7 @@ impl Clean {
         let names: &[&str] = if self.private { &[lab::OUT, lab::PRIVATE] } else { &[lab::OUT] };
         for name in names {
             let path = folder.join(name);
-            let text = if yard::remove(&path)? { "removed" } else { "not there:" };
+            let text = if atomic_fs::remove(&path)? { "removed" } else { "not there:" };
             say(format!("{text} {}", lab::shown(&path)))?;
         }
         Ok(())

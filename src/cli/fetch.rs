@@ -3,12 +3,13 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Global, lab, lock, print, progress};
-use crate::images::base;
-use crate::images::supply::{self, Table};
-use crate::store::Store;
+use super::{Global, lock, print, progress};
+use crate::artifacts::{self as supply, Table};
+use crate::base::debian as base;
+use crate::cache::Cache;
+use crate::lab;
 
-/// Download everything a build needs into the store; `hab build` then works with no network
+/// Download everything a build needs into the cache; `hab build` then works with no network
 #[derive(Debug, clap::Args)]
 pub struct Fetch {
     /// Print where everything is as JSON
@@ -20,18 +21,18 @@ impl Fetch {
     /// Runs the verb.
     pub fn run(&self, global: &Global) -> Result<()> {
         let plan = lab::plan(global)?;
-        let store = Store::from_env()?;
+        let cache = Cache::from_env()?;
         let progress = progress::printer(global);
-        let lock = lock::open(&global.lab, &store, &plan, progress.as_ref())?;
-        base::fetch(&store, &lock.base, progress.as_ref())?;
-        supply::fetch(&store, &Table::source()?, &lock.supply, progress.as_ref())?;
+        let lock = lock::open(&global.lab, &cache, &plan, progress.as_ref())?;
+        base::fetch(&cache, &lock.base, progress.as_ref())?;
+        supply::fetch(&cache, &Table::source()?, &lock.supply, progress.as_ref())?;
         drop(progress);
         if self.json {
-            return print::json(&json!({"store": store.root().to_string_lossy()}));
+            return print::json(&json!({"cache": cache.root().to_string_lossy()}));
         }
         if global.quiet {
             return Ok(());
         }
-        print::out(format!("everything is in {}\n", store.root().display()))
+        print::out(format!("everything is in {}\n", cache.root().display()))
     }
 }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use fs_err as fs;
 
-use super::{Global, lab, print};
-use crate::spec::{FILE, Label, template};
-use crate::yard;
+use super::{Global, print};
+use crate::atomic_fs;
+use crate::config::{FILE, Label, template};
+use crate::lab;
 
 /// What a lab keeps out of git: keys, what can be built again, and Vagrant's own notes.
 const GITIGNORE: &str = "private/\nout/\n.vagrant/\n";
@@ -33,9 +34,9 @@ impl Init {
     /// Runs the verb.
     pub fn run(&self, global: &Global) -> Result<()> {
         let folder = lab::tidy(&global.lab.join(&self.dir));
-        let spec = folder.join(FILE);
-        if fs::symlink_metadata(&spec).is_ok() {
-            bail!("{} is there already; hab init never overwrites one", lab::shown(&spec));
+        let config = folder.join(FILE);
+        if fs::symlink_metadata(&config).is_ok() {
+            bail!("{} is there already; hab init never overwrites one", lab::shown(&config));
         }
         let name = match &self.name {
             Some(name) => name.clone(),
@@ -43,9 +44,9 @@ impl Init {
         };
         let text = template::render(&name);
         let files = [(".gitignore", GITIGNORE.as_bytes()), (FILE, text.as_bytes())];
-        yard::seed(&folder, &files)?;
+        atomic_fs::create_all_or_nothing(&folder, &files)?;
         if !global.quiet {
-            let text = format!("wrote {}: look through it, then run `hab build` beside it\n", lab::shown(&spec));
+            let text = format!("wrote {}: look through it, then run `hab build` beside it\n", lab::shown(&config));
             print::out(text)?;
         }
         Ok(())

@@ -5,7 +5,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use super::{Global, lab, print};
+use super::{Global, print};
+use crate::lab;
 
 /// Print the path of the lab's kubeconfig, for `export KUBECONFIG=$(hab kubeconfig)`
 #[derive(Debug, clap::Args)]

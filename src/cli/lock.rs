@@ -4,15 +4,16 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 
-use super::{Global, lab, print, progress};
-use crate::images::base;
-use crate::images::debian::Index;
-use crate::images::supply::{self, Table};
+use super::{Global, print, progress};
+use crate::artifacts::{self as supply, Table};
+use crate::atomic_fs;
+use crate::base::debian as base;
+use crate::cache::Cache;
+use crate::debian::Index;
+use crate::lab;
 use crate::lock::{self, FILE};
 use crate::plan::Plan;
-use crate::report::Progress;
-use crate::store::Store;
-use crate::yard;
+use crate::progress::Progress;
 
 /// Pin every package, module and compiler that the boxes are made of in hab.lock
 #[derive(Debug, clap::Args)]
@@ -26,11 +27,11 @@ impl Lock {
     /// Runs the verb.
     pub fn run(&self, global: &Global) -> Result<()> {
         let plan = lab::plan(global)?;
-        let store = Store::from_env()?;
+        let cache = Cache::from_env()?;
         let progress = progress::printer(global);
         let made = self.update || lock::Lock::read(&global.lab)?.is_none();
         if made {
-            write(&global.lab, &make(&store, &plan, progress.as_ref())?)?;
+            write(&global.lab, &make(&cache, &plan, progress.as_ref())?)?;
         }
         drop(progress);
         if global.quiet {
@@ -45,11 +46,11 @@ impl Lock {
 ///
 /// # Errors
 /// It is damaged, or Debian's indexes or a compiler can't be had.
-pub fn open(lab: &Path, store: &Store, plan: &Plan, progress: &dyn Progress) -> Result<lock::Lock> {
+pub fn open(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress) -> Result<lock::Lock> {
     if let Some(lock) = lock::Lock::read(lab)? {
         return Ok(lock);
     }
-    let lock = make(store, plan, progress)?;
+    let lock = make(cache, plan, progress)?;
     write(lab, &lock)?;
     Ok(lock)
 }
@@ -59,7 +60,7 @@ pub fn open(lab: &Path, store: &Store, plan: &Plan, progress: &dyn Progress) -> 
 /// # Errors
 /// The folder can't be written to.
 pub fn write(lab: &Path, lock: &lock::Lock) -> Result<()> {
-    yard::write(&lab.join(FILE), yard::PUBLIC, &lock.to_bytes()?).map(drop)
+    atomic_fs::write(&lab.join(FILE), atomic_fs::PUBLIC, &lock.to_bytes()?).map(drop)
 }
 
 /// Refuses a version that this hab does not build.
@@ -72,13 +73,13 @@ pub fn same_kubernetes(table: &Table, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-fn make(store: &Store, plan: &Plan, progress: &dyn Progress) -> Result<lock::Lock> {
+fn make(cache: &Cache, plan: &Plan, progress: &dyn Progress) -> Result<lock::Lock> {
     let table = Table::source()?;
     same_kubernetes(&table, plan)?;
-    let toolchain = supply::toolchain(store)?;
+    let toolchain = supply::toolchain(cache)?;
     let what = "lock";
     progress.begin(what);
-    let index = Index::refresh(store)?;
+    let index = Index::refresh(cache)?;
     let base = base::resolve(&index)?;
     let supply = supply::pin(&table, toolchain, index.closure(table.debian_packages())?)?;
     let count = base.node.len() + base.tools.len() + supply.debs.len();

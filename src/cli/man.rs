@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use super::{Global, command, print};
-use crate::yard;
+use crate::atomic_fs;
 
 /// Print hab's manual page, or write those of all verbs into a folder
 #[derive(Debug, clap::Args)]
@@ -22,13 +22,13 @@ impl Man {
         let Some(dir) = &self.dir else {
             return print::out(page(hab)?);
         };
-        yard::folder_if_missing(dir)?;
+        atomic_fs::create_dir_if_missing(dir)?;
         let pages: Vec<clap::Command> = std::iter::once(&hab).chain(hab.get_subcommands()).cloned().collect();
         let count = pages.len();
         for page_of in pages {
             // Once built, a verb knows the name it goes by from outside: `hab-init`.
             let name = page_of.get_display_name().unwrap_or("hab").to_owned();
-            yard::write(&dir.join(format!("{name}.1")), yard::PUBLIC, &page(page_of)?)?;
+            atomic_fs::write(&dir.join(format!("{name}.1")), atomic_fs::PUBLIC, &page(page_of)?)?;
         }
         if global.quiet { Ok(()) } else { print::out(format!("wrote {count} pages into {}\n", dir.display())) }
     }

@@ -7,15 +7,13 @@ mod completions;
 mod fetch;
 mod init;
 mod kubeconfig;
-mod lab;
-mod lock;
+pub mod lock;
 mod man;
 mod plan;
-mod print;
+pub mod print;
 pub mod progress;
-mod render;
+pub mod render;
 mod status;
-mod steps;
 mod wait;
 
 use std::ffi::OsString;
@@ -26,8 +24,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::report::Problems;
-use crate::tool::signal;
+use crate::exec::signal;
+use crate::problems::Problems;
 
 /// The widest that help is wrapped to.
 const HELP_WIDTH: usize = 100;
@@ -45,7 +43,7 @@ Exit codes:
 /// Builds golden Vagrant boxes and per-node Ignition configs for a Kubernetes lab.
 ///
 /// A lab is a folder with a hab.yaml in it. `hab init lab` makes one; what hab makes goes to out/ and private/ beside
-/// hab.yaml, and to the store (`$XDG_CACHE_HOME/hab`, else `~/.cache/hab`).
+/// hab.yaml, and to the cache (`$XDG_CACHE_HOME/hab`, else `~/.cache/hab`).
 #[derive(Debug, Parser)]
 #[command(name = "hab", version, max_term_width = HELP_WIDTH, after_long_help = EXIT_CODES)]
 #[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
@@ -70,11 +68,11 @@ pub struct Global {
         global = true,
         allow_hyphen_values = true
     )]
-    lab: PathBuf,
+    pub lab: PathBuf,
 
     /// Say nothing but errors and what was asked for
     #[arg(short, long, global = true)]
-    quiet: bool,
+    pub quiet: bool,
 }
 
 /// The verbs, in the order a newcomer meets them.

@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::steps::{self, Step};
-use super::{Global, lab, print};
+use super::{Global, print};
+use crate::build::explain::{self as steps, Step};
+use crate::cache::Cache;
+use crate::lab;
 use crate::plan;
-use crate::spec::{PerRole, Role};
-use crate::store::Store;
+use crate::role::{PerRole, Role};
 
 /// Show nodes and addresses, what `hab build` would make, what is there and why; nothing is built
 #[derive(Debug, clap::Args)]
@@ -32,7 +33,7 @@ impl Plan {
     /// Runs the verb.
     pub fn run(&self, global: &Global) -> Result<()> {
         let plan = lab::plan(global)?;
-        let steps = steps::of(&global.lab, &Store::from_env()?, &plan)?;
+        let steps = steps::of(&global.lab, &Cache::from_env()?, &plan)?;
         if self.json {
             let boxes = PerRole::from_fn(|role| plan.box_name(role));
             return print::json(&Whole { plan: &plan, boxes, steps: &steps });

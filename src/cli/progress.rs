@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Global, print};
-use crate::report::{Progress, Silent};
+use crate::progress::{Progress, Silent};
 
 /// How often the moving line is drawn.
 const TICK: Duration = Duration::from_millis(120);

@@ -8,17 +8,19 @@ use fs_err as fs;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Global, lab, print, progress};
+use super::{Global, print, progress};
+use crate::atomic_fs::{self, Batch};
+use crate::cache::sha256;
 use crate::clock::Clock;
-use crate::ignition::{Configs, Snippet};
+use crate::exec::{qemu, signal};
+use crate::lab;
+use crate::node::Snippet;
+use crate::node::ignition::Configs;
 use crate::pki::Pki;
 use crate::plan::{Plan, port};
-use crate::report::Progress;
-use crate::spec::{PerRole, Role};
-use crate::store::sha256;
-use crate::tool::{qemu, signal};
-use crate::vagrant::{self, Rendered};
-use crate::yard::{self, Batch};
+use crate::progress::Progress;
+use crate::provider::{self as vagrant, Rendered};
+use crate::role::{PerRole, Role};
 
 /// Write Ignition configs, kubeconfig and Vagrantfile; no box is built and no machine started
 #[derive(Debug, clap::Args)]
@@ -55,7 +57,7 @@ impl Render {
 /// The lab's certificates are damaged, a snippet does not fit, or a file can't be written. What was rendered before then
 /// stays as it was, all of it.
 pub fn render(lab: &Path, plan: &Plan, progress: &dyn Progress) -> Result<usize> {
-    yard::folder(&lab.join(lab::OUT), 0o755)?;
+    atomic_fs::create_dir(&lab.join(lab::OUT), 0o755)?;
     let pki = Pki::open(&lab.join(lab::PRIVATE), plan, Clock::system())?;
     let outcome = write(lab, plan, &pki);
     // Also after an error: what was issued anew is there.
@@ -68,7 +70,7 @@ pub fn render(lab: &Path, plan: &Plan, progress: &dyn Progress) -> Result<usize>
 fn write(lab: &Path, plan: &Plan, pki: &Pki) -> Result<usize> {
     let out = lab.join(lab::OUT);
     let folder = out.join("ignition");
-    yard::folder(&folder, 0o700)?;
+    atomic_fs::create_dir(&folder, 0o700)?;
     let configs = Configs::new(plan, snippets(lab, plan)?)?;
 
     // What is wrong with a template or a snippet is wrong for every node of a role: found before anything is written.
@@ -84,21 +86,21 @@ fn write(lab: &Path, plan: &Plan, pki: &Pki) -> Result<usize> {
         signal::check()?;
         let config = configs.node(node, pki.node(node)?)?;
         sums.push(sha256(&config));
-        batch.add(&folder.join(format!("{}.ign", node.name)), yard::SECRET, &config)?;
+        batch.add(&folder.join(format!("{}.ign", node.name)), atomic_fs::SECRET, &config)?;
     }
     let masters = plan.of(Role::Master);
     let servers = masters.map(|master| (master.name.as_str(), format!("https://{}:{}", master.address, port::API)));
     let kubeconfig = pki.admin_kubeconfig(&servers.collect::<Vec<_>>());
-    batch.add(&out.join("kubeconfig"), yard::SECRET, kubeconfig.reveal().as_bytes())?;
+    batch.add(&out.join("kubeconfig"), atomic_fs::SECRET, kubeconfig.reveal().as_bytes())?;
     let hab = std::env::current_exe().context("finding hab's own file")?;
     let versions = versions(&out)?;
     let nodes = vagrant::Data::new(plan, &Rendered { hab: &hab, versions: &versions, ignition: &sums })?;
-    batch.add(&out.join("nodes.json"), yard::PUBLIC, &nodes.to_json()?)?;
-    batch.add(&out.join("trial.rom"), yard::PUBLIC, &qemu::trial_firmware())?;
-    batch.add(&lab.join("Vagrantfile"), yard::PUBLIC, vagrant::VAGRANTFILE.as_bytes())?;
+    batch.add(&out.join("nodes.json"), atomic_fs::PUBLIC, &nodes.to_json()?)?;
+    batch.add(&out.join("trial.rom"), atomic_fs::PUBLIC, &qemu::trial_firmware())?;
+    batch.add(&lab.join("Vagrantfile"), atomic_fs::PUBLIC, vagrant::VAGRANTFILE.as_bytes())?;
     let changed = batch.commit()?;
     let names: BTreeSet<String> = plan.nodes.iter().map(|n| format!("{}.ign", n.name)).collect();
-    yard::sweep(&folder, |name| names.contains(name))?;
+    atomic_fs::remove_stale(&folder, |name| names.contains(name))?;
     Ok(changed)
 }
 

@@ -3,8 +3,9 @@
 use anyhow::{Result, bail};
 use serde::Serialize;
 
-use super::{Global, lab, print};
+use super::{Global, print};
 use crate::cluster::{Cluster, ClusterState};
+use crate::lab;
 use crate::pki::Expiry;
 
 /// From so many days on, every certificate that ends is named: a month is time enough to build and boot anew.

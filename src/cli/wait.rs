@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Global, lab, print, progress};
+use super::{Global, print, progress};
 use crate::cluster::{Cluster, Limits};
+use crate::lab;
 
 /// Wait until every node and DNS are Ready, or say who is stuck at what; `vagrant up` ends with this
 #[derive(Debug, clap::Args)]

@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn nodes_are_read_from_a_list_as_kubernetes_writes_it() {
         let body = r#"{"kind":"NodeList","apiVersion":"v1","metadata":{"resourceVersion":"812"},"items":[
-          {"metadata":{"name":"kube-worker-01","labels":{"node-role.kubernetes.io/worker":""}},"spec":{"podCIDR":"10.2.1.0/24"},"status":{"conditions":[
+          {"metadata":{"name":"kube-worker-01","labels":{"node-role.kubernetes.io/worker":""}},"config":{"podCIDR":"10.2.1.0/24"},"status":{"conditions":[
             {"type":"MemoryPressure","status":"False","reason":"KubeletHasSufficientMemory","message":"ok"},
             {"type":"Ready","status":"True","lastHeartbeatTime":"2026-11-23T04:00:00Z","reason":"KubeletReady",
              "message":"kubelet is posting ready status"}],"images":[{"names":["a"],"sizeBytes":1}]}},

@@ -4,9 +4,9 @@
 //! their readiness and for what kubelets report. There is no agent on a node and no way in.
 
 mod api;
-mod reach;
-mod state;
-mod watch;
+mod client;
+mod status;
+mod wait;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,17 +14,17 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-pub use state::{ClusterState, NodeState, Part, Stage};
-pub use watch::Limits;
+pub use status::{ClusterState, NodeState, Part, Stage};
+pub use wait::Limits;
 
+use crate::exec::signal;
 use crate::pki::Client;
 use crate::plan::Plan;
-use crate::report::Progress;
-use crate::spec::Role;
-use crate::tool::signal;
-use reach::{Answer, Asker};
-use state::Seen;
-use watch::{Verdict, Watch};
+use crate::progress::Progress;
+use crate::role::Role;
+use client::{Answer, Asker};
+use status::Seen;
+use wait::{Verdict, Watch};
 
 /// How many nodes are asked at once: few enough for any limit on open files, many enough that a lab of usual size in
 /// which no machine answers takes one time-out.
@@ -62,7 +62,7 @@ impl<'a> Cluster<'a> {
             }
         }
         seen.answers = answers;
-        state::judge(self.plan, &seen)
+        status::judge(self.plan, &seen)
     }
 
     /// Looks again and again until everything is Ready; `progress` hears every change.

@@ -11,9 +11,9 @@ use time::{Duration, OffsetDateTime};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::x509::SubjectPublicKeyInfo;
 
-use super::bundle::{self, CERTIFICATE, PRIVATE_KEY, Pair};
+use super::pem::{self, CERTIFICATE, PRIVATE_KEY, Pair};
+use super::profiles::Ca;
 use super::secret::Secret;
-use super::table::Ca;
 
 /// Ten years, as kubeadm's authorities (`CertificateAuthorityValidityPeriod` of its `ClusterConfiguration`); counted
 /// in days, because a date ten years on may not exist (29 February).
@@ -72,7 +72,7 @@ fn serial() -> Result<SerialNumber> {
 
 /// Reads a private key.
 pub(super) fn key(pem: &Secret) -> Result<KeyPair> {
-    let der = zeroize::Zeroizing::new(bundle::der(pem.reveal(), PRIVATE_KEY)?);
+    let der = zeroize::Zeroizing::new(pem::der(pem.reveal(), PRIVATE_KEY)?);
     KeyPair::from_pkcs8_der_and_sign_algo(&der.as_slice().into(), &PKCS_ECDSA_P256_SHA256)
         .context("the key in it is damaged, or is not ECDSA P-256 in PKCS #8")
 }
@@ -101,7 +101,7 @@ pub(super) fn begun(certificate: &X509Certificate<'_>, now: OffsetDateTime) -> R
 impl Authority {
     /// Reads an authority and checks all that would make its signatures worthless.
     pub fn read(ca: Ca, pair: &Pair, now: OffsetDateTime) -> Result<Self> {
-        let der = bundle::der(&pair.certificate, CERTIFICATE)?;
+        let der = pem::der(&pair.certificate, CERTIFICATE)?;
         let certificate = parse(&der)?;
         let key = key(&pair.key)?;
         ensure!(belongs(&certificate, &key), "the key does not belong to the certificate");

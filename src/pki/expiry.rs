@@ -4,8 +4,8 @@ use anyhow::{Context, Result};
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 
-use super::leaves::Leaves;
-use super::{bundle, files, leaf};
+use super::store::Leaves;
+use super::{certificate, files, pem};
 use crate::plan::Plan;
 
 /// The end of one certificate.
@@ -33,8 +33,8 @@ pub(super) fn scan(leaves: &Leaves, plan: &Plan) -> Result<Vec<Expiry>> {
     for (owner, path) in std::iter::once(("host", leaves.host_file())).chain(nodes) {
         let Some(text) = files::read(&path)? else { continue };
         let reading = || format!("reading {}", path.display());
-        for (name, pair) in bundle::parse(text.reveal()).with_context(reading)? {
-            all.push(expiry(format!("{owner} {name}"), leaf::not_after(&pair).with_context(reading)?));
+        for (name, pair) in pem::parse(text.reveal()).with_context(reading)? {
+            all.push(expiry(format!("{owner} {name}"), certificate::not_after(&pair).with_context(reading)?));
         }
     }
     all.sort_by_key(|expiry| expiry.not_after);

@@ -10,7 +10,7 @@ use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::secret::Secret;
-use crate::yard;
+use crate::atomic_fs;
 
 /// No file hab writes into the private folder comes near this; a larger one is somebody else's.
 const MAX_SIZE: u64 = 1 << 20;
@@ -47,7 +47,7 @@ pub(super) fn lock(private: &Path) -> Result<fs::File> {
     // A link is not followed, and a pipe not waited for.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(yard::SECRET).custom_flags(flags);
+    options.write(true).create(true).truncate(false).mode(atomic_fs::SECRET).custom_flags(flags);
     let file = options.open(&path)?;
     flock(&file, FlockOperation::LockExclusive).with_context(|| format!("waiting for {}", path.display()))?;
     Ok(file)
@@ -62,10 +62,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key");
         assert!(read(&path).unwrap().is_none());
-        yard::write(&path, 0o640, b"k").unwrap();
+        atomic_fs::write(&path, 0o640, b"k").unwrap();
         let error = read(&path).unwrap_err().to_string();
         assert!(error.contains("mode 640") && error.contains("chmod 600"), "{error}");
-        yard::write(&path, yard::SECRET, b"k").unwrap();
+        atomic_fs::write(&path, atomic_fs::SECRET, b"k").unwrap();
         assert_eq!(read(&path).unwrap().unwrap().reveal(), "k");
     }
 
@@ -77,7 +77,7 @@ mod tests {
         assert!(read(&path).unwrap_err().to_string().contains("link to something"));
         assert!(read(dir.path()).unwrap_err().to_string().contains("not a file"));
         let huge = dir.path().join("huge");
-        yard::write(&huge, yard::SECRET, &vec![b'x'; usize::try_from(MAX_SIZE).unwrap() + 1]).unwrap();
+        atomic_fs::write(&huge, atomic_fs::SECRET, &vec![b'x'; usize::try_from(MAX_SIZE).unwrap() + 1]).unwrap();
         assert!(read(&huge).is_err());
     }
 }

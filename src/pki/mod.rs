@@ -11,36 +11,36 @@
 //! file; hab never writes over it.
 
 mod authority;
-mod bundle;
+mod pem;
 mod expiry;
 mod files;
 mod kubeconfig;
-mod leaf;
-mod leaves;
-mod notes;
+mod certificate;
+mod store;
+mod report;
 mod secret;
-mod table;
-mod trust;
+mod profiles;
+mod roots;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 
-pub use bundle::Pair;
 pub use expiry::Expiry;
+pub use pem::Pair;
+pub use profiles::{Ca, Usage};
+pub use roots::AUTHORITIES;
 pub use secret::Secret;
-pub use table::{Ca, Usage};
-pub use trust::AUTHORITIES;
 
+use crate::atomic_fs;
 use crate::clock::Clock;
+use crate::node::files::NodeFiles;
 use crate::plan::{Node, Plan};
-use crate::spec::Role;
-use crate::tree::Tree;
-use crate::yard;
-use leaves::Leaves;
-use table::Common;
-use trust::Trust;
+use crate::role::Role;
+use profiles::Common;
+use roots::Trust;
+use store::Leaves;
 
 /// Where certificates and keys lie on a node.
 const ON_NODE: &str = "/etc/kubernetes/pki";
@@ -74,16 +74,16 @@ impl Pki {
     /// # Errors
     /// Something in the folder is damaged, expired, open to other users or can't be written.
     pub fn open(private: &Path, plan: &Plan, clock: Clock) -> Result<Self> {
-        yard::folder(private, 0o700)?;
-        yard::folder(&private.join("nodes"), 0o700)?;
+        atomic_fs::create_dir(private, 0o700)?;
+        atomic_fs::create_dir(&private.join("nodes"), 0o700)?;
         let now = clock.now();
         let trust = {
             let _lock = files::lock(private)?;
-            yard::sweep(&private.join("nodes"), |_| true)?;
+            atomic_fs::remove_stale(&private.join("nodes"), |_| true)?;
             Trust::open(private, plan.lab.as_str(), now)?
         };
         let leaves = Leaves { private: private.to_owned(), trust, now, notes: Mutex::default() };
-        let host = leaves.obtain(&leaves.host_file(), "the host", &table::of_host())?;
+        let host = leaves.obtain(&leaves.host_file(), "the host", &profiles::of_host())?;
         let mut host = host.into_iter().map(|(_, pair)| pair);
         Ok(Self {
             lab: plan.lab.to_string(),
@@ -98,23 +98,23 @@ impl Pki {
     ///
     /// # Errors
     /// As [`Pki::open`].
-    pub fn node(&self, node: &Node) -> Result<Tree> {
+    pub fn node(&self, node: &Node) -> Result<NodeFiles> {
         let path = self.leaves.node_file(&node.name);
-        let pairs = self.leaves.obtain(&path, &node.name, &table::of_node(node, &self.common))?;
-        let mut tree = Tree::new();
+        let pairs = self.leaves.obtain(&path, &node.name, &profiles::of_node(node, &self.common))?;
+        let mut tree = NodeFiles::new();
         let mut put =
             |name: &str, mode, content: Arc<[u8]>| tree.file(format!("{ON_NODE}/{name}"), mode, content, "pki");
-        for ca in table::known_by(node.role) {
-            put(ca.on_node(), yard::PUBLIC, self.leaves.trust.of(*ca).certificate.clone())?;
+        for ca in profiles::known_by(node.role) {
+            put(ca.on_node(), atomic_fs::PUBLIC, self.leaves.trust.of(*ca).certificate.clone())?;
         }
         if node.role == Role::Master {
             let pair = &self.leaves.trust.service_account;
-            put("sa.key", yard::SECRET, pair.key.clone())?;
-            put("sa.pub", yard::PUBLIC, pair.public.clone())?;
+            put("sa.key", atomic_fs::SECRET, pair.key.clone())?;
+            put("sa.pub", atomic_fs::PUBLIC, pair.public.clone())?;
         }
         for (stem, pair) in pairs {
-            put(&format!("{stem}.crt"), yard::PUBLIC, pair.certificate.into_bytes().into())?;
-            put(&format!("{stem}.key"), yard::SECRET, pair.key.reveal().as_bytes().into())?;
+            put(&format!("{stem}.crt"), atomic_fs::PUBLIC, pair.certificate.into_bytes().into())?;
+            put(&format!("{stem}.key"), atomic_fs::SECRET, pair.key.reveal().as_bytes().into())?;
         }
         Ok(tree)
     }
@@ -142,8 +142,8 @@ impl Pki {
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         let leaves = &self.leaves;
-        let ending = leaves.trust.iter().filter(|authority| leaves.now + notes::CA_SOON > authority.not_after);
-        let ending = ending.map(|authority| notes::ending(authority.ca, authority.not_after));
+        let ending = leaves.trust.iter().filter(|authority| leaves.now + report::CA_SOON > authority.not_after);
+        let ending = ending.map(|authority| report::ending(authority.ca, authority.not_after));
         ending.chain(leaves.notes.lock().unwrap_or_else(PoisonError::into_inner).lines()).collect()
     }
 

@@ -6,16 +6,16 @@ use std::path::PathBuf;
 use fs_err as fs;
 
 use super::*;
-use crate::spec::{Domain, Spec};
-use crate::tree::Item;
+use crate::config::{Config, Domain};
+use crate::node::files::Entry;
 
 /// 2026-11-23.
 const NOW: i64 = 1_795_400_000;
 const DAY: i64 = 86_400;
 
-fn spec() -> Spec {
+fn config() -> Config {
     let text = b"{lab: demo, nodes: {master: {prefix: master}, worker: {prefix: worker}}}";
-    crate::spec::read("hab.yaml", text, &|_| Ok(())).spec().unwrap().clone()
+    crate::config::read("hab.yaml", text, &|_| Ok(())).config().unwrap().clone()
 }
 
 /// A lab with a private folder, and the trees of all its nodes made once.
@@ -26,7 +26,7 @@ struct Lab {
 
 impl Lab {
     fn new() -> Self {
-        let lab = Self { dir: tempfile::tempdir().unwrap(), plan: Plan::new(&spec()).unwrap() };
+        let lab = Self { dir: tempfile::tempdir().unwrap(), plan: Plan::new(&config()).unwrap() };
         lab.render(NOW).unwrap();
         lab
     }
@@ -39,7 +39,7 @@ impl Lab {
         Pki::open(&self.path(""), &self.plan, Clock::at(now).unwrap())
     }
 
-    fn render(&self, now: i64) -> Result<(Vec<Tree>, Vec<String>)> {
+    fn render(&self, now: i64) -> Result<(Vec<NodeFiles>, Vec<String>)> {
         let pki = self.open(now)?;
         let trees = self.plan.nodes.iter().map(|node| pki.node(node)).collect::<Result<_>>()?;
         Ok((trees, pki.notes()))
@@ -73,7 +73,7 @@ impl Lab {
     fn edit(&self, name: &str, change: impl FnOnce(String) -> String) {
         let path = self.path(name);
         let text = change(fs::read_to_string(&path).unwrap());
-        yard::write(&path, yard::SECRET, text.as_bytes()).unwrap();
+        atomic_fs::write(&path, atomic_fs::SECRET, text.as_bytes()).unwrap();
     }
 }
 
@@ -102,7 +102,8 @@ fn a_second_run_changes_nothing_even_a_day_later() {
 fn a_node_gets_the_files_of_its_role_and_no_authority_key() {
     let lab = Lab::new();
     let (trees, _) = lab.render(NOW).unwrap();
-    let names = |tree: &Tree| tree.iter().map(|(path, _)| path[ON_NODE.len() + 1..].to_owned()).collect::<Vec<_>>();
+    let names =
+        |tree: &NodeFiles| tree.iter().map(|(path, _)| path[ON_NODE.len() + 1..].to_owned()).collect::<Vec<_>>();
     assert_eq!(
         names(&trees[0]),
         ["etcd/ca.crt", "etcd/peer.crt", "etcd/peer.key", "etcd/server.crt", "etcd/server.key"]
@@ -121,8 +122,8 @@ fn a_node_gets_the_files_of_its_role_and_no_authority_key() {
         ]
     );
     let keys = Ca::ALL.map(|ca| fs::read(lab.path(&format!("ca/{}.key", ca.name()))).unwrap());
-    for (path, item) in trees.iter().flat_map(Tree::iter) {
-        let Item::File { mode, content } = item else { panic!("{path} is not a file") };
+    for (path, item) in trees.iter().flat_map(NodeFiles::iter) {
+        let Entry::File { mode, content } = item else { panic!("{path} is not a file") };
         let secret = path.rsplit('.').next() == Some("key");
         assert_eq!(*mode, if secret { 0o600 } else { 0o644 }, "{path}");
         assert!(keys.iter().all(|key| **key != **content), "{path}");
@@ -133,7 +134,7 @@ fn a_node_gets_the_files_of_its_role_and_no_authority_key() {
 fn leaves_follow_the_plan_and_roots_stay() {
     let mut lab = Lab::new();
     let before = lab.bytes();
-    let mut changed = spec();
+    let mut changed = config();
     changed.kubernetes.domain = Domain::new("lab.test").unwrap();
     changed.network.nodes = "192.168.57.0/24".parse().unwrap();
     lab.plan = Plan::new(&changed).unwrap();
@@ -268,7 +269,7 @@ fn what_a_killed_run_left_is_swept() {
 
 #[test]
 fn two_runs_at_once_make_one_set() {
-    let lab = Lab { dir: tempfile::tempdir().unwrap(), plan: Plan::new(&spec()).unwrap() };
+    let lab = Lab { dir: tempfile::tempdir().unwrap(), plan: Plan::new(&config()).unwrap() };
     let trees: Vec<_> = std::thread::scope(|scope| {
         let runs: Vec<_> = (0..4).map(|_| scope.spawn(|| lab.render(NOW).unwrap().0)).collect();
         runs.into_iter().map(|run| run.join().unwrap()).collect()

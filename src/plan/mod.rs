@@ -1,4 +1,4 @@
-//! Every decision that follows from the [`Spec`]: names, addresses, ports, ranges. Pure: no clock, no files, no chance.
+//! Every decision that follows from the [`Config`]: names, addresses, ports, ranges. Pure: no clock, no files, no chance.
 
 use std::net::Ipv4Addr;
 
@@ -7,8 +7,9 @@ use ipnet::Ipv4Net;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::spec::space::{DNS_SERVICE, POD_PREFIX, capacity, first_host};
-use crate::spec::{Base, Kubernetes, Label, Network, Provider, Role, Snippets, Spec, Supply};
+use crate::addressing::{DNS_SERVICE, POD_PREFIX, capacity, first_host};
+use crate::config::{Base, Config, Kubernetes, Label, Network, Provider, Snippets, Supply};
+use crate::role::Role;
 
 /// Fixed ports of the cluster.
 pub mod port {
@@ -75,33 +76,33 @@ impl Plan {
     /// Decides everything.
     ///
     /// # Errors
-    /// A range is too small for the nodes. A checked [`Spec`] never ends so, because the check asks [`capacity`].
-    pub fn new(spec: &Spec) -> Result<Self> {
+    /// A range is too small for the nodes. A checked [`Config`] never ends so, because the check asks [`capacity`].
+    pub fn new(config: &Config) -> Result<Self> {
         let mut nodes = Vec::new();
-        let mut pods = spec
+        let mut pods = config
             .network
             .pods
             .subnets(POD_PREFIX)
-            .with_context(|| format!("dividing the pod range {} into /{POD_PREFIX}", spec.network.pods))?;
-        for (role, machines) in spec.nodes.iter() {
+            .with_context(|| format!("dividing the pod range {} into /{POD_PREFIX}", config.network.pods))?;
+        for (role, machines) in config.nodes.iter() {
             ensure!(
-                machines.count <= capacity(spec.network.nodes, role),
+                machines.count <= capacity(config.network.nodes, role),
                 "{} has no room for {} {role} nodes",
-                spec.network.nodes,
+                config.network.nodes,
                 machines.count
             );
             for number in 1..=machines.count {
                 let name = format!("{}-{number:02}", machines.prefix);
-                let address = host(spec.network.nodes, first_host(role) + number - 1);
+                let address = host(config.network.nodes, first_host(role) + number - 1);
                 nodes.push(Node {
                     role,
                     address,
-                    mac: mac(&spec.lab, address),
-                    machine_id: machine_id(&spec.lab, &name),
+                    mac: mac(&config.lab, address),
+                    machine_id: machine_id(&config.lab, &name),
                     pods: if role.has_kubelet() {
                         Some(
                             pods.next()
-                                .with_context(|| format!("{} has no pods left for {name}", spec.network.pods))?,
+                                .with_context(|| format!("{} has no pods left for {name}", config.network.pods))?,
                         )
                     } else {
                         None
@@ -113,17 +114,17 @@ impl Plan {
             }
         }
         Ok(Self {
-            lab: spec.lab.clone(),
-            base: spec.base,
-            provider: spec.provider,
-            supply: spec.supply,
-            kubernetes: spec.kubernetes.clone(),
-            network: spec.network,
-            host: host(spec.network.nodes, 1),
-            api_service: host(spec.network.services, 1),
-            dns_service: host(spec.network.services, DNS_SERVICE),
+            lab: config.lab.clone(),
+            base: config.base,
+            provider: config.provider,
+            supply: config.supply,
+            kubernetes: config.kubernetes.clone(),
+            network: config.network,
+            host: host(config.network.nodes, 1),
+            api_service: host(config.network.services, 1),
+            dns_service: host(config.network.services, DNS_SERVICE),
             nodes,
-            snippets: spec.ignition.clone(),
+            snippets: config.ignition.clone(),
         })
     }
 
@@ -158,7 +159,7 @@ fn machine_id(lab: &Label, node: &str) -> String {
     id.copy_from_slice(&digest[..16]);
     id[6] = (id[6] & 0x0f) | 0x40;
     id[8] = (id[8] & 0x3f) | 0x80;
-    crate::store::hex(&id)
+    crate::cache::hex(&id)
 }
 
 #[cfg(test)]
@@ -166,11 +167,11 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::spec::read;
+    use crate::config::read;
 
     fn plan(text: &str) -> Plan {
         let reading = read("hab.yaml", text.as_bytes(), &|_| Ok(()));
-        Plan::new(reading.spec().expect("a good file")).unwrap()
+        Plan::new(reading.config().expect("a good file")).unwrap()
     }
 
     #[test]

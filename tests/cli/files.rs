@@ -122,13 +122,13 @@ fn clean_leaves_vagrant_what_it_needs_to_destroy_machines() {
 #[test]
 fn clean_empties_the_store_and_nothing_else() {
     let test = Test::new().file(".cache/hab/go/mod/x", "").file(".cache/other/x", "");
-    let ran = test.run(["clean", "--store"]).code(0).prints("emptied");
+    let ran = test.run(["clean", "--cache"]).code(0).prints("emptied");
     ran.leaves(&[".cache/", ".cache/hab/", ".cache/other/", ".cache/other/x"]);
     Test::new()
         .file(".cache/hab", "")
-        .run(["clean", "--store"])
+        .run(["clean", "--cache"])
         .code(1)
         .complains("hab")
         .leaves(&[".cache/", ".cache/hab"]);
-    Test::new().file(".cache", "").run(["clean", "--store"]).code(1).complains("looking for").leaves(&[".cache"]);
+    Test::new().file(".cache", "").run(["clean", "--cache"]).code(1).complains("looking for").leaves(&[".cache"]);
 }

@@ -79,7 +79,7 @@ fn the_kubeconfig_is_named_when_it_is_there() {
 
 #[test]
 fn a_wrong_command_line_is_2() {
-    for args in [&[][..], &["biuld"], &["check", "--jsno"], &["plan", "x"], &["clean", "--store", "--private"]] {
+    for args in [&[][..], &["biuld"], &["check", "--jsno"], &["plan", "x"], &["clean", "--cache", "--private"]] {
         Test::new().run(args).code(2).prints_only("").leaves(&[]);
     }
     Test::new().run(["pln"]).code(2).complains("plan");

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use hab::clock::Clock;
 use hab::cluster::{Cluster, ClusterState, Limits, Stage};
+use hab::node::files::Entry;
 use hab::pki::Pki;
 use hab::plan::{Node, Plan, port};
-use hab::report::Silent;
-use hab::spec::Role;
-use hab::tree::Item;
+use hab::progress::Silent;
+use hab::role::Role;
 
 use crate::labs;
 
@@ -31,7 +31,7 @@ fn serve(dir: &Path, node: &Node, port: u16, pki: &Pki, stem: &str, authority: &
         [(format!("{stem}.crt"), "own.crt"), (format!("{stem}.key"), "own.key"), (authority.to_owned(), "ca.crt")]
     {
         match tree.get(&format!("/etc/kubernetes/pki/{from}")) {
-            Some(Item::File { content, .. }) => std::fs::write(dir.join(to), content).unwrap(),
+            Some(Entry::File { content, .. }) => std::fs::write(dir.join(to), content).unwrap(),
             other => panic!("{from}: {other:?}"),
         }
     }

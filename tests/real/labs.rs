@@ -9,7 +9,7 @@ pub fn plan(network: &str, [etcd, master, worker]: [u32; 3]) -> Plan {
     let worker = format!("{{count: {worker}, prefix: {long}}}");
     let nodes = format!("{{etcd: {{count: {etcd}}}, master: {{count: {master}}}, worker: {worker}}}");
     let text = format!("{{lab: demo, nodes: {nodes}}}");
-    let mut spec = hab::spec::read("hab.yaml", text.as_bytes(), &|_| Ok(())).spec().unwrap().clone();
+    let mut spec = hab::config::read("hab.yaml", text.as_bytes(), &|_| Ok(())).config().unwrap().clone();
     // Loopback networks are for tests alone: hab.yaml may not name one.
     spec.network.nodes = network.parse().unwrap();
     Plan::new(&spec).unwrap()

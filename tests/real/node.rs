@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use hab::images::proof::{self, Subject};
-use hab::spec::Role;
-use hab::tool::qemu::Accelerator;
-use hab::tool::{Tool, packer};
+use hab::boot_test::{self as proof, Subject};
+use hab::exec::qemu::Accelerator;
+use hab::exec::{Tool, packer};
+use hab::role::Role;
 
 use crate::rendered::{DEFAULT, Lab, Node};
 
@@ -90,7 +90,7 @@ fn systemd_takes_every_unit() {
             programs(node.text(unit), root.path());
         }
         let verify = Tool::find("systemd-analyze", "systemd").unwrap();
-        let root = hab::tool::glue("--root=", root.path());
+        let root = hab::exec::arg_with_path("--root=", root.path());
         // What it is not sure of it only says, so silence is asked for, too.
         let mut said = Vec::new();
         verify.args(["verify", "--man=no"]).arg(root).args(units).stream(|line| said.push(line.to_owned())).unwrap();

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hab::clock::Clock;
+use hab::exec::Tool;
+use hab::node::files::Entry;
 use hab::pki::{Ca, Pki};
 use hab::plan::{Node, Plan};
-use hab::tool::Tool;
-use hab::tree::Item;
 
 use crate::labs;
 
@@ -68,7 +68,7 @@ fn leaves(dir: &Path, clock: Clock) -> Vec<Leaf> {
     for node in &plan.nodes {
         let tree = pki.node(node).unwrap();
         let content = |path: &str| match tree.get(path) {
-            Some(Item::File { content, .. }) => content.to_vec(),
+            Some(Entry::File { content, .. }) => content.to_vec(),
             other => panic!("{path}: {other:?}"),
         };
         for (path, _) in tree.iter() {

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use hab::spec::PerRole;
-use hab::vagrant::{Data, Rendered, VAGRANTFILE};
+use hab::provider::{Data, Rendered, VAGRANTFILE};
+use hab::role::PerRole;
 
 use crate::labs::plan;
 

@@ -67,7 +67,7 @@ impl Test {
         self.dir.path()
     }
 
-    /// Runs hab in the folder, with the store beside the lab's files in `.cache`.
+    /// Runs hab in the folder, with the cache beside the lab's files in `.cache`.
     pub fn run<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Ran {
         let mut command = match self.wrapper.split_first() {
             Some((program, rest)) => {

@@ -1,0 +1,67 @@
+#!/bin/bash
+# Does this box hold what hab says? Each line of /etc/kubernetes/selftest/checks is a check, its fields apart by tabs:
+#   start  UNIT                 the unit starts
+#   unit   UNIT                 systemd can load the unit
+#   file   PATH SHA256          the payload's file has these bytes
+#   run    NAME EXPECTED ARGV.. the program runs and what it prints has EXPECTED in it
+#   image  REFERENCE DIGEST     containerd has the image under this digest
+# Each answer is a line of JSON on the serial port, and the last line says how many there were.
+set -u
+serial=/dev/ttyS0
+count=0
+
+# Text for a JSON string: one line, no control characters, quotes and backslashes escaped, no longer than an error.
+text() {
+    local text=${1//[$'\x01'-$'\x1f']/ }
+    text=${text:0:300}
+    text=${text//\\/\\\\}
+    printf '%s' "${text//\"/\\\"}"
+}
+
+answer() {
+    local up _
+    read -r up _ </proc/uptime
+    count=$((count + 1))
+    printf '{"hab":"selftest","check":"%s","ok":%s,"detail":"%s","uptime":%s}\n' "$(text "$1")" "$2" "$(text "$3")" "$up" >"$serial"
+}
+
+check() {
+    local kind=$1 out
+    shift
+    case $kind in
+    start)
+        if out=$(systemctl start "$1" 2>&1); then
+            answer "start:$1" true started
+        else
+            answer "start:$1" false "$out $(journalctl --unit "$1" --lines 5 --no-pager --output cat 2>&1)"
+        fi
+        ;;
+    unit)
+        out=$(systemctl show --property LoadState --value "$1" 2>&1)
+        if [ "$out" = loaded ]; then answer "unit:$1" true "$out"; else answer "unit:$1" false "$out"; fi
+        ;;
+    file)
+        out=$(sha256sum "/opt/hab/$1" 2>&1)
+        if [ "${out%% *}" = "$2" ]; then answer "file:$1" true "$2"; else answer "file:$1" false "expected $2, found ${out%% *}"; fi
+        ;;
+    run)
+        local name=$1 expected=$2
+        shift 2
+        out=$("$@" 2>&1)
+        if [[ $out == *"$expected"* ]]; then answer "run:$name" true "$expected"; else answer "run:$name" false "expected $expected, found $out"; fi
+        ;;
+    image)
+        out=$(/opt/hab/bin/ctr --namespace k8s.io images ls "name==$1" 2>&1)
+        if [[ $out == *" $2 "* ]]; then answer "image:$1" true "$2"; else answer "image:$1" false "expected $2, found ${out#*SIZE}"; fi
+        ;;
+    *)
+        answer "$kind" false "no such check"
+        ;;
+    esac
+}
+
+export PATH=/opt/hab/bin:/usr/sbin:/usr/bin
+while IFS=$'\t' read -r -a fields; do
+    check "${fields[@]}"
+done </etc/kubernetes/selftest/checks
+printf '{"hab":"selftest","done":%s}\n' "$count" >"$serial"

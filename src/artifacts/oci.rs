@@ -1,0 +1,145 @@
+//! Container images in OCI layout (<https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md>): one
+//! uncompressed layer, every time 1970, every owner root, so that the digest follows from the program alone.
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use tar::{EntryType, Header};
+
+use crate::cache::sha256;
+
+/// Changes whenever the bytes made from the same program do; part of the key.
+pub const FORMAT: &str = "1";
+
+/// The start of Unix time, as OCI writes it.
+const EPOCH: &str = "1970-01-01T00:00:00Z";
+
+/// An image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// The archive.
+    pub tar: Vec<u8>,
+    /// The digest of the manifest: what containerd knows the image by.
+    pub digest: String,
+}
+
+/// The image `reference` with one program at `path` (no leading slash) as its entry point, and a `/tmp`.
+///
+/// # Errors
+/// `path` is too long for a tar archive.
+pub fn layout(reference: &str, path: &str, program: &[u8]) -> Result<Layout> {
+    let layer = tar_of(&[("tmp/", None, 0o1777), (path, Some(program), 0o755)])?;
+    let layer_digest = digest(&layer);
+    let config = bytes(&json!({
+        "created": EPOCH,
+        "architecture": "amd64",
+        "os": "linux",
+        "config": { "Entrypoint": [format!("/{path}")], "WorkingDir": "/" },
+        "rootfs": { "type": "layers", "diff_ids": [layer_digest] },
+        "history": [{ "created": EPOCH, "created_by": "hab" }],
+    }));
+    let manifest = bytes(&json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
+        "layers": [descriptor("application/vnd.oci.image.layer.v1.tar", &layer)],
+    }));
+    let mut entry = descriptor("application/vnd.oci.image.manifest.v1+json", &manifest);
+    entry["platform"] = json!({ "architecture": "amd64", "os": "linux" });
+    // containerd takes the full name from its own annotation; the standard one is for other readers.
+    entry["annotations"] =
+        json!({ "io.containerd.image.name": reference, "org.opencontainers.image.ref.name": reference });
+    let index = bytes(&json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [entry],
+    }));
+    let mut blobs = [&config, &manifest, &layer].map(|blob| (format!("blobs/sha256/{}", sha256(blob)), blob));
+    blobs.sort();
+    let head = [
+        ("oci-layout", Some(&br#"{"imageLayoutVersion":"1.0.0"}"#[..]), 0o644),
+        ("index.json", Some(&index[..]), 0o644),
+        ("blobs/", None, 0o755),
+        ("blobs/sha256/", None, 0o755),
+    ];
+    let blobs = blobs.iter().map(|(name, blob)| (name.as_str(), Some(&blob[..]), 0o644));
+    let tar = tar_of(&head.into_iter().chain(blobs).collect::<Vec<_>>())?;
+    Ok(Layout { tar, digest: digest(&manifest) })
+}
+
+fn digest(blob: &[u8]) -> String {
+    format!("sha256:{}", sha256(blob))
+}
+
+fn descriptor(media_type: &str, blob: &[u8]) -> Value {
+    json!({ "mediaType": media_type, "digest": digest(blob), "size": blob.len() })
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    value.to_string().into_bytes()
+}
+
+/// An archive of folders (no content) and files, with their modes, as root's and of 1970.
+fn tar_of(entries: &[(&str, Option<&[u8]>, u32)]) -> Result<Vec<u8>> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (path, content, mode) in entries {
+        let mut header = Header::new_ustar();
+        header.set_entry_type(if content.is_some() { EntryType::Regular } else { EntryType::Directory });
+        header.set_mode(*mode);
+        header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        let content = content.unwrap_or_default();
+        header.set_size(content.len() as u64);
+        tar.append_data(&mut header, path, content).with_context(|| format!("adding {path} to an archive"))?;
+    }
+    tar.into_inner().context("ending an archive")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::io::Read as _;
+
+    fn unpack(tar: &[u8]) -> BTreeMap<String, Vec<u8>> {
+        let mut archive = tar::Archive::new(tar);
+        let entries = archive.entries().unwrap().map(|entry| {
+            let mut entry = entry.unwrap();
+            assert_eq!(entry.header().mtime().unwrap(), 0);
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).unwrap();
+            (entry.path().unwrap().to_string_lossy().into_owned(), content)
+        });
+        entries.collect()
+    }
+
+    #[test]
+    fn from_the_index_every_blob_is_found_by_its_digest() {
+        let image = layout("registry.k8s.io/pause:3.10.2", "pause", b"program").unwrap();
+        let files = unpack(&image.tar);
+        let blob = |value: &Value| {
+            let digest = value["digest"].as_str().unwrap().strip_prefix("sha256:").unwrap().to_owned();
+            let blob = files[&format!("blobs/sha256/{digest}")].clone();
+            assert_eq!((sha256(&blob), blob.len() as u64), (digest, value["size"].as_u64().unwrap()));
+            blob
+        };
+        let index: Value = serde_json::from_slice(&files["index.json"]).unwrap();
+        let entry = &index["manifests"][0];
+        assert_eq!(entry["digest"], image.digest);
+        assert_eq!(entry["annotations"]["io.containerd.image.name"], "registry.k8s.io/pause:3.10.2");
+        let manifest: Value = serde_json::from_slice(&blob(entry)).unwrap();
+        let config: Value = serde_json::from_slice(&blob(&manifest["config"])).unwrap();
+        let layer = blob(&manifest["layers"][0]);
+        assert_eq!(config["rootfs"]["diff_ids"][0], manifest["layers"][0]["digest"]);
+        assert_eq!(unpack(&layer)["pause"], b"program");
+        // oci-layout, index.json, two folders, three blobs.
+        assert_eq!(files.len(), 7);
+    }
+
+    #[test]
+    fn the_same_program_gives_the_same_bytes() {
+        let make = |program: &[u8]| layout("r/p:1", "p", program).unwrap();
+        assert_eq!(make(b"one"), make(b"one"));
+        assert_ne!(make(b"one").digest, make(b"two").digest);
+    }
+}

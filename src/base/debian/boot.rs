@@ -1,0 +1,52 @@
+//! The boot partition and the code that finds it. BIOS, because that is what every virtual machine starts with.
+
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use fs_err as fs;
+
+use crate::embedded::text;
+use crate::exec::fat;
+use crate::exec::pinned_tools::PinnedTools;
+
+/// "EFI system partition" and, by the same type, the partition boot loaders look for,
+/// c12a7328-f81f-11d2-ba4b-00a0c93ec93b, in the GPT's byte order.
+pub const KIND: [u8; 16] =
+    [0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11, 0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b];
+
+/// "Legacy BIOS bootable", bit 2 of the attributes (UEFI specification, table "Defined GPT Partition Entry"): the boot
+/// code goes to the partition that has it.
+pub const BOOTABLE: u64 = 1 << 2;
+
+/// Room for kernel, initramfs and loader, which together take less than half.
+const SIZE: u64 = 32 << 20;
+
+/// The volume's serial number: "hab", 1.
+const SERIAL: &str = "68616201";
+
+/// Boot code ends before the disk's signature and partition table.
+const CODE: usize = 440;
+
+/// Writes the boot partition to `out`.
+///
+/// # Errors
+/// It does not fit or can't be written.
+pub fn write(tools: &PinnedTools, kernel: &Path, initrd: &Path, out: &Path) -> Result<()> {
+    let menu = out.with_extension("cfg");
+    fs::write(&menu, text("base/debian/syslinux.cfg")?)?;
+    let files = [("vmlinuz", kernel), ("initrd", initrd), ("syslinux.cfg", menu.as_path())];
+    fat::bootable(tools, out, SIZE, SERIAL, &files)
+}
+
+/// Puts syslinux' boot code, out of the tools' `files`, in front of the partition table of `disk`.
+///
+/// # Errors
+/// It is not there or too long.
+pub fn write_code(files: &Path, disk: &Path) -> Result<()> {
+    let code = fs::read(files.join("usr/lib/syslinux/mbr/gptmbr.bin")).context("reading the boot code")?;
+    ensure!(code.len() <= CODE, "the boot code has {} bytes, more than {CODE}", code.len());
+    let mut disk = fs::OpenOptions::new().write(true).open(disk)?;
+    disk.seek(SeekFrom::Start(0))?;
+    Ok(disk.write_all(&code)?)
+}

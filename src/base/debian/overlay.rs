@@ -1,0 +1,163 @@
+//! What a node has beside Debian's `/usr`: all of `/etc` and `/var`, and a few files of hab's own in `/usr`.
+
+use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use fs_err as fs;
+use tar::{EntryType, Header};
+
+use super::usr::folders;
+use crate::embedded::embedded;
+use crate::embedded::{folder, table};
+use crate::node::files::{Entry, NodeFiles};
+
+/// "amd64 root partition", 4f68bce3-e8cd-4db1-96e7-fbcaf984b709
+/// (<https://uapi-group.org/specifications/specs/discoverable_partitions_specification/>), in the GPT's byte order.
+pub const KIND: [u8; 16] =
+    [0xe3, 0xbc, 0x68, 0x4f, 0xcd, 0xe8, 0xb1, 0x4d, 0x96, 0xe7, 0xfb, 0xca, 0xf9, 0x84, 0xb7, 0x09];
+
+const ORIGIN: &str = "images/base/debian";
+const FILES: &str = "base/debian/rootfs";
+const TABLE: &str = "base/debian/rootfs.table";
+
+/// Reads files and table.
+///
+/// # Errors
+/// A line of the table is no entry, or a path comes twice.
+pub fn read() -> Result<NodeFiles> {
+    let mut tree = NodeFiles::new();
+    let mut modes = BTreeMap::new();
+    for line in table(TABLE)? {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["folder", mode, path] => tree.folder(path, octal(mode)?, ORIGIN)?,
+            ["link", path, target] => tree.link(path, target, ORIGIN)?,
+            ["mode", mode, path] => drop(modes.insert(path, octal(mode)?)),
+            _ => bail!("images/{TABLE}: {line:?} is no entry"),
+        }
+    }
+    for file in embedded(folder(FILES)?) {
+        let path = file.name.strip_prefix(FILES).with_context(|| format!("{} is not in {FILES}", file.name))?;
+        let mode = modes.remove(path).unwrap_or(0o644);
+        tree.file(path, mode, file.bytes, ORIGIN)?;
+    }
+    if let Some((path, _)) = modes.first_key_value() {
+        bail!("images/{TABLE} gives a mode to {path}, which is not there");
+    }
+    Ok(tree)
+}
+
+/// Writes what belongs to `/usr` below `root`.
+///
+/// # Errors
+/// It can't be written.
+pub fn write_usr(tree: &NodeFiles, root: &Path) -> Result<()> {
+    for (path, item) in tree.iter().filter(|(path, _)| in_usr(path)) {
+        let to = root.join(path.trim_start_matches('/'));
+        folders(root, &to)?;
+        match item {
+            Entry::File { mode, content } => {
+                fs::write(&to, content)?;
+                fs::set_permissions(&to, Permissions::from_mode(*mode))?;
+            }
+            Entry::Link(target) => symlink(target, &to).with_context(|| format!("linking {path}"))?,
+            Entry::Folder { mode } => {
+                fs::create_dir(&to)?;
+                fs::set_permissions(&to, Permissions::from_mode(*mode))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes everything else as the tar `out`, every folder before what is in it.
+///
+/// # Errors
+/// It can't be written.
+pub fn write_root(tree: &NodeFiles, out: &Path) -> Result<()> {
+    let mut items: BTreeMap<String, &Entry> = BTreeMap::new();
+    for (path, item) in tree.iter().filter(|(path, _)| !in_usr(path)) {
+        let path = path.trim_start_matches('/');
+        items.insert(path.to_owned(), item);
+        for (end, _) in path.match_indices('/') {
+            items.entry(path[..end].to_owned()).or_insert(&Entry::Folder { mode: 0o755 });
+        }
+    }
+    let mut archive = tar::Builder::new(fs::File::create(out)?);
+    for (path, item) in items {
+        append(&mut archive, &path, item).with_context(|| format!("adding {path} to the root file system"))?;
+    }
+    Ok(archive.finish()?)
+}
+
+fn in_usr(path: &str) -> bool {
+    path.starts_with("/usr/")
+}
+
+fn append(archive: &mut tar::Builder<fs::File>, path: &str, item: &Entry) -> Result<()> {
+    let mut header = Header::new_ustar();
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(0);
+    match item {
+        Entry::File { mode, content } => {
+            header.set_entry_type(EntryType::Regular);
+            header.set_mode(*mode);
+            header.set_size(content.len() as u64);
+            archive.append_data(&mut header, path, content.as_ref())?;
+        }
+        Entry::Link(target) => {
+            header.set_entry_type(EntryType::Symlink);
+            header.set_mode(0o777);
+            archive.append_link(&mut header, path, target)?;
+        }
+        Entry::Folder { mode } => {
+            header.set_entry_type(EntryType::Directory);
+            header.set_mode(*mode);
+            archive.append_data(&mut header, path, std::io::empty())?;
+        }
+    }
+    Ok(())
+}
+
+fn octal(text: &str) -> Result<u32> {
+    u32::from_str_radix(text, 8).with_context(|| format!("{text} is no mode"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_one_can_log_in_and_secrets_of_the_system_are_closed() {
+        let tree = read().unwrap();
+        let Some(Entry::File { mode, content }) = tree.get("/etc/shadow") else { panic!("no /etc/shadow") };
+        assert_eq!(*mode, 0o600);
+        let shadow = std::str::from_utf8(content).unwrap();
+        assert!(shadow.lines().all(|line| line.split(':').nth(1) == Some("!*")), "{shadow}");
+        let Some(Entry::File { content, .. }) = tree.get("/etc/passwd") else { panic!("no /etc/passwd") };
+        assert!(std::str::from_utf8(content).unwrap().lines().all(|line| line.ends_with("nologin")));
+    }
+
+    #[test]
+    fn the_root_archive_has_every_folder_first_and_nothing_of_usr() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("root.tar");
+        write_root(&read().unwrap(), &out).unwrap();
+        let mut archive = tar::Archive::new(fs::File::open(&out).unwrap());
+        let mut seen = Vec::new();
+        for entry in archive.entries().unwrap() {
+            let path = entry.unwrap().path().unwrap().to_str().unwrap().trim_end_matches('/').to_owned();
+            if let Some((parent, _)) = path.rsplit_once('/') {
+                assert!(seen.iter().any(|seen| seen == parent), "{path} comes before its folder");
+            }
+            seen.push(path);
+        }
+        assert!(seen.contains(&"etc/systemd/system/default.target".to_owned()));
+        assert!(seen.contains(&"usr".to_owned()) && !seen.iter().any(|path| path.starts_with("usr/")));
+    }
+}

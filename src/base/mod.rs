@@ -1,0 +1,3 @@
+//! What a base is: the operating system that every node boots from.
+
+pub mod debian;

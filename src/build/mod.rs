@@ -1,0 +1,4 @@
+//! The build.
+
+pub mod explain;
+pub mod role;

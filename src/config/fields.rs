@@ -1,0 +1,226 @@
+//! One section of `hab.yaml`: its known keys, and its values by type.
+
+use super::raw::Marked;
+use super::yaml::{Key, Kind, YamlNode, shown};
+use crate::problems::{Place, Problems};
+
+/// All sections with their keys, in the order of the template. A section's name is its path.
+const KEYS: [(&str, &[&str]); 8] = [
+    ("", &["lab", "base", "provider", "supply", "kubernetes", "network", "nodes", "ignition"]),
+    ("kubernetes", &["version", "domain", "cni"]),
+    ("network", &["nodes", "pods", "services"]),
+    ("nodes", &["etcd", "master", "worker"]),
+    ("nodes.etcd", &MACHINE_KEYS),
+    ("nodes.master", &MACHINE_KEYS),
+    ("nodes.worker", &MACHINE_KEYS),
+    ("ignition", &["common", "etcd", "master", "worker"]),
+];
+
+const MACHINE_KEYS: [&str; 4] = ["count", "memory", "cpus", "prefix"];
+
+/// A section being read: its entries, each with its key.
+pub struct Section<'n> {
+    path: String,
+    entries: &'n [(Key, YamlNode)],
+}
+
+/// Opens a section and notes its unknown keys; an empty section, or one with every line commented out, has none.
+pub fn read_section<'n>(node: &'n YamlNode, path: &str, problems: &mut Problems) -> Section<'n> {
+    let entries: &[(Key, YamlNode)] = match &node.kind {
+        Kind::Map(entries) => entries,
+        Kind::Scalar { text, plain: true } if is_null(text) => &[],
+        other => {
+            let name = if path.is_empty() { "hab.yaml".to_owned() } else { format!("`{path}`") };
+            let message = format!("{name} must be a section of its own, not {}", describe(other));
+            let keys = known(path).join(", ");
+            problems.error(Some(node.place), message, Some(format!("write its keys below it, indented: {keys}")));
+            &[]
+        }
+    };
+    for (key, _) in entries {
+        if !known(path).contains(&key.text.as_str()) {
+            let place = if path.is_empty() { String::new() } else { format!(" in `{path}`") };
+            let message = format!("unknown key `{}`{place}", shown(&key.text));
+            problems.error(Some(key.place), message, Some(right_name(path, &key.text)));
+        }
+    }
+    Section { path: path.to_owned(), entries }
+}
+
+impl<'n> Section<'n> {
+    /// True when the key is written, whatever its value.
+    pub fn has(&self, key: &str) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// The section under `key`, if it is there.
+    pub fn section(&mut self, key: &str, problems: &mut Problems) -> Option<Section<'n>> {
+        let (_, node) = self.find(key)?;
+        Some(read_section(node, &self.name(key), problems))
+    }
+
+    /// Text under `key`.
+    pub fn text(&mut self, key: &str, problems: &mut Problems) -> Option<Marked<String>> {
+        let (text, plain, place) = self.scalar(key, "text", problems)?;
+        if plain && let Some(what) = trap(text) {
+            let message = format!("`{}` must be text, and `{}` without quotes is {what}", self.name(key), shown(text));
+            problems.error(Some(place), message, Some(format!("write it in quotes: \"{}\"", shown(text))));
+            return None;
+        }
+        Some(Marked { value: text.to_owned(), place: Some(place) })
+    }
+
+    /// A whole number under `key`.
+    pub fn number(&mut self, key: &str, problems: &mut Problems) -> Option<Marked<u32>> {
+        let (text, plain, place) = self.scalar(key, "a whole number", problems)?;
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let canonical = text == "0" || !text.starts_with('0');
+        if plain && digits && canonical {
+            if let Ok(value) = text.parse() {
+                return Some(Marked { value, place: Some(place) });
+            }
+            problems.error(Some(place), format!("`{}` is far too large", self.name(key)), None);
+            return None;
+        }
+        let what = if plain && !text.starts_with(|c: char| c.is_alphabetic()) { "" } else { "the text " };
+        let message = format!("`{}` must be a whole number, not {what}\"{}\"", self.name(key), shown(text));
+        problems.error(Some(place), message, number_hint(key, text, plain));
+        None
+    }
+
+    /// A scalar that is not empty.
+    fn scalar(&self, key: &str, wanted: &str, problems: &mut Problems) -> Option<(&'n str, bool, Place)> {
+        let (name, node) = self.find(key)?;
+        match &node.kind {
+            Kind::Scalar { text, plain: true } if is_null(text) => {
+                let message = format!("`{}` has no value", self.name(key));
+                problems.error(Some(name.place), message, Some("remove the line to get the default".to_owned()));
+                None
+            }
+            Kind::Scalar { text, plain } => Some((text, *plain, node.place)),
+            other => {
+                let message = format!("`{}` must be {wanted}, not {}", self.name(key), describe(other));
+                problems.error(Some(node.place), message, None);
+                None
+            }
+        }
+    }
+
+    fn find(&self, key: &str) -> Option<&'n (Key, YamlNode)> {
+        self.entries.iter().find(|(name, _)| name.text == key)
+    }
+
+    fn name(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+}
+
+fn known(path: &str) -> &'static [&'static str] {
+    KEYS.iter().find(|(name, _)| *name == path).map_or(&[], |(_, keys)| keys)
+}
+
+fn describe(kind: &Kind) -> String {
+    match kind {
+        Kind::Scalar { text, .. } => format!("the text \"{}\"", shown(text)),
+        Kind::List(_) => "a list".to_owned(),
+        Kind::Map(_) => "a section".to_owned(),
+    }
+}
+
+/// The nearest right name: one that is spelled alike here, or the same one elsewhere, or all there are.
+fn right_name(path: &str, wrong: &str) -> String {
+    if let Some(name) = nearest(wrong, known(path)) {
+        return format!("did you mean `{name}`?");
+    }
+    let elsewhere = KEYS.iter().find(|(other, keys)| *other != path && keys.contains(&wrong));
+    match elsewhere {
+        Some(("", _)) => format!("`{wrong}` belongs at the top, not indented"),
+        Some((other, _)) => format!("`{wrong}` belongs under `{other}`"),
+        None => format!("known here: {}", known(path).join(", ")),
+    }
+}
+
+/// The name that is spelled most like `wrong`, if one is near enough to be what was meant.
+pub fn nearest<'k>(wrong: &str, names: &[&'k str]) -> Option<&'k str> {
+    /// Longer words than any key are not compared: the distance costs the product of the lengths.
+    const MAX_COMPARED: usize = 32;
+    if wrong.len() > MAX_COMPARED {
+        return None;
+    }
+    let wrong = wrong.to_lowercase();
+    let distance = |name: &str| strsim::damerau_levenshtein(&wrong, name);
+    // One slip for a short word, two for a longer one: beyond that, a guess is more often wrong than right.
+    let near = |name: &str| distance(name) <= if name.len() > 4 { 2 } else { 1 };
+    names.iter().copied().filter(|name| near(name)).min_by_key(|name| distance(name))
+}
+
+fn is_null(text: &str) -> bool {
+    matches!(text, "" | "~" | "null" | "Null" | "NULL")
+}
+
+/// What some YAML reader takes plain `text` for, if not for text. Both YAML 1.1 (<https://yaml.org/type/>) and 1.2
+/// count: the file is the user's and may meet other tools.
+pub fn trap(text: &str) -> Option<&'static str> {
+    let lower = text.to_ascii_lowercase();
+    if matches!(lower.as_str(), "y" | "n" | "yes" | "no" | "on" | "off" | "true" | "false") {
+        return Some("a truth value in YAML");
+    }
+    let number = lower.trim_start_matches(['+', '-']);
+    let radix = number.starts_with("0x") || number.starts_with("0o") || number.starts_with("0b");
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || b == b'_');
+    let sexagesimal = number.contains(':') && number.split(':').all(|part| !part.is_empty() && digits(part));
+    let decimal = number.starts_with(|c: char| c.is_ascii_digit() || c == '.') && number.parse::<f64>().is_ok();
+    (decimal || radix || sexagesimal || matches!(number, ".inf" | ".nan")).then_some("a number in YAML")
+}
+
+fn number_hint(key: &str, text: &str, plain: bool) -> Option<String> {
+    let trimmed = text.trim_start_matches('0');
+    if let Ok(value) = text.parse::<u32>() {
+        return Some(match plain {
+            false => format!("remove the quotes: {value}"),
+            true if trimmed.len() < text.len() => format!("write it without the leading zero: {value}"),
+            true => format!("write {value}"),
+        });
+    }
+    if key == "memory"
+        && let Some(mebibytes) = with_unit(text)
+    {
+        return Some(format!("memory is in MiB: {mebibytes}"));
+    }
+    let number: f64 = text.parse().ok()?;
+    let whole = number.fract() == 0.0 && (0.0..f64::from(u32::MAX)).contains(&number);
+    whole.then(|| format!("write {number:.0}"))
+}
+
+/// `2G`, `2GiB`, `512 MB` and their like in MiB.
+fn with_unit(text: &str) -> Option<u32> {
+    let lower = text.to_ascii_lowercase();
+    let at = lower.find(|c: char| !c.is_ascii_digit())?;
+    let number: u32 = lower[..at].parse().ok()?;
+    match lower[at..].trim() {
+        "m" | "mb" | "mi" | "mib" => Some(number),
+        "g" | "gb" | "gi" | "gib" => number.checked_mul(1024),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_far_from_any_name_give_no_guess() {
+        assert_eq!(nearest("wroker", &["master", "worker"]), Some("worker"));
+        assert_eq!(nearest("LAB", &["lab"]), Some("lab"));
+        assert_eq!(nearest("banana", &["master", "worker"]), None);
+        assert_eq!(nearest(&"x".repeat(1000), &["lab"]), None);
+    }
+
+    #[test]
+    fn addresses_and_versions_are_no_traps() {
+        for text in ["10.2.0.0/16", "v1.36.3", "1.36.3", "2001:db8::1", "demo", "cluster.local", "e3", "inf", "nan"] {
+            assert_eq!(trap(text), None, "{text}");
+        }
+        assert!(trap("1.36").is_some());
+    }
+}

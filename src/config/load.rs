@@ -1,0 +1,109 @@
+//! The whole way from a file to a [`Config`], in order.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use anyhow::Result;
+use fs_err as fs;
+
+use super::Config;
+use super::merged::merge;
+use super::validate::{HasFile, validate};
+use super::{decode, raw, yaml};
+use crate::problems::Problems;
+
+/// The file a lab is made of.
+pub const FILE: &str = "hab.yaml";
+
+/// The folder with what is made for `vagrant up` and the user; can be deleted.
+pub const OUT: &str = "out";
+/// The folder with CAs and keys.
+pub const PRIVATE: &str = "private";
+
+/// What reading led to.
+#[derive(Debug)]
+pub struct Reading {
+    /// The lab, when nothing forbids building it.
+    pub config: Option<Config>,
+    /// Everything there is to say about the file, from top to bottom.
+    pub problems: Problems,
+}
+
+impl Reading {
+    /// The lab, or all problems as the error; warnings are in `problems` and not in the error's way.
+    ///
+    /// # Errors
+    /// There is a problem that forbids building.
+    pub fn config(&self) -> Result<&Config, Problems> {
+        self.config.as_ref().ok_or_else(|| self.problems.clone())
+    }
+}
+
+/// Reads the bytes of a file that the user knows as `file`.
+#[must_use]
+pub fn read(file: &str, bytes: &[u8], has_file: &HasFile<'_>) -> Reading {
+    let (text, mut problems) = decode::decode(file, bytes);
+    let Some(text) = text.filter(|_| !problems.has_errors()) else {
+        return Reading { config: None, problems };
+    };
+    let Some(root) = yaml::parse(&text, &mut problems) else {
+        if !problems.has_errors() {
+            let hint = "`hab init` in an empty folder writes one with every default".to_owned();
+            problems.error(None, "is empty", Some(hint));
+        }
+        return Reading { config: None, problems };
+    };
+    let merged = merge(raw::read(&root, &mut problems));
+    let config = validate(&merged, has_file, &mut problems);
+    problems.sort();
+    let config = config.filter(|_| !problems.has_errors());
+    Reading { config, problems }
+}
+
+/// Reads the `hab.yaml` of the lab in `folder`. A file that is not there is a problem like any other.
+///
+/// # Errors
+/// The file is there and can't be read.
+pub fn load(folder: &Path) -> Result<Reading> {
+    let path = folder.join(FILE);
+    let name = path.strip_prefix(".").unwrap_or(&path).display().to_string();
+    let refused = |why: &str, hint: Option<&str>| {
+        let mut problems = Problems::new(&name, "");
+        problems.error(None, why, hint.map(str::to_owned));
+        Ok(Reading { config: None, problems })
+    };
+    // A pipe would be waited for, for ever.
+    if fs::metadata(&path).is_ok_and(|meta| !meta.is_file()) {
+        return refused("is not a file", None);
+    }
+    match read_capped(&path) {
+        Ok(bytes) => Ok(read(&name, &bytes, &|snippet| in_folder(folder, snippet))),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            refused("is not there", Some("`hab init` writes one; `-C FOLDER` names the lab's folder"))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads one byte more than is allowed, so that a file is as quickly refused however long it is.
+fn read_capped(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let most = decode::MAX_BYTES as u64 + 1;
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Whether `path` is a file in `folder`, also when links on the way are followed.
+fn in_folder(folder: &Path, path: &Path) -> Result<(), String> {
+    let folder = folder.canonicalize().map_err(|error| error.to_string())?;
+    let found = match folder.join(path).canonicalize() {
+        Ok(found) => found,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err("is not there".to_owned()),
+        Err(error) => return Err(format!("can't be read: {error}")),
+    };
+    if !found.starts_with(&folder) {
+        return Err("lies outside of the lab's folder".to_owned());
+    }
+    if found.is_file() { Ok(()) } else { Err("is not a file".to_owned()) }
+}

@@ -1,0 +1,85 @@
+//! Fields and defaults together: every value is set, and still knows its place.
+
+use super::raw::{Marked, Raw, RawMachines, RawNetwork};
+use crate::role::{PerRole, Role};
+
+/// The newest Kubernetes of the default supply.
+pub const VERSION: &str = "v1.36.3";
+
+/// Everything `hab.yaml` can say, said; only the lab's name has no default.
+#[derive(Debug)]
+pub struct Merged {
+    pub lab: Option<Marked<String>>,
+    pub base: Marked<String>,
+    pub provider: Marked<String>,
+    pub supply: Marked<String>,
+    pub version: Marked<String>,
+    pub domain: Marked<String>,
+    pub cni: Marked<String>,
+    pub network: MergedNetwork,
+    pub nodes: MergedNodes,
+    pub common: Option<Marked<String>>,
+    pub snippets: PerRole<Option<Marked<String>>>,
+}
+
+/// The section `nodes`.
+pub type MergedNodes = PerRole<MergedMachines>;
+
+/// The section `network`.
+#[derive(Debug)]
+pub struct MergedNetwork {
+    pub nodes: Marked<String>,
+    pub pods: Marked<String>,
+    pub services: Marked<String>,
+}
+
+/// One role's section under `nodes`.
+#[derive(Debug)]
+pub struct MergedMachines {
+    pub count: Marked<u32>,
+    pub memory: Marked<u32>,
+    pub cpus: Marked<u32>,
+    pub prefix: Marked<String>,
+}
+
+/// Sets what is not said. The numbers are the original lab's (1 etcd, 1 master, 2 workers; pods 10.2.0.0/16, services
+/// 10.3.0.0/24); memory is what a node of today's Kubernetes was seen to need, with room for a few pods; the nodes'
+/// network lies in the one range VirtualBox allows without configuration (192.168.56.0/21).
+pub fn merge(raw: Raw) -> Merged {
+    let Raw { network: RawNetwork { nodes, pods, services }, nodes: machines, .. } = raw;
+    Merged {
+        lab: raw.lab,
+        base: or(raw.base, "debian"),
+        provider: or(raw.provider, "libvirt"),
+        supply: or(raw.supply, "source"),
+        version: or(raw.version, VERSION),
+        domain: or(raw.domain, "cluster.local"),
+        cni: or(raw.cni, "routed"),
+        network: MergedNetwork {
+            nodes: or(nodes, "192.168.56.0/24"),
+            pods: or(pods, "10.2.0.0/16"),
+            services: or(services, "10.3.0.0/24"),
+        },
+        nodes: machines.map(machine_defaults),
+        common: raw.common,
+        snippets: raw.snippets,
+    }
+}
+
+fn machine_defaults(role: Role, raw: RawMachines) -> MergedMachines {
+    let (count, memory, cpus, prefix): (u32, u32, u32, &str) = match role {
+        Role::Etcd => (1, 768, 1, "etcd"),
+        Role::Master => (1, 2048, 2, "kube-master"),
+        Role::Worker => (2, 1280, 1, "kube-worker"),
+    };
+    MergedMachines {
+        count: or(raw.count, count),
+        memory: or(raw.memory, memory),
+        cpus: or(raw.cpus, cpus),
+        prefix: or(raw.prefix, prefix),
+    }
+}
+
+fn or<T>(said: Option<Marked<T>>, default: impl Into<T>) -> Marked<T> {
+    said.unwrap_or_else(|| Marked { value: default.into(), place: None })
+}

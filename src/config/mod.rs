@@ -1,0 +1,117 @@
+//! The user's words: `hab.yaml` read, merged with the defaults and checked, with every problem at its place.
+
+mod decode;
+mod fields;
+pub mod label;
+mod load;
+mod merged;
+mod raw;
+pub mod template;
+mod validate;
+mod yaml;
+
+pub use label::{Domain, Label};
+pub use load::{FILE, OUT, PRIVATE, Reading, load, read};
+pub use validate::HasFile;
+
+use crate::role::PerRole;
+use ipnet::Ipv4Net;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// The operating system a box starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Base {
+    /// Debian trixie with the real Ignition, built by hab.
+    Debian,
+}
+
+/// What Vagrant runs the virtual machines with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    /// qemu through libvirt.
+    Libvirt,
+}
+
+/// How pods of different nodes reach each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cni {
+    /// The `bridge` plugin, a pod range per node, static routes between nodes: no daemon.
+    Routed,
+}
+
+/// Where binaries and container images come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Supply {
+    /// Built here from Go modules and Debian packages.
+    Source,
+}
+
+/// A whole, checked `hab.yaml`: every value set, every rule kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Config {
+    /// The lab's name: part of box names, the libvirt network and machine ids.
+    pub lab: Label,
+    /// What the boxes start from.
+    pub base: Base,
+    /// What runs them.
+    pub provider: Provider,
+    /// Where the parts come from.
+    pub supply: Supply,
+    /// Kubernetes itself.
+    pub kubernetes: Kubernetes,
+    /// The three address ranges.
+    pub network: Network,
+    /// How many machines of each role, and how large.
+    pub nodes: PerRole<Machines>,
+    /// The user's own Ignition snippets: for all nodes, and per role.
+    pub ignition: Snippets,
+}
+
+/// What is said about Kubernetes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Kubernetes {
+    /// Such as `v1.36.3`; one that the supply has.
+    pub version: String,
+    /// The DNS domain of services, such as `cluster.local`.
+    pub domain: Domain,
+    /// The pod network.
+    pub cni: Cni,
+}
+
+/// The lab's address ranges; none overlaps another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Network {
+    /// The nodes' own network; its first address is the host.
+    pub nodes: Ipv4Net,
+    /// All pods; every master and worker gets a /24 of it.
+    pub pods: Ipv4Net,
+    /// All services; the first address is the API server, the tenth DNS.
+    pub services: Ipv4Net,
+}
+
+/// The machines of one role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Machines {
+    /// How many.
+    pub count: u32,
+    /// Memory of each in MiB.
+    pub memory: u32,
+    /// Virtual processors of each.
+    pub cpus: u32,
+    /// YamlNode names are `<prefix>-01`, `<prefix>-02`, ...
+    pub prefix: Label,
+}
+
+/// Paths of the user's Ignition snippets, relative to the folder of `hab.yaml`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Snippets {
+    /// Merged into every node's config.
+    pub common: Option<PathBuf>,
+    /// Merged into the config of the role's nodes.
+    pub roles: PerRole<Option<PathBuf>>,
+}

@@ -1,0 +1,40 @@
+//! The `hab.yaml` a new lab begins with: every key, every default, and what it is for.
+
+use super::label::Label;
+
+const TEMPLATE: &str = include_str!("hab.yaml");
+
+/// Stands in the template where the lab's name goes.
+const PLACE: &str = "@LAB@";
+
+/// The text of a new `hab.yaml`.
+#[must_use]
+pub fn render(lab: &Label) -> String {
+    TEMPLATE.replacen(PLACE, lab.as_str(), 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read;
+    use super::*;
+
+    #[test]
+    fn the_template_says_what_an_almost_empty_file_means() {
+        let lab = Label::new("1e3").unwrap();
+        let told = read("hab.yaml", render(&lab).as_bytes(), &|_| Ok(()));
+        let silent = read("hab.yaml", b"lab: \"1e3\"\n", &|_| Ok(()));
+        assert_eq!(told.problems.to_string(), "");
+        assert_eq!(told.config.as_ref().unwrap().lab, lab);
+        assert_eq!(told.config, silent.config);
+    }
+
+    #[test]
+    fn the_template_shows_every_key() {
+        // With the examples switched on, too, there is nothing unknown in it and nothing left to say.
+        let all = render(&Label::from_any("demo")).replace("\n  # ", "\n  ");
+        let reading = read("hab.yaml", all.as_bytes(), &|_| Ok(()));
+        assert_eq!(reading.problems.to_string(), "");
+        let snippets = reading.config.unwrap().ignition;
+        assert!(snippets.common.is_some() && snippets.roles.iter().all(|(_, path)| path.is_some()));
+    }
+}

@@ -1,0 +1,143 @@
+//! The rules: what is merged becomes a [`Config`] when it keeps them all, and a list of problems when not.
+
+mod machines;
+mod network;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+
+use super::fields::nearest;
+use super::label::{Domain, Label, MAX_DOMAIN};
+use super::load::{OUT, PRIVATE};
+use super::merged::{Merged, VERSION};
+use super::raw::Marked;
+use super::yaml::shown;
+use super::{Base, Cni, Config, Kubernetes, Provider, Snippets, Supply};
+use crate::problems::Problems;
+use crate::role::PerRole;
+
+/// The Kubernetes versions each supply has, newest first.
+const VERSIONS: [(Supply, &[&str]); 1] = [(Supply::Source, &[VERSION])];
+
+/// The longest name below the cluster's domain that every cluster has; it too must be a domain.
+const LONGEST_PREFIX: &str = "kubernetes.default.svc.";
+
+/// Tells whether the lab folder has the file of a snippet; if not, what is wrong with it ("is not there").
+pub type HasFile<'f> = dyn Fn(&Path) -> Result<(), String> + 'f;
+
+/// Checks everything, also after the first problem. `None` when a value could not be made sense of; problems may have
+/// been noted beside a [`Config`], too.
+pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems) -> Option<Config> {
+    let lab = merged.lab.as_ref().and_then(|lab| label("lab", lab, problems));
+    let base = choice("base", &merged.base, &[("debian", Base::Debian)], problems);
+    let provider = choice("provider", &merged.provider, &[("libvirt", Provider::Libvirt)], problems);
+    let supply = choice("supply", &merged.supply, &[("source", Supply::Source)], problems);
+    let version = supply.and_then(|supply| version(supply, &merged.version, problems));
+    let domain = domain(&merged.domain, problems);
+    let cni = choice("kubernetes.cni", &merged.cni, &[("routed", Cni::Routed)], problems);
+    let network = network::check(&merged.network, problems);
+    let nodes = machines::check(&merged.nodes, &network, problems);
+    let ignition = Snippets {
+        common: snippet("common", merged.common.as_ref(), has_file, problems),
+        roles: PerRole::from_fn(|role| snippet(role.name(), merged.snippets.get(role).as_ref(), has_file, problems)),
+    };
+    Some(Config {
+        lab: lab?,
+        base: base?,
+        provider: provider?,
+        supply: supply?,
+        kubernetes: Kubernetes { version: version?, domain: domain?, cni: cni? },
+        network: network.whole()?,
+        nodes: nodes?,
+        ignition,
+    })
+}
+
+/// A name that goes into host names, paths and other people's programs.
+fn label(key: &str, said: &Marked<String>, problems: &mut Problems) -> Option<Label> {
+    Label::new(&said.value)
+        .map_err(|why| {
+            let hint = format!("such as `{}`", Label::from_any(&said.value));
+            problems.error(said.place, format!("`{key}` {why}"), Some(hint));
+        })
+        .ok()
+}
+
+/// One of a few words.
+fn choice<T: Copy>(key: &str, said: &Marked<String>, all: &[(&str, T)], problems: &mut Problems) -> Option<T> {
+    let found = all.iter().find(|(name, _)| *name == said.value);
+    if found.is_none() {
+        let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
+        let hint = match nearest(&said.value, &names) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("there is: {}", names.join(", ")),
+        };
+        problems.error(said.place, format!("`{key}` can't be \"{}\"", shown(&said.value)), Some(hint));
+    }
+    found.map(|(_, value)| *value)
+}
+
+fn version(supply: Supply, said: &Marked<String>, problems: &mut Problems) -> Option<String> {
+    let all = VERSIONS.iter().find(|(of, _)| *of == supply).map_or(&[][..], |(_, all)| all);
+    if all.contains(&said.value.as_str()) {
+        return Some(said.value.clone());
+    }
+    let with_v = format!("v{}", said.value);
+    let (message, hint) = if all.contains(&with_v.as_str()) {
+        ("`kubernetes.version` begins with a `v`".to_owned(), format!("write {with_v}"))
+    } else {
+        let message = format!("the supply has no Kubernetes \"{}\"", shown(&said.value));
+        (message, format!("there is: {}", all.join(", ")))
+    };
+    problems.error(said.place, message, Some(hint));
+    None
+}
+
+fn domain(said: &Marked<String>, problems: &mut Problems) -> Option<Domain> {
+    let most = MAX_DOMAIN - LONGEST_PREFIX.len();
+    let checked = if said.value.len() > most {
+        Err(format!("is {} bytes long; at most {most} leave room for the names below it", said.value.len()))
+    } else {
+        Domain::new(&said.value)
+    };
+    checked
+        .map_err(|why| {
+            let hint = Some("such as `cluster.local`".to_owned());
+            problems.error(said.place, format!("`kubernetes.domain` {why}"), hint);
+        })
+        .ok()
+}
+
+/// The path of a file in the lab's folder.
+fn snippet(
+    key: &str,
+    said: Option<&Marked<String>>,
+    has_file: &HasFile<'_>,
+    problems: &mut Problems,
+) -> Option<PathBuf> {
+    let said = said?;
+    let path = Path::new(&said.value);
+    let plain: PathBuf = path.components().filter(|part| matches!(part, Component::Normal(_))).collect();
+    let inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    let checked = if said.value.is_empty() {
+        Err("is empty".to_owned())
+    } else if [OUT, PRIVATE].iter().any(|ours| plain.starts_with(ours)) {
+        Err(format!("names the file {}, in a folder that is hab's own", shown(&said.value)))
+    } else if inside {
+        has_file(path).map_err(|why| format!("names the file {}, which {why}", shown(&said.value)))
+    } else {
+        Err("leads out of the lab's folder".to_owned())
+    };
+    if let Err(why) = checked {
+        let hint = "a path in the folder of hab.yaml, such as `snippets/worker.ign`";
+        problems.error(said.place, format!("`ignition.{key}` {why}"), Some(hint.to_owned()));
+    }
+    Some(plain)
+}
+
+/// `1 worker`, `2 workers`.
+fn many(count: u32, thing: impl fmt::Display) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}

@@ -1,0 +1,114 @@
+//! One Ignition config a node: the files that go as they are (`ignition/`), those filled in, the node's own
+//! certificates and the user's snippets, written as spec 3.3.0 and parsed back as proof.
+//!
+//! 3.3.0 is the newest spec that Debian's Ignition 2.14, Flatcar's and Fedora CoreOS's all take
+//! (<https://coreos.github.io/ignition/migrating-configs/>).
+
+use anyhow::{Context as _, Result};
+
+use super::encode;
+use super::files::{NodeFiles, mode_of};
+use super::snippet::Snippet;
+use crate::embedded::{IGNITION, embedded};
+use crate::node::templates::{Templates, groups};
+use crate::plan::{Node, Plan};
+use crate::role::{PerRole, Role};
+
+const ORIGIN: &str = "ignition";
+pub const UNITS: &str = "/etc/systemd/system/";
+
+/// The folder with a link for each unit that runs. Links of our own instead of `systemctl enable`: they work whether or
+/// not systemd sees a first boot.
+pub const WANTS: &str = "/etc/systemd/system/hab.target.wants/";
+
+/// The files of a role that are the same in every lab: units, scripts, settings. No secret is among them, so the boot
+/// proof of a box uses them, too.
+///
+/// # Errors
+/// Two files have the same path.
+pub fn role_tree(role: Role) -> Result<NodeFiles> {
+    let mut tree = NodeFiles::new();
+    for file in embedded(&IGNITION) {
+        let Some((group, path)) = file.name.split_once('/') else { continue };
+        if !groups(role).contains(&group) {
+            continue;
+        }
+        let path = format!("/{path}");
+        if let Some(unit) = path.strip_prefix(UNITS) {
+            tree.link(format!("{WANTS}{unit}"), &format!("../{unit}"), ORIGIN)?;
+        }
+        let mode = mode_of(&path);
+        tree.file(path, mode, file.bytes, ORIGIN)?;
+    }
+    Ok(tree)
+}
+
+/// Everything of all nodes that is read once: role files, templates, snippets.
+#[derive(Debug)]
+pub struct Configs {
+    templates: Templates,
+    roles: PerRole<encode::Encoded>,
+    snippets: Vec<Snippet>,
+}
+
+impl Configs {
+    /// Reads everything once.
+    ///
+    /// # Errors
+    /// As [`role_tree`] and [`Templates::new`].
+    pub fn new(plan: &Plan, snippets: Vec<Snippet>) -> Result<Self> {
+        let templates = Templates::new(plan)?;
+        let roles = PerRole::try_from_fn(|role| {
+            let mut tree = role_tree(role)?;
+            tree.merge(templates.lab()?)?;
+            encode::encode(tree)
+        })?;
+        Ok(Self { templates, roles, snippets })
+    }
+
+    /// The whole config of one node, as JSON text. `secrets` are the node's certificates and keys.
+    ///
+    /// # Errors
+    /// Two sources bring the same path, or Ignition's own types do not take what came out.
+    pub fn node(&self, node: &Node, secrets: NodeFiles) -> Result<Vec<u8>> {
+        let about = || format!("writing the Ignition config of {}", node.name);
+        let mut tree = self.templates.node(node).with_context(about)?;
+        tree.merge(secrets).with_context(about)?;
+        let snippets = self.snippets.iter().filter(|s| s.role.is_none_or(|role| role == node.role));
+        encode::write(self.roles.get(node.role), tree, snippets).with_context(about)
+    }
+}
+
+/// A config of a tree alone, for the boot proof.
+///
+/// # Errors
+/// Ignition's own types do not take what came out.
+pub fn config_of(tree: NodeFiles) -> Result<Vec<u8>> {
+    encode::write(&encode::encode(tree)?, NodeFiles::new(), std::iter::empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::files::Entry;
+
+    #[test]
+    fn every_unit_is_wanted_and_has_no_default_dependencies() {
+        for role in Role::ALL {
+            let tree = role_tree(role).unwrap();
+            for (path, item) in tree.iter() {
+                let (Some(unit), Entry::File { content, .. }) = (path.strip_prefix(UNITS), item) else { continue };
+                let text = std::str::from_utf8(content).unwrap();
+                assert!(text.contains("DefaultDependencies=no"), "{role} {unit}");
+                assert!(text.contains("Conflicts=shutdown.target"), "{role} {unit}");
+                assert!(tree.get(&format!("{WANTS}{unit}")).is_some(), "{role} {unit}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_etcd_node_carries_nothing_of_a_container_runtime() {
+        let tree = role_tree(Role::Etcd).unwrap();
+        assert!(tree.iter().all(|(path, _)| !path.contains("containerd") && !path.contains("kubelet")));
+    }
+}

@@ -1,0 +1,159 @@
+//! `out/nodes.json`: all that the static Vagrantfile has to know about this lab.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::plan::Plan;
+use crate::role::{PerRole, Role};
+
+/// The layout's version; the Vagrantfile's `SCHEMA` refuses any other.
+const SCHEMA: u32 = 1;
+
+/// Where things lie below the lab's folder.
+const BOXES: &str = "out/boxes";
+const IGNITION: &str = "out/ignition";
+
+/// What is known beside the plan once a lab is rendered.
+#[derive(Debug)]
+pub struct Rendered<'a> {
+    /// The hab that `vagrant up` asks to wait for the cluster.
+    pub hab: &'a Path,
+    /// The version of each role's box, once it is built.
+    pub versions: &'a PerRole<Option<String>>,
+    /// The SHA-256 of each node's Ignition config, in the order of the plan's nodes.
+    pub ignition: &'a [String],
+}
+
+/// The file's content.
+#[derive(Debug, Serialize)]
+pub struct Data<'a> {
+    schema: u32,
+    lab: &'a str,
+    hab: &'a str,
+    network: Network,
+    nodes: Vec<Node<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Network {
+    name: String,
+    host: String,
+    netmask: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Node<'a> {
+    name: &'a str,
+    role: Role,
+    address: String,
+    mac: &'a str,
+    memory: u32,
+    cpus: u32,
+    #[serde(rename = "box")]
+    box_name: String,
+    box_url: String,
+    box_version: Option<&'a str>,
+    ignition: String,
+    ignition_sha256: &'a str,
+}
+
+impl<'a> Data<'a> {
+    /// Puts the plan's decisions into the Vagrantfile's words.
+    ///
+    /// # Errors
+    /// The path of hab is not text, or a node has no Ignition config.
+    pub fn new(plan: &'a Plan, rendered: &Rendered<'a>) -> Result<Self> {
+        let mut nodes = Vec::with_capacity(plan.nodes.len());
+        for (index, node) in plan.nodes.iter().enumerate() {
+            let sha256 =
+                rendered.ignition.get(index).with_context(|| format!("{} has no Ignition config", node.name))?;
+            nodes.push(Node {
+                name: &node.name,
+                role: node.role,
+                address: node.address.to_string(),
+                mac: &node.mac,
+                memory: node.memory,
+                cpus: node.cpus,
+                box_name: plan.box_name(node.role),
+                box_url: box_metadata_path(node.role),
+                box_version: rendered.versions.get(node.role).as_deref(),
+                ignition: ignition_path(&node.name),
+                ignition_sha256: sha256,
+            });
+        }
+        Ok(Self {
+            schema: SCHEMA,
+            lab: plan.lab.as_str(),
+            hab: rendered.hab.to_str().context("the path of hab is not text")?,
+            network: Network {
+                name: format!("hab-{}", plan.lab),
+                host: plan.host.to_string(),
+                netmask: plan.network.nodes.netmask().to_string(),
+            },
+            nodes,
+        })
+    }
+
+    /// The file's bytes.
+    ///
+    /// # Errors
+    /// It can't be put into JSON, which does not happen.
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec_pretty(self).context("writing out/nodes.json as JSON")?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}
+
+/// Where a role's box metadata lies, from the lab's folder.
+#[must_use]
+pub fn box_metadata_path(role: Role) -> String {
+    format!("{BOXES}/{role}.json")
+}
+
+/// Where a node's Ignition config lies, from the lab's folder.
+#[must_use]
+pub fn ignition_path(node: &str) -> String {
+    format!("{IGNITION}/{node}.ign")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_vagrantfile_reads_the_schema_that_is_written() {
+        assert!(crate::provider::VAGRANTFILE.contains(&format!("SCHEMA = {SCHEMA}\n")));
+    }
+
+    /// Both sides of the trial guest: what it writes, and where.
+    #[test]
+    fn the_vagrantfile_looks_for_what_the_trial_guest_writes() {
+        use crate::exec::qemu::{EXIT_VALUE, RESULT_ADDRESS};
+        assert!(crate::provider::VAGRANTFILE.contains(&format!("RESULT = [{EXIT_VALUE:#x}].pack(\"Q<\")\n")));
+        assert!(crate::provider::VAGRANTFILE.contains(&format!("RESULT_ADDRESS = {RESULT_ADDRESS:#x}\n")));
+    }
+
+    #[test]
+    fn the_vagrantfile_reads_every_field_it_is_given() {
+        let node = Node {
+            name: "n",
+            role: Role::Etcd,
+            address: String::new(),
+            mac: "",
+            memory: 1,
+            cpus: 1,
+            box_name: String::new(),
+            box_url: String::new(),
+            box_version: None,
+            ignition: String::new(),
+            ignition_sha256: "",
+        };
+        let json = serde_json::to_value(&node).unwrap();
+        for field in json.as_object().unwrap().keys().filter(|key| *key != "role") {
+            assert!(crate::provider::VAGRANTFILE.contains(&format!("[:{field}]")), "{field} is not read");
+        }
+    }
+}

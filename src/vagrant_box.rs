@@ -1,0 +1,222 @@
+//! Box archives: two qcow2 disks, a Vagrantfile and the box's description in one tar, the same bytes every time.
+//!
+//! The tar is not compressed again: the disks are compressed inside, and Vagrant unpacks it so much the quicker.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tar::{Builder, EntryType, Header};
+
+use crate::atomic_fs::{PREFIX, PUBLIC};
+use crate::cache::hex;
+
+/// The Vagrant provider the boxes are for.
+const PROVIDER: &str = "libvirt";
+
+/// Changes with the layout of the archive, so that boxes of the old one are packed anew.
+pub const FORMAT: &str = "tar-1";
+
+/// A finished box file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packed {
+    /// Hexadecimal.
+    pub sha256: String,
+    /// In bytes.
+    pub size: u64,
+}
+
+impl Packed {
+    /// The version Vagrant knows this box by: that of Kubernetes, then a number that stands for the content, so that
+    /// a box with other content is taken anew.
+    #[must_use]
+    pub fn version(&self, kubernetes: &str) -> String {
+        // Eight hexadecimal digits always fit; a digest has 64.
+        let number = u32::from_str_radix(&self.sha256[..8], 16).unwrap_or_default();
+        format!("{}.{number}", kubernetes.trim_start_matches('v'))
+    }
+}
+
+/// Writes the box `name` with `disks` (vda, vdb, ...) to `target`, which is replaced when the new file is complete.
+///
+/// # Errors
+/// A disk can't be read, or `target` not be written. What stood there before is then untouched.
+pub fn pack(name: &str, target: &Path, vagrantfile: &str, disks: &[&Path]) -> Result<Packed> {
+    write_archive(target, vagrantfile, disks).with_context(|| format!("packing box {name}"))
+}
+
+fn write_archive(target: &Path, vagrantfile: &str, disks: &[&Path]) -> Result<Packed> {
+    let folder = target.parent().with_context(|| format!("{} has no folder", target.display()))?;
+    let mut beside = tempfile::Builder::new()
+        .prefix(PREFIX)
+        .tempfile_in(folder)
+        .with_context(|| format!("making a file in {}", folder.display()))?;
+    let mut sum = Summing { inner: BufWriter::new(beside.as_file_mut()), digest: Sha256::new(), size: 0 };
+    let mut archive = Builder::new(&mut sum);
+    // In the order of their names.
+    let file_names: Vec<String> = (1..=disks.len()).map(|number| format!("disk{number}.qcow2")).collect();
+    let paths: Vec<Value> = file_names.iter().map(|file| json!({ "path": file })).collect();
+    let description = json!({ "provider": PROVIDER, "format": "qcow2", "disks": paths }).to_string();
+    add(&mut archive, "Vagrantfile", vagrantfile.len() as u64, vagrantfile.as_bytes())?;
+    for (name, disk) in file_names.iter().zip(disks) {
+        let file = fs::File::open(disk)?;
+        add(&mut archive, name, file.metadata()?.len(), file)?;
+    }
+    add(&mut archive, "metadata.json", description.len() as u64, description.as_bytes())?;
+    archive.into_inner().and_then(Write::flush).context("ending the archive")?;
+    let packed = Packed { sha256: hex(&sum.digest.finalize_reset()), size: sum.size };
+    drop(sum);
+    // Temporary files are 0600; a box has no secrets and may be handed around.
+    fs::set_permissions(beside.path(), std::os::unix::fs::PermissionsExt::from_mode(PUBLIC))?;
+    beside.as_file().sync_all().with_context(|| format!("flushing {}", target.display()))?;
+    beside.persist(target).with_context(|| format!("putting {} in its place", target.display()))?;
+    Ok(packed)
+}
+
+/// One file of the archive, owned by root and of the year 1970.
+fn add(archive: &mut Builder<impl Write>, name: &str, size: u64, content: impl io::Read) -> Result<()> {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(EntryType::Regular);
+    header.set_mode(PUBLIC);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(size);
+    archive.append_data(&mut header, name, content).with_context(|| format!("adding {name}"))
+}
+
+/// The metadata by which Vagrant finds the box: one version, with its digest.
+#[must_use]
+pub fn metadata(name: &str, version: &str, file: &Path, packed: &Packed) -> Vec<u8> {
+    pretty(&json!({
+        "name": name,
+        "versions": [{
+            "version": version,
+            "providers": [{
+                "name": PROVIDER,
+                "url": file_url(file),
+                "checksum_type": "sha256",
+                "checksum": packed.sha256,
+            }],
+        }],
+    }))
+}
+
+/// The catalog of all boxes of a lab, for people and programs: name, version, file name, size and digest of each.
+#[must_use]
+pub fn catalog<'a>(boxes: impl IntoIterator<Item = (&'a str, &'a str, &'a str, &'a Packed)>) -> Vec<u8> {
+    let list: Vec<Value> = boxes
+        .into_iter()
+        .map(|(name, version, file, packed)| {
+            json!({
+                "name": name,
+                "version": version,
+                "provider": PROVIDER,
+                "file": file,
+                "size": packed.size,
+                "sha256": packed.sha256,
+            })
+        })
+        .collect();
+    pretty(&json!({ "boxes": list }))
+}
+
+fn pretty(value: &Value) -> Vec<u8> {
+    format!("{value:#}\n").into_bytes()
+}
+
+/// A `file://` URL; whatever is not plain in one is percent-encoded (RFC 3986, section 2.3).
+fn file_url(path: &Path) -> String {
+    use std::fmt::Write as _;
+    use std::os::unix::ffi::OsStrExt as _;
+    path.as_os_str().as_bytes().iter().fold(String::from("file://"), |mut url, &byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            url.push(char::from(byte));
+        } else {
+            // Writing to a String can't go wrong.
+            let _ = write!(url, "%{byte:02X}");
+        }
+        url
+    })
+}
+
+/// Passes bytes on and sums them up, so that a box of any size is read only once.
+struct Summing<W> {
+    inner: W,
+    digest: Sha256,
+    size: u64,
+}
+
+impl<W: Write> Write for Summing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.digest.update(&bytes[..written]);
+        self.size += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn boxed(dir: &Path, name: &str) -> (Packed, Vec<u8>) {
+        let [one, two] = ["one", "two"].map(|disk| dir.join(disk));
+        fs::write(&one, "base").unwrap();
+        fs::write(&two, vec![7; 70_000]).unwrap();
+        let target = dir.join(name);
+        let packed = pack("hab/demo-etcd", &target, "# nothing\n", &[&one, &two]).unwrap();
+        (packed, fs::read(target).unwrap())
+    }
+
+    #[test]
+    fn the_same_disks_give_the_same_box_and_its_own_digest() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, bytes) = boxed(dir.path(), "a.box");
+        let (two, again) = boxed(dir.path(), "b.box");
+        assert_eq!((&one, &bytes), (&two, &again));
+        assert_eq!((one.sha256, one.size), (crate::cache::sha256(&bytes), bytes.len() as u64));
+    }
+
+    #[test]
+    fn the_archive_has_all_parts_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_, bytes) = boxed(dir.path(), "a.box");
+        let mut archive = tar::Archive::new(bytes.as_slice());
+        let entries = archive.entries().unwrap().map(Result::unwrap);
+        let seen: Vec<_> = entries.map(|e| (e.path().unwrap().display().to_string(), e.size())).collect();
+        let names: Vec<&str> = seen.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["Vagrantfile", "disk1.qcow2", "disk2.qcow2", "metadata.json"]);
+        assert_eq!((seen[1].1, seen[2].1), (4, 70_000));
+    }
+
+    #[test]
+    fn a_missing_disk_leaves_the_old_box_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("a.box");
+        fs::write(&target, "old").unwrap();
+        let error = pack("hab/x", &target, "", &[&dir.path().join("none")]).unwrap_err();
+        assert!(format!("{error:#}").starts_with("packing box hab/x: "), "{error:#}");
+        assert_eq!(fs::read(&target).unwrap(), b"old");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_version_is_kubernetes_own_and_the_content() {
+        let packed = Packed { sha256: format!("0000002a{}", "0".repeat(56)), size: 1 };
+        assert_eq!(packed.version("v1.36.3"), "1.36.3.42");
+    }
+
+    #[test]
+    fn odd_paths_become_plain_urls() {
+        assert_eq!(file_url(Path::new("/a b/é#.box")), "file:///a%20b/%C3%A9%23.box");
+    }
+}
