@@ -13,13 +13,8 @@ use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
 use crate::atomic_fs::{PREFIX, PUBLIC};
-use crate::cache::hex;
-
-/// The Vagrant provider the boxes are for.
-const PROVIDER: &str = "libvirt";
-
-/// Changes with the layout of the archive, so that boxes of the old one are packed anew.
-pub const FORMAT: &str = "tar-1";
+use crate::digest::hex;
+use crate::provider::Facts;
 
 /// A finished box file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,26 +25,17 @@ pub struct Packed {
     pub size: u64,
 }
 
-impl Packed {
-    /// The version Vagrant knows this box by: that of Kubernetes, then a number that stands for the content, so that
-    /// a box with other content is taken anew.
-    #[must_use]
-    pub fn version(&self, kubernetes: &str) -> String {
-        // Eight hexadecimal digits always fit; a digest has 64.
-        let number = u32::from_str_radix(&self.sha256[..8], 16).unwrap_or_default();
-        format!("{}.{number}", kubernetes.trim_start_matches('v'))
-    }
+/// The version Vagrant knows a box by: that of Kubernetes, then a number that grows with every box of other bytes.
+#[must_use]
+pub fn version(kubernetes: &str, serial: u64) -> String {
+    format!("{}.{serial}", kubernetes.trim_start_matches('v'))
 }
 
-/// Writes the box `name` with `disks` (vda, vdb, ...) to `target`, which is replaced when the new file is complete.
+/// Writes the box with `disks` to `target`, which is replaced when the new file is complete.
 ///
 /// # Errors
 /// A disk can't be read, or `target` not be written. What stood there before is then untouched.
-pub fn pack(name: &str, target: &Path, vagrantfile: &str, disks: &[&Path]) -> Result<Packed> {
-    write_archive(target, vagrantfile, disks).with_context(|| format!("packing box {name}"))
-}
-
-fn write_archive(target: &Path, vagrantfile: &str, disks: &[&Path]) -> Result<Packed> {
+pub fn pack(target: &Path, provider: &Facts, disks: &[&Path]) -> Result<Packed> {
     let folder = target.parent().with_context(|| format!("{} has no folder", target.display()))?;
     let mut beside = tempfile::Builder::new()
         .prefix(PREFIX)
@@ -58,9 +44,10 @@ fn write_archive(target: &Path, vagrantfile: &str, disks: &[&Path]) -> Result<Pa
     let mut sum = Summing { inner: BufWriter::new(beside.as_file_mut()), digest: Sha256::new(), size: 0 };
     let mut archive = Builder::new(&mut sum);
     // In the order of their names.
-    let file_names: Vec<String> = (1..=disks.len()).map(|number| format!("disk{number}.qcow2")).collect();
-    let paths: Vec<Value> = file_names.iter().map(|file| json!({ "path": file })).collect();
-    let description = json!({ "provider": PROVIDER, "format": "qcow2", "disks": paths }).to_string();
+    let file_names: Vec<String> =
+        (1..=disks.len()).map(|number| format!("disk{number}.{}", provider.disk_format)).collect();
+    let description = (provider.box_metadata)(&file_names).to_string();
+    let vagrantfile = provider.box_vagrantfile;
     add(&mut archive, "Vagrantfile", vagrantfile.len() as u64, vagrantfile.as_bytes())?;
     for (name, disk) in file_names.iter().zip(disks) {
         let file = fs::File::open(disk)?;
@@ -89,36 +76,49 @@ fn add(archive: &mut Builder<impl Write>, name: &str, size: u64, content: impl i
     archive.append_data(&mut header, name, content).with_context(|| format!("adding {name}"))
 }
 
-/// The metadata by which Vagrant finds the box: one version, with its digest.
+/// A box as users find it.
+#[derive(Debug, Clone)]
+pub struct Published<'a> {
+    /// Such as `hab/demo-etcd`.
+    pub name: String,
+    /// See [`version`].
+    pub version: String,
+    /// The provider's name in Vagrant.
+    pub provider: &'a str,
+    /// Its digest and size.
+    pub packed: Packed,
+}
+
+/// The metadata by which Vagrant finds the box in `file`: one version, with its digest.
 #[must_use]
-pub fn metadata(name: &str, version: &str, file: &Path, packed: &Packed) -> Vec<u8> {
+pub fn metadata(published: &Published<'_>, file: &Path) -> Vec<u8> {
     pretty(&json!({
-        "name": name,
+        "name": published.name,
         "versions": [{
-            "version": version,
+            "version": published.version,
             "providers": [{
-                "name": PROVIDER,
+                "name": published.provider,
                 "url": file_url(file),
                 "checksum_type": "sha256",
-                "checksum": packed.sha256,
+                "checksum": published.packed.sha256,
             }],
         }],
     }))
 }
 
-/// The catalog of all boxes of a lab, for people and programs: name, version, file name, size and digest of each.
+/// The catalog of all boxes of a lab, for people and programs: name, version, file, size and digest of each.
 #[must_use]
-pub fn catalog<'a>(boxes: impl IntoIterator<Item = (&'a str, &'a str, &'a str, &'a Packed)>) -> Vec<u8> {
+pub fn catalog<'a>(boxes: impl IntoIterator<Item = (&'a str, &'a Published<'a>)>) -> Vec<u8> {
     let list: Vec<Value> = boxes
         .into_iter()
-        .map(|(name, version, file, packed)| {
+        .map(|(file, published)| {
             json!({
-                "name": name,
-                "version": version,
-                "provider": PROVIDER,
+                "name": published.name,
+                "version": published.version,
+                "provider": published.provider,
                 "file": file,
-                "size": packed.size,
-                "sha256": packed.sha256,
+                "size": published.packed.size,
+                "sha256": published.packed.sha256,
             })
         })
         .collect();
@@ -168,12 +168,16 @@ impl<W: Write> Write for Summing<W> {
 mod tests {
     use super::*;
 
+    fn libvirt() -> &'static Facts {
+        crate::provider::facts(crate::config::Provider::Libvirt)
+    }
+
     fn boxed(dir: &Path, name: &str) -> (Packed, Vec<u8>) {
         let [one, two] = ["one", "two"].map(|disk| dir.join(disk));
         fs::write(&one, "base").unwrap();
         fs::write(&two, vec![7; 70_000]).unwrap();
         let target = dir.join(name);
-        let packed = pack("hab/demo-etcd", &target, "# nothing\n", &[&one, &two]).unwrap();
+        let packed = pack(&target, libvirt(), &[&one, &two]).unwrap();
         (packed, fs::read(target).unwrap())
     }
 
@@ -183,7 +187,7 @@ mod tests {
         let (one, bytes) = boxed(dir.path(), "a.box");
         let (two, again) = boxed(dir.path(), "b.box");
         assert_eq!((&one, &bytes), (&two, &again));
-        assert_eq!((one.sha256, one.size), (crate::cache::sha256(&bytes), bytes.len() as u64));
+        assert_eq!((one.sha256, one.size), (crate::digest::sha256(&bytes), bytes.len() as u64));
     }
 
     #[test]
@@ -203,16 +207,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("a.box");
         fs::write(&target, "old").unwrap();
-        let error = pack("hab/x", &target, "", &[&dir.path().join("none")]).unwrap_err();
-        assert!(format!("{error:#}").starts_with("packing box hab/x: "), "{error:#}");
+        let error = pack(&target, libvirt(), &[&dir.path().join("none")]).unwrap_err();
+        assert!(format!("{error:#}").contains("none"), "{error:#}");
         assert_eq!(fs::read(&target).unwrap(), b"old");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]
-    fn a_version_is_kubernetes_own_and_the_content() {
-        let packed = Packed { sha256: format!("0000002a{}", "0".repeat(56)), size: 1 };
-        assert_eq!(packed.version("v1.36.3"), "1.36.3.42");
+    fn a_version_is_that_of_kubernetes_and_a_number() {
+        assert_eq!(version("v1.2.3", 42), "1.2.3.42");
     }
 
     #[test]

@@ -6,20 +6,22 @@
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use hab::artifacts::{Origin, Table, build, pin, toolchain};
+use hab::artifacts::go::GoBuild;
+use hab::artifacts::{Catalog, Origin, built, kubernetes_versions, pin, program_file, same_results};
 use hab::cache::Cache;
-use hab::progress::Silent;
+use hab::lock::Source;
+use hab::progress::{Progress, Silent};
 
-/// The table of the supply with nothing in it but the probe.
-fn probe_only() -> Table {
-    let mut table = Table::source().unwrap();
-    table.upstreams.retain(|name, _| name == "probe");
-    table.artifacts.retain(|_, entry| matches!(&entry.origin, Origin::Go { upstream, .. } if upstream == "probe"));
-    table.images.clear();
-    table
+/// The catalog with nothing in it but the probe.
+fn probe_only() -> Catalog {
+    let mut catalog = Catalog::source(&kubernetes_versions().unwrap()[0]).unwrap();
+    catalog.upstreams.retain(|name, _| name == "probe");
+    catalog.artifacts.retain(|_, artifact| matches!(&artifact.origin, Origin::Go { upstream, .. } if upstream == "probe"));
+    catalog.images.clear();
+    catalog
 }
 
-/// A cache of its own for a test, but with Go's cache kept from run to run: only the first compiles Go's library.
+/// A cache of its own for a test, but with Go's own kept from run to run: only the first compiles Go's library.
 fn cache(dir: &tempfile::TempDir) -> Cache {
     let caches = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go");
     let root = dir.path().join("hab");
@@ -27,6 +29,13 @@ fn cache(dir: &tempfile::TempDir) -> Cache {
     std::fs::create_dir(&root).unwrap();
     std::os::unix::fs::symlink(caches, root.join("go")).unwrap();
     Cache::at(root)
+}
+
+/// Builds the probe into a folder.
+fn build(cache: &Cache, catalog: &Catalog, lock: &Source, entry: &Path) -> anyhow::Result<String> {
+    std::fs::create_dir_all(entry).unwrap();
+    let progress: &dyn Progress = &Silent;
+    GoBuild { cache, catalog, lock, name: "probe" }.build(entry, &progress.step("probe", None))
 }
 
 struct Server(Child);
@@ -46,16 +55,16 @@ fn probe(program: &Path, args: &[&str]) -> Output {
 #[test]
 fn the_probe_is_built_says_its_version_and_sees_what_is_there_and_what_is_not() {
     let dir = tempfile::tempdir().unwrap();
-    let cache = cache(&dir);
-    let table = probe_only();
-    let mut lock = pin(&table, toolchain(&cache).unwrap(), Vec::new()).unwrap();
-    let artifacts = build(&cache, &table, &lock, &Silent).unwrap();
-    let artifact = artifacts.program("hab-probe").unwrap();
-    let program = &artifact.file.path;
+    let (cache, catalog) = (cache(&dir), probe_only());
+    let mut lock = pin(&catalog, Vec::new()).unwrap();
+    let [one, two] = ["one", "two"].map(|name| dir.path().join(name));
+    build(&cache, &catalog, &lock, &one).unwrap();
+    let program = &program_file(&one, "hab-probe").unwrap().path;
 
-    let check: Vec<&str> = artifact.check.iter().map(String::as_str).collect();
+    let check: Vec<&str> = catalog.artifacts["hab-probe"].check.iter().map(String::as_str).collect();
     let said = probe(program, &check).stdout;
-    assert_eq!(String::from_utf8(said).unwrap().trim(), artifact.says);
+    let version = &catalog.upstream("probe").unwrap().version;
+    assert_eq!(String::from_utf8(said).unwrap().trim(), format!("hab-probe {version}"));
 
     // Port 1 is tcpmux, which nothing serves.
     let refused = probe(program, &["check", "-within", "1s", "-fetch", "http://127.0.0.1:1/"]);
@@ -71,23 +80,22 @@ fn the_probe_is_built_says_its_version_and_sees_what_is_there_and_what_is_not() 
     let seen_text = String::from_utf8(seen.stdout).unwrap();
     assert!(seen.status.success() && seen_text.contains("kube-worker-01"), "{seen_text}");
 
-    // Built once; and a lock that says otherwise is believed, not the result.
-    lock.built = Some(artifacts.built());
-    assert_eq!(build(&cache, &table, &lock, &Silent).unwrap(), artifacts);
-    let built = lock.built.as_mut().unwrap();
-    built.programs.insert("hab-probe".into(), "0".repeat(64));
-    let error = build(&cache, &table, &lock, &Silent).unwrap_err().to_string();
+    // The same bytes again; and a lock that says otherwise is believed, not the result.
+    build(&cache, &catalog, &lock, &two).unwrap();
+    assert_eq!(built(&one).unwrap(), built(&two).unwrap());
+    lock.built = Some(built(&one).unwrap());
+    same_results(&built(&two).unwrap(), &lock).unwrap();
+    lock.built.as_mut().unwrap().programs.insert("hab-probe".into(), "0".repeat(64));
+    let error = same_results(&built(&two).unwrap(), &lock).unwrap_err().to_string();
     assert!(error.starts_with("hab-probe came out other than locked"), "{error}");
 }
 
 #[test]
-fn another_compiler_than_the_locks_builds_nothing() {
+fn a_toolchain_that_can_not_be_had_builds_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let cache = cache(&dir);
-    let table = probe_only();
-    let mut locked = toolchain(&cache).unwrap();
-    locked.go = "go1.0".to_owned();
-    let lock = pin(&table, locked, Vec::new()).unwrap();
-    let error = format!("{:#}", build(&cache, &table, &lock, &Silent).unwrap_err());
-    assert!(error.contains("the lock wants go1.0, this machine has go1."), "{error}");
+    let (cache, catalog) = (cache(&dir), probe_only());
+    let mut lock = pin(&catalog, Vec::new()).unwrap();
+    lock.go = "go1.99.99".to_owned();
+    let error = format!("{:#}", build(&cache, &catalog, &lock, &dir.path().join("entry")).unwrap_err());
+    assert!(error.contains("building probe") && error.contains("go1.99.99"), "{error}");
 }

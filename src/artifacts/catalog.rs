@@ -1,33 +1,47 @@
-//! The table of a supply: artifact -> where from, which version, how it proves that version.
+//! The catalog of a supply: artifact -> where from, which version, how it proves that version.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result};
 use serde::Deserialize;
+
+use crate::embedded;
+
+/// The folder of the upstreams' folders.
+const FOLDER: &str = "supply/source";
+
+/// The upstream that has a folder for each of its versions.
+const KUBERNETES: &str = "kubernetes";
 
 /// `images/supply/source.yaml`, as it stands there.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Table {
-    /// What Go builds from, by the name of its folder.
+pub struct Catalog {
+    /// The Go toolchain, such as `go1.26.8`.
+    pub go: String,
+    /// What Go builds from, by name.
     pub upstreams: BTreeMap<String, Upstream>,
     /// Every program, by its name on the node.
-    pub artifacts: BTreeMap<String, Entry>,
+    pub artifacts: BTreeMap<String, Artifact>,
     /// Container images packed from artifacts.
-    pub images: BTreeMap<String, Image>,
+    pub images: BTreeMap<String, ImageSpec>,
 }
 
-/// A Go module with a wrapper folder `images/supply/source/<name>`, which pins all it needs.
+/// A Go module with a wrapper folder, which pins all it needs.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
     /// The module's path.
     pub module: String,
     /// Its version, as the wrapper's go.mod requires it.
+    #[serde(default)]
     pub version: String,
     /// Go variables set at link time, and their values.
     #[serde(default)]
     pub stamp: BTreeMap<String, String>,
+    /// The wrapper's folder in `images/`.
+    #[serde(skip)]
+    folder: String,
 }
 
 impl Upstream {
@@ -37,11 +51,23 @@ impl Upstream {
         let stamps = self.stamp.iter().map(|(name, value)| format!(" -X {name}={}", fill(value, &self.version)));
         format!("-s -w -buildid={}", stamps.collect::<String>())
     }
+
+    /// The wrapper's files, by name and in order.
+    ///
+    /// # Errors
+    /// hab was built without them.
+    pub fn files(&self) -> Result<Vec<(String, &'static [u8])>> {
+        let files = embedded::folder(&self.folder)?.files();
+        let named = files.filter_map(|file| Some((file.path().file_name()?.to_str()?.to_owned(), file.contents())));
+        let mut files: Vec<_> = named.collect();
+        files.sort();
+        Ok(files)
+    }
 }
 
 /// One program.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Entry {
+pub struct Artifact {
     /// Where it comes from.
     #[serde(flatten)]
     pub origin: Origin,
@@ -62,8 +88,6 @@ pub enum Origin {
         /// The import path of its main package.
         package: String,
     },
-    /// One C file of a Go module, linked statically.
-    C(CSource),
     /// A program of a Debian package, with the libraries it needs.
     Debian {
         /// The package.
@@ -73,24 +97,10 @@ pub enum Origin {
     },
 }
 
-/// One C file that is a program.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CSource {
-    /// The upstream whose module has it.
-    pub upstream: String,
-    /// Its path in the module.
-    pub file: String,
-    /// The macro that stamps the version in.
-    pub define: String,
-    /// The program's version, which is not the module's.
-    pub version: String,
-}
-
 /// A container image of one layer with one program.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Image {
+pub struct ImageSpec {
     /// The full name containerd knows it by.
     #[serde(rename = "ref")]
     pub reference: String,
@@ -98,15 +108,40 @@ pub struct Image {
     pub artifact: String,
     /// Where in the image the program stands, without a leading slash.
     pub path: String,
+    /// The program's arguments.
+    #[serde(default)]
+    pub arguments: Vec<String>,
 }
 
-impl Table {
-    /// The table of the supply `source`.
+/// The Kubernetes versions that hab builds, oldest first: the folders' names.
+///
+/// # Errors
+/// hab was built without them.
+pub fn kubernetes_versions() -> Result<Vec<String>> {
+    let folders = embedded::folder(&format!("{FOLDER}/{KUBERNETES}"))?.dirs();
+    let names = folders.filter_map(|dir| dir.path().file_name()?.to_str());
+    let mut versions: Vec<String> = names.map(str::to_owned).collect();
+    versions.sort_by_key(|version| semver::Version::parse(version.trim_start_matches('v')).ok());
+    Ok(versions)
+}
+
+impl Catalog {
+    /// The catalog of the supply `source` with this version of Kubernetes.
     ///
     /// # Errors
-    /// The embedded table is broken, which the unit tests rule out.
-    pub fn source() -> Result<Self> {
-        serde_yaml::from_str(crate::embedded::text("supply/source.yaml")?).context("reading images/supply/source.yaml")
+    /// The embedded catalog is broken, which the unit tests rule out, or has no such version.
+    pub fn source(kubernetes: &str) -> Result<Self> {
+        let text = embedded::text(&format!("{FOLDER}.yaml"))?;
+        let mut catalog: Self = serde_yaml::from_str(text).with_context(|| format!("reading images/{FOLDER}.yaml"))?;
+        for (name, upstream) in &mut catalog.upstreams {
+            upstream.folder = format!("{FOLDER}/{name}");
+            if name == KUBERNETES {
+                upstream.folder = format!("{FOLDER}/{name}/{kubernetes}");
+                kubernetes.clone_into(&mut upstream.version);
+            }
+            embedded::folder(&upstream.folder).with_context(|| format!("this hab builds no {name} {kubernetes}"))?;
+        }
+        Ok(catalog)
     }
 
     /// The upstream called `name`.
@@ -114,21 +149,47 @@ impl Table {
     /// # Errors
     /// There is none.
     pub fn upstream(&self, name: &str) -> Result<&Upstream> {
-        self.upstreams.get(name).with_context(|| format!("images/supply/source.yaml has no upstream {name}"))
+        self.upstreams.get(name).with_context(|| format!("images/{FOLDER}.yaml has no upstream {name}"))
     }
 
-    /// The Debian packages the table's programs come from, in order, each once.
+    /// Artifact name -> import path, of those an upstream brings. Go names a program after the last part of its path
+    /// (before a major version), and so does the catalog.
     #[must_use]
-    pub fn debian_packages(&self) -> Vec<&str> {
-        let packages = self.artifacts.values().filter_map(|entry| match &entry.origin {
-            Origin::Debian { package, .. } => Some(package.as_str()),
+    pub fn go_packages(&self, upstream: &str) -> BTreeMap<&str, &str> {
+        let of_upstream = self.artifacts.iter().filter_map(|(name, artifact)| match &artifact.origin {
+            Origin::Go { upstream: own, package } if own == upstream => Some((name.as_str(), package.as_str())),
             _ => None,
         });
-        packages.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+        of_upstream.collect()
+    }
+
+    /// The programs out of Debian's packages: (artifact, package, file).
+    pub fn debian_programs(&self) -> impl Iterator<Item = DebianProgram<'_>> {
+        self.artifacts.iter().filter_map(|(name, artifact)| match &artifact.origin {
+            Origin::Debian { package, file } => Some(DebianProgram { name, package, file }),
+            Origin::Go { .. } => None,
+        })
+    }
+
+    /// The Debian packages the catalog's programs come from, in order, each once.
+    #[must_use]
+    pub fn debian_packages(&self) -> BTreeSet<&str> {
+        self.debian_programs().map(|program| program.package).collect()
     }
 }
 
-/// Puts a version into a text of the table: `{version}`, `{number}`, `{major}`, `{minor}`.
+/// A program out of a Debian package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DebianProgram<'c> {
+    /// The artifact's name.
+    pub name: &'c str,
+    /// The package.
+    pub package: &'c str,
+    /// The file's path in it.
+    pub file: &'c str,
+}
+
+/// Puts a version into a text of the catalog: `{version}`, `{number}`, `{major}`, `{minor}`.
 #[must_use]
 pub fn fill(text: &str, version: &str) -> String {
     let number = number(version);
@@ -147,7 +208,13 @@ fn number(version: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::artifacts::go::files;
+
+    /// The catalog of every version.
+    fn catalogs() -> Vec<Catalog> {
+        let versions = kubernetes_versions().unwrap();
+        assert!(!versions.is_empty());
+        versions.iter().map(|version| Catalog::source(version).unwrap()).collect()
+    }
 
     #[test]
     fn versions_are_put_in_as_each_program_says_them() {
@@ -158,47 +225,76 @@ mod tests {
     }
 
     #[test]
-    fn the_table_says_what_go_mod_requires() {
-        let table = Table::source().unwrap();
-        for (name, upstream) in &table.upstreams {
-            let files = files(name).unwrap();
-            let go_mod = files.iter().find(|(path, _)| path == "go.mod").map(|(_, bytes)| *bytes).unwrap();
-            let go_mod = std::str::from_utf8(go_mod).unwrap();
-            let wanted = format!("{} {}", upstream.module, upstream.version);
-            let own = format!("module {}", upstream.module);
-            let has = go_mod.lines().any(|line| line.trim().trim_start_matches("require ") == wanted || line == own);
-            assert!(has, "{name}: go.mod does not require {wanted}");
+    fn the_catalog_says_what_go_mod_requires() {
+        for catalog in catalogs() {
+            for (name, upstream) in &catalog.upstreams {
+                let files = upstream.files().unwrap();
+                let go_mod = files.iter().find(|(path, _)| path == "go.mod").map(|(_, bytes)| *bytes).unwrap();
+                let go_mod = std::str::from_utf8(go_mod).unwrap();
+                let wanted = format!("{} {}", upstream.module, upstream.version);
+                let own = format!("module {}", upstream.module);
+                let has =
+                    go_mod.lines().any(|line| line.trim().trim_start_matches("require ") == wanted || line == own);
+                assert!(has, "{name}: go.mod does not require {wanted}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_toolchain_is_new_enough_for_every_module() {
+        let version = |text: &str| -> Vec<u32> { text.split('.').map(|part| part.parse().unwrap()).collect() };
+        for catalog in catalogs() {
+            let own = version(catalog.go.strip_prefix("go").unwrap());
+            for (name, upstream) in &catalog.upstreams {
+                let files = upstream.files().unwrap();
+                let (_, go_mod) = files.iter().find(|(path, _)| path == "go.mod").unwrap();
+                let text = std::str::from_utf8(go_mod).unwrap();
+                let wanted = text.lines().find_map(|line| line.strip_prefix("go ")).unwrap();
+                assert!(own >= version(wanted.trim()), "{name} wants Go {wanted}");
+            }
         }
     }
 
     #[test]
     fn every_origin_and_image_names_what_is_there() {
-        let table = Table::source().unwrap();
-        for (name, entry) in &table.artifacts {
-            if let Origin::Go { upstream, .. } | Origin::C(CSource { upstream, .. }) = &entry.origin {
-                assert!(table.upstreams.contains_key(upstream), "{name}");
+        for catalog in catalogs() {
+            for (name, artifact) in &catalog.artifacts {
+                if let Origin::Go { upstream, package } = &artifact.origin {
+                    assert!(catalog.upstreams.contains_key(upstream), "{name}");
+                    let parts: Vec<&str> = package.rsplit('/').collect();
+                    let major = parts[0].strip_prefix('v').is_some_and(|n| n.parse::<u32>().is_ok());
+                    assert_eq!(parts[usize::from(major)], name, "Go names a program otherwise");
+                }
             }
+            for (name, image) in &catalog.images {
+                assert!(catalog.artifacts.contains_key(&image.artifact), "{name}");
+            }
+            let packages: Vec<&str> = catalog.debian_packages().into_iter().collect();
+            assert_eq!(packages, ["catatonit", "haproxy", "nftables", "runc"]);
         }
-        for (name, image) in &table.images {
-            assert!(table.artifacts.contains_key(&image.artifact), "{name}");
-        }
-        assert_eq!(table.debian_packages(), ["haproxy", "nftables", "runc"]);
     }
 
     #[test]
     fn the_templates_name_the_image_that_is_packed() {
-        let table = Table::source().unwrap();
-        let Origin::C(source) = &table.artifacts["pause"].origin else { panic!("pause is not a C program") };
-        let packed = fill(&table.images["pause"].reference, &source.version);
-        assert_eq!(packed, crate::node::templates::PAUSE_IMAGE);
+        for catalog in catalogs() {
+            assert_eq!(catalog.images["pause"].reference, crate::node::templates::PAUSE_IMAGE);
+        }
     }
 
     #[test]
     fn stamps_become_linker_flags() {
-        let table = Table::source().unwrap();
-        let flags = table.upstream("kubernetes").unwrap().ldflags();
-        assert!(flags.starts_with("-s -w -buildid= -X "), "{flags}");
-        assert!(flags.contains(" -X k8s.io/component-base/version.gitVersion=v1.36.3"), "{flags}");
-        assert!(!flags.contains('{'), "{flags}");
+        for catalog in catalogs() {
+            let kubernetes = catalog.upstream("kubernetes").unwrap();
+            let flags = kubernetes.ldflags();
+            assert!(flags.starts_with("-s -w -buildid= -X "), "{flags}");
+            let stamp = format!(" -X k8s.io/component-base/version.gitVersion={}", kubernetes.version);
+            assert!(flags.contains(&stamp) && !flags.contains('{'), "{flags}");
+        }
+    }
+
+    #[test]
+    fn a_version_that_is_not_there_is_refused() {
+        let error = format!("{:#}", Catalog::source("v1.2.3").unwrap_err());
+        assert!(error.contains("this hab builds no kubernetes v1.2.3"), "{error}");
     }
 }

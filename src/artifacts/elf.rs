@@ -5,8 +5,8 @@
 
 use anyhow::{Context, Result, anyhow, ensure};
 use object::Endianness;
-use object::elf::{DT_NEEDED, FileHeader64};
-use object::read::elf::{Dyn as _, FileHeader as _};
+use object::elf::{DT_NEEDED, FileHeader64, PT_INTERP};
+use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _};
 use object_rewrite::Rewriter;
 
 /// Where the payload's libraries are on a node.
@@ -16,8 +16,18 @@ pub const LIBRARIES: &str = "/opt/hab/lib";
 /// program's first segment keeps its size and nothing in it has to move.
 pub const LOADER: &str = "ld.so";
 
-/// The loader's name in Debian, and as libraries that need it call it.
-pub const DEBIAN_LOADER: &str = "ld-linux-x86-64.so.2";
+/// Whether a program starts without a loader.
+///
+/// # Errors
+/// It is not a 64-bit ELF file, or a damaged one.
+pub fn is_static(elf: &[u8]) -> Result<bool> {
+    let parse = || -> object::read::Result<bool> {
+        let header = FileHeader64::<Endianness>::parse(elf)?;
+        let endian = header.endian()?;
+        Ok(header.program_headers(endian, elf)?.iter().all(|segment| segment.p_type(endian) != PT_INTERP))
+    };
+    parse().map_err(|e| anyhow!("reading an ELF file: {e}"))
+}
 
 /// The libraries that `elf`, a program or a library, itself asks for.
 ///
@@ -76,11 +86,13 @@ mod tests {
         assert!(needed(&moved).unwrap().contains(&"libc.so.6".to_owned()));
         assert!(contains(&moved, LIBRARIES));
         assert_eq!(moved, relocate(&own).unwrap());
+        assert!(!is_static(&own).unwrap());
     }
 
     #[test]
     fn what_is_no_program_is_refused() {
         assert!(relocate(b"#!/bin/sh\n").is_err());
         assert!(needed(b"").is_err());
+        assert!(is_static(b"").is_err());
     }
 }

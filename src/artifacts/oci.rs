@@ -5,10 +5,9 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tar::{EntryType, Header};
 
-use crate::cache::sha256;
-
-/// Changes whenever the bytes made from the same program do; part of the key.
-pub const FORMAT: &str = "1";
+use super::ImageSpec;
+use crate::arch::TARGET;
+use crate::digest::sha256;
 
 /// The start of Unix time, as OCI writes it.
 const EPOCH: &str = "1970-01-01T00:00:00Z";
@@ -22,18 +21,20 @@ pub struct Layout {
     pub digest: String,
 }
 
-/// The image `reference` with one program at `path` (no leading slash) as its entry point, and a `/tmp`.
+/// `image` with its one program as the entry point, and a `/tmp`.
 ///
 /// # Errors
-/// `path` is too long for a tar archive.
-pub fn layout(reference: &str, path: &str, program: &[u8]) -> Result<Layout> {
+/// The program's path is too long for a tar archive.
+pub fn layout(image: &ImageSpec, program: &[u8]) -> Result<Layout> {
+    let ImageSpec { reference, path, arguments, .. } = image;
+    let entry_point: Vec<String> = std::iter::once(format!("/{path}")).chain(arguments.iter().cloned()).collect();
     let layer = tar_of(&[("tmp/", None, 0o1777), (path, Some(program), 0o755)])?;
     let layer_digest = digest(&layer);
     let config = bytes(&json!({
         "created": EPOCH,
-        "architecture": "amd64",
+        "architecture": TARGET.go,
         "os": "linux",
-        "config": { "Entrypoint": [format!("/{path}")], "WorkingDir": "/" },
+        "config": { "Entrypoint": entry_point, "WorkingDir": "/" },
         "rootfs": { "type": "layers", "diff_ids": [layer_digest] },
         "history": [{ "created": EPOCH, "created_by": "hab" }],
     }));
@@ -44,7 +45,7 @@ pub fn layout(reference: &str, path: &str, program: &[u8]) -> Result<Layout> {
         "layers": [descriptor("application/vnd.oci.image.layer.v1.tar", &layer)],
     }));
     let mut entry = descriptor("application/vnd.oci.image.manifest.v1+json", &manifest);
-    entry["platform"] = json!({ "architecture": "amd64", "os": "linux" });
+    entry["platform"] = json!({ "architecture": TARGET.go, "os": "linux" });
     // containerd takes the full name from its own annotation; the standard one is for other readers.
     entry["annotations"] =
         json!({ "io.containerd.image.name": reference, "org.opencontainers.image.ref.name": reference });
@@ -101,6 +102,11 @@ mod tests {
     use std::collections::BTreeMap;
     use std::io::Read as _;
 
+    fn spec() -> ImageSpec {
+        let text = "{ref: localhost/hab/pause:1, artifact: catatonit, path: pause, arguments: [-P]}";
+        serde_yaml::from_str(text).unwrap()
+    }
+
     fn unpack(tar: &[u8]) -> BTreeMap<String, Vec<u8>> {
         let mut archive = tar::Archive::new(tar);
         let entries = archive.entries().unwrap().map(|entry| {
@@ -115,7 +121,7 @@ mod tests {
 
     #[test]
     fn from_the_index_every_blob_is_found_by_its_digest() {
-        let image = layout("registry.k8s.io/pause:3.10.2", "pause", b"program").unwrap();
+        let image = layout(&spec(), b"program").unwrap();
         let files = unpack(&image.tar);
         let blob = |value: &Value| {
             let digest = value["digest"].as_str().unwrap().strip_prefix("sha256:").unwrap().to_owned();
@@ -126,9 +132,10 @@ mod tests {
         let index: Value = serde_json::from_slice(&files["index.json"]).unwrap();
         let entry = &index["manifests"][0];
         assert_eq!(entry["digest"], image.digest);
-        assert_eq!(entry["annotations"]["io.containerd.image.name"], "registry.k8s.io/pause:3.10.2");
+        assert_eq!(entry["annotations"]["io.containerd.image.name"], "localhost/hab/pause:1");
         let manifest: Value = serde_json::from_slice(&blob(entry)).unwrap();
         let config: Value = serde_json::from_slice(&blob(&manifest["config"])).unwrap();
+        assert_eq!(config["config"]["Entrypoint"], json!(["/pause", "-P"]));
         let layer = blob(&manifest["layers"][0]);
         assert_eq!(config["rootfs"]["diff_ids"][0], manifest["layers"][0]["digest"]);
         assert_eq!(unpack(&layer)["pause"], b"program");
@@ -138,8 +145,10 @@ mod tests {
 
     #[test]
     fn the_same_program_gives_the_same_bytes() {
-        let make = |program: &[u8]| layout("r/p:1", "p", program).unwrap();
+        let make = |program: &[u8]| layout(&spec(), program).unwrap();
         assert_eq!(make(b"one"), make(b"one"));
         assert_ne!(make(b"one").digest, make(b"two").digest);
+        // Other bytes for the same program need another version of the step that packs images.
+        assert_eq!(make(b"one").digest, "sha256:8c231c4bde4c6d07f564a20a04cf9ee47128c3f28a121536ec7924ec8ecb0443");
     }
 }

@@ -1,16 +1,24 @@
-//! The bake: what a role's two disks must show of themselves, as an Ignition config that starts the self-test.
+//! The self-test's Ignition config: boots a role's disks and runs a list of checks.
 //!
 //! It carries the role's own files, the same bytes every node gets, but none of its secrets, and wants only the
 //! self-test, which starts what it needs.
 
 use anyhow::{Result, ensure};
 
+use crate::cache::KeyBuilder;
 use crate::embedded::embedded;
 use crate::node::files::{Entry, NodeFiles, mode_of};
 use crate::node::ignition::{WANTS, config_of, role_tree};
+use crate::payload::{MOUNT, Payload};
 use crate::role::Role;
 
 const ORIGIN: &str = "images/selftest";
+
+/// The self-test's own files, in `images/`.
+const FOLDER: &str = "selftest";
+
+/// packer's template, in `images/`.
+pub const TEMPLATE: &str = "packer/hab.pkr.hcl";
 
 /// One thing the guest finds out about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,24 +79,57 @@ impl Check {
     }
 }
 
-/// All checks of a role in the order the guest makes them: the node's own units first, for they mount the payload.
-#[must_use]
-pub fn checks(role: Role, payload: Vec<Check>) -> Vec<Check> {
-    let (images, rest): (Vec<_>, Vec<_>) = payload.into_iter().partition(|check| matches!(check, Check::Image { .. }));
-    let mut all = vec![Check::Start("hab-node.service".to_owned())];
-    all.extend(rest);
+/// All checks of a role in the order the guest makes them: the node's own units first, for they mount the payload; then
+/// every byte of every file, every program's version, every image's digest.
+fn checks(role: Role, payload: &Payload) -> Vec<Check> {
+    let start = |unit: &str| Check::Start(unit.to_owned());
+    let files = payload.files.iter().map(|file| Check::File { path: file.path.clone(), sha256: file.sha256.clone() });
+    let runs = payload.checks.iter().map(|check| {
+        let program = format!("{MOUNT}/{}", check.program);
+        let argv = std::iter::once(program).chain(check.argv.iter().cloned()).collect();
+        Check::Run { name: check.program.clone(), expect: check.says.clone(), argv }
+    });
+    let images = payload
+        .images
+        .iter()
+        .map(|image| Check::Image { reference: image.reference.clone(), digest: image.digest.clone() });
+    let mut all = vec![start("hab-node.service")];
+    all.extend(files.chain(runs));
     if role.has_kubelet() {
-        all.extend(["containerd.service", "hab-images.service"].map(|unit| Check::Start(unit.to_owned())));
+        all.extend(["containerd.service", "hab-images.service"].map(start));
     }
     all.extend(images);
     all
 }
 
-/// The bake's Ignition config. Every unit of the role becomes a check of its own, after `checks`.
+/// Everything but the disks that could change what the boot test finds.
+///
+/// # Errors
+/// hab was built without a part.
+pub fn key(role: Role, mut key: KeyBuilder) -> Result<KeyBuilder> {
+    for (path, entry) in role_tree(role)?.iter() {
+        key = match entry {
+            Entry::File { mode, content } => key.add(path, content).add("mode", mode.to_le_bytes()),
+            Entry::Link(target) => key.add(path, target),
+            Entry::Folder { mode } => key.add(path, mode.to_le_bytes()),
+        };
+    }
+    for file in embedded(crate::embedded::folder(FOLDER)?) {
+        key = key.add(file.name, file.bytes);
+    }
+    Ok(key.add("template", crate::embedded::text(TEMPLATE)?))
+}
+
+/// The self-test's Ignition config for a role with this payload, and what the guest must answer: every unit of the role
+/// becomes a check of its own, after those of the payload.
 ///
 /// # Errors
 /// A check has a tab or a line end in it, which the list that the guest reads can't carry.
-pub fn config(role: Role, mut checks: Vec<Check>) -> Result<(Vec<u8>, Vec<Check>)> {
+pub fn config(role: Role, payload: &Payload) -> Result<(Vec<u8>, Vec<Check>)> {
+    config_of_checks(role, checks(role, payload))
+}
+
+fn config_of_checks(role: Role, mut checks: Vec<Check>) -> Result<(Vec<u8>, Vec<Check>)> {
     let mut tree = NodeFiles::new();
     for (path, item) in role_tree(role)?.iter() {
         match item {
@@ -100,8 +141,8 @@ pub fn config(role: Role, mut checks: Vec<Check>) -> Result<(Vec<u8>, Vec<Check>
             Entry::File { mode, content } => tree.file(path.to_owned(), *mode, content.clone(), ORIGIN)?,
         }
     }
-    for file in embedded(crate::embedded::folder("selftest")?) {
-        let path = file.name.trim_start_matches("selftest");
+    for file in embedded(crate::embedded::folder(FOLDER)?) {
+        let path = file.name.trim_start_matches(FOLDER);
         tree.file(path, mode_of(path), file.bytes, ORIGIN)?;
     }
     let mut list = String::new();
@@ -120,21 +161,41 @@ pub fn config(role: Role, mut checks: Vec<Check>) -> Result<(Vec<u8>, Vec<Check>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::payload;
+
+    fn payload() -> Payload {
+        let check =
+            |program: &str| payload::Check { program: program.into(), argv: vec!["-v".into()], says: "1".into() };
+        Payload {
+            files: vec![payload::File { path: "bin/etcd".into(), sha256: "aa".into(), mode: 0o755 }],
+            images: vec![payload::Image { reference: "r/pause:1".into(), digest: "sha256:1".into() }],
+            checks: vec![check("bin/etcd"), check("cni/bridge")],
+        }
+    }
 
     #[test]
-    fn only_the_self_test_is_wanted_and_every_unit_is_checked() {
+    fn every_file_program_image_and_unit_is_checked_and_only_the_self_test_is_wanted() {
         for role in Role::ALL {
-            let (text, checks) = config(role, checks(role, Vec::new())).unwrap();
+            let (text, checks) = config(role, &payload()).unwrap();
             let text = String::from_utf8(text).unwrap();
             assert_eq!(text.matches("hab.target.wants").count(), 1, "{role}");
-            assert_eq!(checks[0].name(), "start:hab-node.service");
-            assert!(checks.iter().any(|c| c.name() == "unit:hab-node.service"));
+            let names: Vec<String> = checks.iter().map(Check::name).collect();
+            assert_eq!(names[0], "start:hab-node.service");
+            for name in ["unit:hab-node.service", "file:bin/etcd", "run:cni/bridge", "image:r/pause:1"] {
+                assert!(names.iter().any(|own| own == name), "{role}: {name}");
+            }
         }
     }
 
     #[test]
     fn a_check_that_would_break_the_list_is_refused() {
         let bad = Check::Run { name: "x".into(), expect: "a\nb".into(), argv: vec!["x".into()] };
-        assert!(config(Role::Etcd, vec![bad]).is_err());
+        assert!(config_of_checks(Role::Etcd, vec![bad]).is_err());
+    }
+
+    #[test]
+    fn the_key_follows_the_role() {
+        let key = |role| key(role, KeyBuilder::new()).unwrap().key();
+        assert_ne!(key(Role::Etcd), key(Role::Worker));
     }
 }

@@ -1,6 +1,9 @@
-//! The boot test: packer boots a role's disks, and the guest tests itself.
+//! The boot test: packer boots a role's two disks, the guest tests itself, and only a role whose checks all hold is boxed.
 
-pub mod config;
-pub mod run;
+mod config;
+mod report;
+mod run;
 
-pub use run::*;
+pub use config::{Check, config, key};
+pub use report::{Answer, Failed, Report, read, write};
+pub use run::{Prepared, Subject, preflight, prepare, run};

@@ -1,8 +1,6 @@
-//! The boot proof: packer boots a role's disks under qemu, the guest tests itself and says what it found on its serial
-//! port, and only that is believed.
+//! Boots a role's disks through packer. The guest tests itself and says what it found on its serial port, and only that
+//! is believed.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use fs_err as fs;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::config::Check;
-use crate::cache::sha256_file;
+use super::config::{Check, TEMPLATE};
+use super::report::{Answer, Report};
+use crate::digest::sha256_file;
 use crate::exec::qemu::Accelerator;
 use crate::exec::{packer, plain_path};
-use crate::progress::Progress;
+use crate::progress::Step;
 use crate::role::Role;
 
 /// How long a guest may take from start to power-off. One emulated boot with its self-test took 80 s in a calm hour
@@ -39,7 +37,7 @@ pub struct Subject<'a> {
     pub disk: &'a Path,
     /// The payload, as qcow2.
     pub payload: &'a Path,
-    /// The bake's Ignition config.
+    /// The self-test's Ignition config.
     pub config: &'a [u8],
     /// Everything the guest must answer.
     pub checks: &'a [Check],
@@ -47,79 +45,12 @@ pub struct Subject<'a> {
     pub accelerator: Accelerator,
 }
 
-/// What one check came to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Answer {
-    /// Its name, such as `file:bin/etcd`.
-    pub check: String,
-    /// Whether it holds.
-    pub ok: bool,
-    /// What was seen.
-    pub detail: String,
-    /// The guest's seconds since its start.
-    pub uptime: f64,
-}
-
-/// The report of one role's boot.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Report {
-    /// The role.
-    pub role: Role,
-    /// All answers, in the order given.
-    pub answers: Vec<Answer>,
-    /// Checks the guest never answered.
-    pub missing: Vec<String>,
-    /// Seconds from packer's start to its end.
-    pub seconds: f64,
-}
-
-impl Report {
-    /// The checks that did not hold, each with what was seen.
-    #[must_use]
-    pub fn failures(&self) -> Vec<String> {
-        let failed = self.answers.iter().filter(|a| !a.ok).map(|a| format!("{}: {}", a.check, a.detail));
-        failed.chain(self.missing.iter().map(|name| format!("{name}: no answer"))).collect()
-    }
-
-    /// As a `JUnit` file, which CI systems show (<https://github.com/testmoapp/junitxml>).
-    #[must_use]
-    pub fn junit(&self) -> String {
-        let tests = self.answers.len() + self.missing.len();
-        let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-        // Writing to a String can't go wrong.
-        let _ = writeln!(
-            text,
-            "<testsuite name=\"hab {}\" tests=\"{tests}\" failures=\"{}\" time=\"{:.1}\">",
-            self.role,
-            self.failures().len(),
-            self.seconds
-        );
-        for answer in &self.answers {
-            let _ = write!(text, "  <testcase name=\"{}\"", xml(&answer.check));
-            let _ = if answer.ok {
-                writeln!(text, "/>")
-            } else {
-                writeln!(text, "><failure message=\"{}\"/></testcase>", xml(&answer.detail))
-            };
-        }
-        for name in &self.missing {
-            let _ = writeln!(text, "  <testcase name=\"{}\"><failure message=\"no answer\"/></testcase>", xml(name));
-        }
-        text.push_str("</testsuite>\n");
-        text
-    }
-}
-
-fn xml(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
 /// Boots the subject in `scratch` and returns what the guest said.
 ///
 /// # Errors
 /// packer is missing or fails, the guest says nothing, or the disk that comes out is not the one that went in. A check
 /// that does not hold is no error here: the report has it.
-pub fn run(subject: &Subject<'_>, scratch: &Path, progress: &dyn Progress) -> Result<Report> {
+pub fn run(subject: &Subject<'_>, scratch: &Path, step: &Step<'_>) -> Result<Report> {
     let role = subject.role;
     let about = || format!("booting the {role} box through packer");
     let Prepared { template, variables, serial } = prepare(subject, scratch).with_context(about)?;
@@ -127,7 +58,7 @@ pub fn run(subject: &Subject<'_>, scratch: &Path, progress: &dyn Progress) -> Re
     let done = AtomicBool::new(false);
     let mut answers = Vec::new();
     let outcome = std::thread::scope(|scope| {
-        let listener = scope.spawn(|| listen(role, &serial, &done, progress));
+        let listener = scope.spawn(|| listen(role, &serial, &done, step));
         let outcome = packer::build(scratch, &template, &variables, |_| {});
         done.store(true, Ordering::Release);
         match listener.join() {
@@ -136,7 +67,7 @@ pub fn run(subject: &Subject<'_>, scratch: &Path, progress: &dyn Progress) -> Re
         }
         outcome
     });
-    let report = judge(role, subject.checks, answers, started.elapsed());
+    let report = Report::new(role, subject.checks, answers, started.elapsed());
     // A guest that said everything and still did not switch itself off is worth its own words first.
     if report.failures().is_empty() || report.answers.is_empty() {
         outcome.with_context(about)?;
@@ -155,7 +86,7 @@ pub fn run(subject: &Subject<'_>, scratch: &Path, progress: &dyn Progress) -> Re
 ///
 /// # Errors
 /// packer or its qemu plugin is missing, or packer refuses the template.
-pub fn ready(scratch: &Path) -> Result<()> {
+pub fn preflight(scratch: &Path) -> Result<()> {
     let disk = scratch.join("disk.qcow2");
     fs::write(&disk, "")?;
     let accelerator = Accelerator::Tcg;
@@ -185,7 +116,7 @@ pub fn prepare(subject: &Subject<'_>, scratch: &Path) -> Result<Prepared> {
     let variables = scratch.join("hab.pkrvars.json");
     let config = scratch.join("selftest.ign");
     let serial = scratch.join("serial");
-    fs::write(&template, crate::embedded::text("packer/hab.pkr.hcl")?)?;
+    fs::write(&template, crate::embedded::text(TEMPLATE)?)?;
     fs::write(&config, subject.config)?;
     // qemu's options are split at commas, and HCL's ${ would be a template.
     let path = |path: &Path| plain_path(path, &[',', '$', '%', '"', '\\']).map(str::to_owned);
@@ -207,7 +138,7 @@ pub fn prepare(subject: &Subject<'_>, scratch: &Path) -> Result<Prepared> {
 }
 
 /// Follows the serial port until packer has ended, passing on what the guest says.
-fn listen(role: Role, serial: &Path, done: &AtomicBool, progress: &dyn Progress) -> Vec<Answer> {
+fn listen(role: Role, serial: &Path, done: &AtomicBool, step: &Step<'_>) -> Vec<Answer> {
     let mut answers = Vec::new();
     let mut offset = 0;
     let mut rest = Vec::new();
@@ -225,7 +156,7 @@ fn listen(role: Role, serial: &Path, done: &AtomicBool, progress: &dyn Progress)
             let line: Vec<u8> = rest.drain(..=end).collect();
             if let Some(answer) = answer(&line) {
                 let verdict = if answer.ok { "ok" } else { "FAILED" };
-                progress.note(&format!("{role} {:>5.1} s  {verdict}  {}", answer.uptime, answer.check));
+                step.note(&format!("{role} {:>5.1} s  {verdict}  {}", answer.uptime, answer.check));
                 answers.push(answer);
             }
         }
@@ -244,16 +175,6 @@ fn answer(line: &[u8]) -> Option<Answer> {
         return None;
     }
     serde_json::from_value(value).ok()
-}
-
-/// Holds the answers against what had to be answered.
-fn judge(role: Role, checks: &[Check], answers: Vec<Answer>, took: Duration) -> Report {
-    let mut heard: BTreeMap<&str, usize> = BTreeMap::new();
-    for answer in &answers {
-        *heard.entry(&answer.check).or_default() += 1;
-    }
-    let missing = checks.iter().map(Check::name).filter(|name| !heard.contains_key(name.as_str())).collect();
-    Report { role, missing, answers, seconds: took.as_secs_f64() }
 }
 
 /// The end of what stands in the serial port's file, for an error.
@@ -277,23 +198,5 @@ mod tests {
         assert_eq!(answer(&line).unwrap().check, "file:bin/etcd");
         assert!(answer(b"Linux version 6.12 {\"x\":1}\n").is_none());
         assert!(answer(b"{\"hab\":\"selftest\",\"done\":3}\n").is_none());
-    }
-
-    #[test]
-    fn silence_is_a_failure_and_is_named() {
-        let checks = [Check::Unit("etcd.service".into())];
-        let report = judge(Role::Etcd, &checks, vec![answer(OK).unwrap()], Duration::from_secs(1));
-        assert_eq!(report.failures(), ["unit:etcd.service: no answer"]);
-        assert!(report.junit().contains("tests=\"2\" failures=\"1\""));
-    }
-
-    #[test]
-    fn what_failed_is_named_with_what_was_seen() {
-        let mut bad = answer(OK).unwrap();
-        bad.ok = false;
-        bad.detail = "expected <a>, found \"b\"".into();
-        let report = judge(Role::Etcd, &[], vec![bad], Duration::from_secs(1));
-        assert_eq!(report.failures(), ["file:bin/etcd: expected <a>, found \"b\""]);
-        assert!(report.junit().contains("expected &lt;a&gt;, found &quot;b&quot;"));
     }
 }

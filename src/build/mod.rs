@@ -1,4 +1,24 @@
-//! The build.
+//! The build: one graph of steps, which `plan`, `fetch` and `build` walk.
+//!
+//! A step makes one entry of the cache out of the entries of the steps it needs. Its key is a digest of everything that
+//! decides that entry's bytes, and is known from the lock alone, before anything is made.
 
-pub mod explain;
-pub mod role;
+mod context;
+mod explain;
+mod graph;
+mod limits;
+mod run;
+mod state;
+mod step;
+mod steps;
+mod times;
+
+pub use context::Context;
+pub use explain::{Explanation, before_lock, explain};
+pub use graph::{Graph, PROGRAM_STEP, boot_test, vagrant_box};
+pub use run::{Outcome, fetch, preflight, run, verify};
+pub use step::{Entries, Job, Step};
+pub use steps::{BOX, packed};
+
+#[cfg(test)]
+mod tests;

@@ -45,7 +45,7 @@ impl Clean {
         {
             bail!("Vagrant still has the machine {machine}; run `vagrant destroy -f` first, or clean with --force");
         }
-        let _held = lab::hold(global, progress::printer(global).as_ref())?;
+        let _held = lab::hold(&global.lab, progress::printer(global).as_ref())?;
         let names: &[&str] = if self.private { &[lab::OUT, lab::PRIVATE] } else { &[lab::OUT] };
         for name in names {
             let path = folder.join(name);

@@ -3,9 +3,8 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Global, lock, print, progress};
-use crate::artifacts::{self as supply, Table};
-use crate::base::debian as base;
+use super::{Global, plan, print, progress};
+use crate::build::{self, Context, Graph};
 use crate::cache::Cache;
 use crate::lab;
 
@@ -20,15 +19,19 @@ pub struct Fetch {
 impl Fetch {
     /// Runs the verb.
     pub fn run(&self, global: &Global) -> Result<()> {
-        let plan = lab::plan(global)?;
+        let plan = plan(global)?;
         let cache = Cache::from_env()?;
         let progress = progress::printer(global);
-        let lock = lock::open(&global.lab, &cache, &plan, progress.as_ref())?;
-        base::fetch(&cache, &lock.base, progress.as_ref())?;
-        supply::fetch(&cache, &Table::source()?, &lock.supply, progress.as_ref())?;
+        let _held = lab::hold(&global.lab, progress.as_ref())?;
+        cache.hold()?;
+        let lock = lab::lock::open(&global.lab, &cache, &plan, progress.as_ref())?;
+        let context = Context::new(&cache, &lock, &plan, progress.as_ref())?;
+        let graph = Graph::new(&context)?;
+        let fetched = build::fetch(&graph, &context, &graph.goals()?)?;
+        drop(context);
         drop(progress);
         if self.json {
-            return print::json(&json!({"cache": cache.root().to_string_lossy()}));
+            return print::json(&json!({"cache": cache.root().to_string_lossy(), "steps": fetched}));
         }
         if global.quiet {
             return Ok(());

@@ -58,7 +58,7 @@ fn name_of(folder: &Path) -> Result<Label> {
     // `lab/..` and links are followed where they lead, if they lead anywhere.
     let path = match folder.canonicalize() {
         Ok(path) => path,
-        Err(_) => lab::folder(folder)?,
+        Err(_) => lab::absolute(folder)?,
     };
     Ok(Label::from_any(&path.file_name().unwrap_or_default().to_string_lossy()))
 }

@@ -19,7 +19,7 @@ pub struct Kubeconfig {
 impl Kubeconfig {
     /// Runs the verb.
     pub fn run(&self, global: &Global) -> Result<()> {
-        let path = lab::folder(&global.lab)?.join(lab::OUT).join("kubeconfig");
+        let path = lab::absolute(&global.lab)?.join(lab::OUT).join("kubeconfig");
         ensure!(path.is_file(), "there is no {}; `hab render` writes it", path.display());
         if self.json {
             let text = path.to_str().with_context(|| format!("the path {} is not text", path.display()))?;

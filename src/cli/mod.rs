@@ -1,4 +1,4 @@
-//! The command line: one verb, one file; a verb only calls rooms in order.
+//! The command line: one verb, one file; a verb only parses, calls and prints.
 
 mod build;
 mod check;
@@ -7,12 +7,12 @@ mod completions;
 mod fetch;
 mod init;
 mod kubeconfig;
-pub mod lock;
+mod lock;
 mod man;
 mod plan;
-pub mod print;
-pub mod progress;
-pub mod render;
+mod print;
+mod progress;
+mod render;
 mod status;
 mod wait;
 
@@ -25,6 +25,7 @@ use anyhow::Result;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::exec::signal;
+use crate::lab::{self, Opened};
 use crate::problems::Problems;
 
 /// The widest that help is wrapped to.
@@ -68,11 +69,11 @@ pub struct Global {
         global = true,
         allow_hyphen_values = true
     )]
-    pub lab: PathBuf,
+    lab: PathBuf,
 
     /// Say nothing but errors and what was asked for
     #[arg(short, long, global = true)]
-    pub quiet: bool,
+    quiet: bool,
 }
 
 /// The verbs, in the order a newcomer meets them.
@@ -134,6 +135,15 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
+}
+
+/// Reads the lab and decides everything; warnings are said at once.
+fn plan(global: &Global) -> Result<crate::plan::Plan> {
+    let Opened { plan, warnings } = lab::open(&global.lab)?;
+    if !global.quiet && !warnings.list.is_empty() {
+        print::complain(warnings.to_string().trim_end());
+    }
+    Ok(plan)
 }
 
 /// Says what went wrong and finds its code.

@@ -6,10 +6,12 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::{Global, print};
-use crate::build::explain::{self as steps, Step};
+use crate::artifacts::Catalog;
+use crate::build::{Context, Explanation, Graph, before_lock, explain};
 use crate::cache::Cache;
-use crate::lab;
+use crate::lock::{FILE, Lock};
 use crate::plan;
+use crate::progress::Silent;
 use crate::role::{PerRole, Role};
 
 /// Show nodes and addresses, what `hab build` would make, what is there and why; nothing is built
@@ -26,19 +28,41 @@ struct Whole<'p> {
     #[serde(flatten)]
     plan: &'p plan::Plan,
     boxes: PerRole<String>,
-    steps: &'p [Step],
+    lock: &'p str,
+    steps: &'p [Explanation],
 }
 
 impl Plan {
     /// Runs the verb.
     pub fn run(&self, global: &Global) -> Result<()> {
-        let plan = lab::plan(global)?;
-        let steps = steps::of(&global.lab, &Cache::from_env()?, &plan)?;
+        let plan = super::plan(global)?;
+        let (lock, steps) = steps(global, &plan)?;
         if self.json {
             let boxes = PerRole::from_fn(|role| plan.box_name(role));
-            return print::json(&Whole { plan: &plan, boxes, steps: &steps });
+            return print::json(&Whole { plan: &plan, boxes, lock: &lock, steps: &steps });
         }
-        print::out(text(&plan) + "\n" + &build(&steps))
+        let head = ["STEP", "STATE"].map(str::to_owned);
+        let lock = ["lock".to_owned(), lock];
+        let rows: Vec<_> = [head, lock].into_iter().chain(steps.iter().map(Explanation::cells)).collect();
+        print::out(text(&plan) + "\n" + &print::table(&rows))
+    }
+}
+
+/// What a build would do, and what is said about the lock.
+fn steps(global: &Global, plan: &plan::Plan) -> Result<(String, Vec<Explanation>)> {
+    let cache = Cache::from_env()?;
+    let catalog = || before_lock(&Catalog::source(&plan.kubernetes.version)?);
+    let lock = match Lock::read(&global.lab) {
+        Ok(Some(lock)) => lock,
+        Ok(None) => return Ok((format!("will be made: there is no {FILE}"), catalog()?)),
+        Err(error) => return Ok((format!("refused: {error:#}"), catalog()?)),
+    };
+    match Context::new(&cache, &lock, plan, &Silent) {
+        Ok(context) => {
+            let graph = Graph::new(&context)?;
+            Ok(("there: `hab lock --update` pins anew".to_owned(), explain(&graph, &context)?))
+        }
+        Err(error) => Ok((format!("refused: {error:#}"), catalog()?)),
     }
 }
 
@@ -67,10 +91,4 @@ fn text(plan: &plan::Plan) -> String {
     let _ = writeln!(text, "boxes     {boxes}");
     let _ = writeln!(text, "memory    {memory} MiB in all");
     text
-}
-
-/// What a build would do.
-fn build(steps: &[Step]) -> String {
-    let head = ["STEP", "STATE"].map(str::to_owned);
-    print::table(&std::iter::once(head).chain(steps.iter().map(Step::cells)).collect::<Vec<_>>())
 }

@@ -29,8 +29,8 @@ struct Whole<'s> {
 impl Status {
     /// Runs the verb.
     pub fn run(&self, global: &Global) -> Result<()> {
-        let plan = lab::plan(global)?;
-        let pki = lab::pki(global, &plan)?;
+        let plan = super::plan(global)?;
+        let pki = lab::pki(&global.lab, &plan)?;
         let certificates = pki.expiry(&plan)?;
         let state = Cluster::new(&plan, &pki.client())?.probe();
         if self.json {

@@ -19,17 +19,17 @@ pub struct Wait {
 impl Wait {
     /// Runs the verb.
     pub fn run(&self, global: &Global) -> Result<()> {
-        let plan = lab::plan(global)?;
-        let pki = lab::pki(global, &plan)?;
+        let plan = super::plan(global)?;
+        let pki = lab::pki(&global.lab, &plan)?;
         let mut limits = Limits::default();
         if let Some(seconds) = self.timeout {
             limits.ceiling = Duration::from_secs(seconds);
         }
         let progress = progress::printer(global);
         let step = format!("{} nodes", plan.nodes.len());
-        progress.begin(&step);
+        let shown = progress.step(&step, None);
         Cluster::new(&plan, &pki.client())?.wait(progress.as_ref(), limits)?;
-        progress.end(&step, "all Ready");
+        shown.done("all Ready");
         drop(progress);
         if global.quiet {
             return Ok(());

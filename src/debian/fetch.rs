@@ -2,54 +2,54 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use fs_err as fs;
 
 use super::index::SUITE;
 use super::mirror::Mirror;
-use crate::cache::{Cache, Inputs, Key, sha256_file};
+use crate::cache::{Cache, Key, KeyBuilder, Lookup};
+use crate::digest::sha256_file;
 use crate::exec::apt::Apt;
 use crate::lock::Deb;
-use crate::progress::Progress;
+use crate::progress::Step;
 
-/// The cache's shelf of packages, and the one file of an entry.
-const KIND: &str = "deb";
+/// The bucket of packages, and the one file of an entry.
+const BUCKET: &str = "deb";
 const FILE: &str = "package.deb";
 
 /// Downloads those of `debs` that the cache does not have; with all of them there, no connection is tried.
 ///
 /// # Errors
 /// One can't be had, or is not what the lock says.
-pub fn fetch(cache: &Cache, debs: &[&Deb], progress: &dyn Progress) -> Result<()> {
-    let mut missing: Vec<&Deb> = debs.iter().copied().filter(|deb| path(cache, deb).is_err()).collect();
+pub fn fetch<'d>(cache: &Cache, debs: impl IntoIterator<Item = &'d Deb>, step: &Step<'_>) -> Result<()> {
+    let mut missing: Vec<&Deb> = debs.into_iter().filter(|deb| package(cache, deb).is_err()).collect();
     missing.sort_by(|one, other| one.sha256.cmp(&other.sha256));
     missing.dedup_by(|one, other| one.sha256 == other.sha256);
     if missing.is_empty() {
         return Ok(());
     }
-    let what = "Debian packages";
-    progress.begin(what);
+    let size: u64 = missing.iter().map(|deb| deb.size).sum();
+    step.status(&format!("fetching {} Debian packages, {} MiB", missing.len(), size >> 20));
     download(cache, &missing).context(
         "fetching Debian packages (one that is not found was replaced by a newer version on the mirror: \
          `hab lock --update` pins that)",
-    )?;
-    let size: u64 = missing.iter().map(|deb| deb.size).sum();
-    progress.end(what, &format!("{} fetched, {} MiB", missing.len(), size >> 20));
-    Ok(())
+    )
 }
 
 /// The package's file in the cache, read through and found to be what the lock says.
 ///
 /// # Errors
 /// It is not there or damaged; a damaged one is removed, so that it is fetched again.
-pub fn path(cache: &Cache, deb: &Deb) -> Result<PathBuf> {
-    let entry = cache.get(KIND, &key(deb)).with_context(|| format!("the package {} is not in the cache", deb.name))?;
-    let file = entry.join(FILE);
-    if sha256_file(&file)? == deb.sha256 {
-        return Ok(file);
+pub fn package(cache: &Cache, deb: &Deb) -> Result<PathBuf> {
+    match cache.find(BUCKET, &key(deb)) {
+        Lookup::Miss => bail!("the package {} is not in the cache", deb.name),
+        Lookup::Hit(entry) if sha256_file(&entry.join(FILE))? == deb.sha256 => Ok(entry.join(FILE)),
+        Lookup::Hit(entry) => {
+            cache.remove(&entry)?;
+            bail!("the package {} in the cache was damaged", deb.name)
+        }
+        Lookup::Damaged(why) => bail!("the package {} in the cache was damaged: {why}", deb.name),
     }
-    fs::remove_dir_all(&entry)?;
-    anyhow::bail!("the package {} in the cache was damaged", deb.name)
 }
 
 fn download(cache: &Cache, missing: &[&Deb]) -> Result<()> {
@@ -66,23 +66,23 @@ fn download(cache: &Cache, missing: &[&Deb]) -> Result<()> {
     apt.download(asked)?;
     for (deb, (url, path)) in missing.iter().zip(&files) {
         ensure!(sha256_file(path)? == deb.sha256, "{url} is not the file that the lock names");
-        cache.get_or_make(KIND, &key(deb), |entry| Ok(fs::rename(path, entry.join(FILE))?))?;
+        cache.make(BUCKET, &key(deb), &|| (), |entry| Ok(fs::rename(path, entry.join(FILE))?))?;
     }
     Ok(())
 }
 
 fn key(deb: &Deb) -> Key {
-    Inputs::new().add("sha256", &deb.sha256).key()
+    KeyBuilder::new().add("sha256", &deb.sha256).key()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::sha256;
+    use crate::digest::sha256;
     use crate::lock::Archive;
-    use crate::progress::Silent;
+    use crate::progress::{Progress, Silent};
 
-    fn shelved(cache: &Cache, bytes: &[u8]) -> Deb {
+    fn cached(cache: &Cache, bytes: &[u8]) -> Deb {
         let deb = Deb {
             name: "acpid".into(),
             version: "1".into(),
@@ -91,7 +91,7 @@ mod tests {
             size: 2,
             sha256: sha256(b"hi"),
         };
-        cache.get_or_make(KIND, &key(&deb), |entry| Ok(fs::write(entry.join(FILE), bytes)?)).unwrap();
+        cache.make(BUCKET, &key(&deb), &|| (), |entry| Ok(fs::write(entry.join(FILE), bytes)?)).unwrap();
         deb
     }
 
@@ -99,17 +99,18 @@ mod tests {
     fn what_is_there_is_not_fetched() {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::at(dir.path().into());
-        let deb = shelved(&cache, b"hi");
-        fetch(&cache, &[&deb, &deb], &Silent).unwrap();
-        assert_eq!(fs::read(path(&cache, &deb).unwrap()).unwrap(), b"hi");
+        let deb = cached(&cache, b"hi");
+        let progress: &dyn Progress = &Silent;
+        fetch(&cache, [&deb, &deb], &progress.step("test", None)).unwrap();
+        assert_eq!(fs::read(package(&cache, &deb).unwrap()).unwrap(), b"hi");
     }
 
     #[test]
-    fn a_damaged_package_is_found_and_put_away() {
+    fn a_package_of_other_bytes_is_found_and_put_away() {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::at(dir.path().into());
-        let deb = shelved(&cache, b"ho");
-        assert!(path(&cache, &deb).unwrap_err().to_string().contains("damaged"));
-        assert!(path(&cache, &deb).unwrap_err().to_string().contains("not in the cache"));
+        let deb = cached(&cache, b"ho");
+        assert!(package(&cache, &deb).unwrap_err().to_string().contains("damaged"));
+        assert!(package(&cache, &deb).unwrap_err().to_string().contains("not in the cache"));
     }
 }

@@ -5,6 +5,7 @@ use fs_err as fs;
 use rustix::fs::{FlockOperation, flock};
 
 use super::mirror::Mirror;
+use crate::arch::TARGET;
 use crate::cache::Cache;
 use crate::embedded::table;
 use crate::exec::apt::{Apt, Download};
@@ -28,6 +29,7 @@ impl Index {
     /// # Errors
     /// They can't be had, or Debian did not sign them.
     pub fn refresh(cache: &Cache) -> Result<Self> {
+        cache.hold()?;
         let dir = cache.root().join("apt").join(SUITE);
         fs::create_dir_all(&dir)?;
         let lock = fs::File::create(dir.join("hab.lock"))?;
@@ -67,8 +69,9 @@ fn name_and_version(file: &str) -> Option<(String, String)> {
 fn assumed() -> Result<String> {
     let stanzas = table("base/debian/assumed")?.map(|name| {
         format!(
-            "Package: {name}\nStatus: install ok installed\nVersion: 9999\nArchitecture: amd64\nMulti-Arch: foreign\n\
-             Maintainer: hab\nDescription: only maintainer scripts need it\n\n"
+            "Package: {name}\nStatus: install ok installed\nVersion: 9999\nArchitecture: {}\nMulti-Arch: foreign\n\
+             Maintainer: hab\nDescription: only maintainer scripts need it\n\n",
+            TARGET.debian
         )
     });
     Ok(stanzas.collect())

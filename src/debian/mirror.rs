@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result};
 
-use crate::exec::apt;
+use crate::arch::TARGET;
+use crate::exec::apt::{self, Source};
 use crate::lock::Archive;
 
 /// Names under which an archive's suites are known in a machine's sources; a repository that serves one of them serves
@@ -57,8 +58,9 @@ impl Mirror {
     pub fn sources(&self, suite: &str) -> String {
         let source = |address: &str, suites: &str| {
             format!(
-                "Types: deb\nURIs: {address}\nSuites: {suites}\nComponents: main\nArchitectures: amd64\n\
-                 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n"
+                "Types: deb\nURIs: {address}\nSuites: {suites}\nComponents: main\nArchitectures: {}\n\
+                 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n",
+                TARGET.debian
             )
         };
         source(&self.main, &format!("{suite} {suite}-updates")) + &source(&self.security, &format!("{suite}-security"))
@@ -72,13 +74,13 @@ impl Mirror {
     }
 }
 
-fn pick(sources: &[(String, String, String)], wanted: Archive) -> Option<String> {
+fn pick(sources: &[Source], wanted: Archive) -> Option<String> {
     let serves = |suite: &str| match wanted {
         Archive::Main => SUITES.contains(&suite),
         Archive::Security => suite.strip_suffix("-security").is_some_and(|suite| SUITES.contains(&suite)),
     };
-    let mut sources = sources.iter();
-    sources.find(|(_, suite, component)| serves(suite) && component == "main").map(|(address, ..)| address.clone())
+    let found = sources.iter().find(|source| serves(&source.suite) && source.component == "main");
+    found.map(|source| source.address.clone())
 }
 
 #[cfg(test)]
@@ -91,7 +93,11 @@ mod tests {
 
     #[test]
     fn the_machines_own_archives_are_picked() {
-        let source = |address: &str, suite: &str| (address.to_owned(), suite.to_owned(), "main".to_owned());
+        let source = |address: &str, suite: &str| Source {
+            address: address.into(),
+            suite: suite.into(),
+            component: "main".into(),
+        };
         let sources = [source("x", "nodistro"), source("m", "bookworm"), source("s", "bookworm-security")];
         assert_eq!(pick(&sources, Archive::Main).as_deref(), Some("m"));
         assert_eq!(pick(&sources, Archive::Security).as_deref(), Some("s"));

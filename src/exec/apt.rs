@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use fs_err as fs;
 
 use super::{Tool, plain_path};
+use crate::arch::TARGET;
 
 /// A private apt.
 #[derive(Debug)]
@@ -76,27 +77,42 @@ impl Apt {
     }
 }
 
-/// The package indexes that the machine's own apt uses: (address of the repository, suite, component).
+/// A package index that the machine's own apt uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The repository's address.
+    pub address: String,
+    /// Such as `bookworm-security`.
+    pub suite: String,
+    /// Such as `main`.
+    pub component: String,
+}
+
+/// The package indexes that the machine's own apt uses.
 ///
 /// # Errors
 /// apt is not there.
-pub fn machine_sources() -> Result<Vec<(String, String, String)>> {
+pub fn machine_sources() -> Result<Vec<Source>> {
     let format = "$(REPO_URI)\t$(RELEASE)\t$(COMPONENT)";
     let text =
         Tool::find("apt-get", "apt")?.args(["indextargets", "--format", format, "Created-By: Packages"]).text()?;
-    let fields = text.lines().map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
-    Ok(fields.filter_map(|field| <[String; 3]>::try_from(field).ok()).map(Into::into).collect())
+    let sources = text.lines().filter_map(|line| {
+        let [address, suite, component] = <[&str; 3]>::try_from(line.split('\t').collect::<Vec<_>>()).ok()?;
+        Some(Source { address: address.into(), suite: suite.into(), component: component.into() })
+    });
+    Ok(sources.collect())
 }
 
 /// Read by apt after everything of the machine's, so it has the last word.
 fn settings(root: &str) -> String {
+    let arch = TARGET.debian;
     format!(
         r#"#clear APT::Update::Pre-Invoke;
 #clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;
 #clear APT::Architectures;
-APT::Architecture "amd64";
-APT::Architectures {{ "amd64"; }};
+APT::Architecture "{arch}";
+APT::Architectures {{ "{arch}"; }};
 APT::Default-Release "";
 APT::Install-Recommends "false";
 APT::Install-Suggests "false";

@@ -10,15 +10,25 @@ use super::pinned_tools::PinnedTools;
 /// The beginning of FAT's time, 1980-01-01; mtools takes an earlier one for a mistake.
 const EPOCH: &str = "315532800";
 
-/// Makes `out` a FAT file system of `size` bytes with these files in its top folder, and syslinux to boot from it.
+/// A FAT file system to be made.
+pub struct Fat<'a> {
+    /// Its size in bytes.
+    pub size: u64,
+    /// The volume's serial number: 8 hexadecimal digits.
+    pub serial: &'a str,
+    /// Name and source of each file in its top folder.
+    pub files: &'a [(&'a str, &'a Path)],
+}
+
+/// Makes `out` a FAT file system with syslinux to boot from it.
 ///
 /// # Errors
-/// They do not fit, or it can't be written.
-pub fn bootable(tools: &PinnedTools, out: &Path, size: u64, serial: &str, files: &[(&str, &Path)]) -> Result<()> {
-    fs::File::create(out)?.set_len(size)?;
+/// The files do not fit, or it can't be written.
+pub fn bootable(tools: &PinnedTools, fat: &Fat<'_>, out: &Path) -> Result<()> {
+    fs::File::create(out)?.set_len(fat.size)?;
     let tool = |name| tools.tool(name).env("SOURCE_DATE_EPOCH", EPOCH).env("MTOOLSRC", "/dev/null");
-    tool("mformat").arg("-i").arg(out).args(["-N", serial, "-v", "HAB-BOOT", "::"]).run()?;
-    for (name, path) in files {
+    tool("mformat").arg("-i").arg(out).args(["-N", fat.serial, "-v", "HAB-BOOT", "::"]).run()?;
+    for (name, path) in fat.files {
         let copied = tool("mcopy").arg("-i").arg(out).arg(path).arg(format!("::{name}")).run();
         copied.with_context(|| format!("copying {name} to the boot partition"))?;
     }

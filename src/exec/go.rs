@@ -2,31 +2,44 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use serde::Deserialize;
+use anyhow::{Context as _, Result, ensure};
 
 use super::{Tool, arg_with_path};
+use crate::arch::TARGET;
+
+/// The oldest Go that fetches a toolchain it is told to use (<https://go.dev/doc/toolchain>).
+const OLDEST: (u32, u32) = (1, 21);
+
+/// Where to get one.
+const GET: &str = "Debian 13 has it as golang-go, else see https://go.dev/dl/";
 
 /// Go, with its caches in one folder.
 #[derive(Debug, Clone)]
 pub struct Go {
     home: PathBuf,
+    toolchain: String,
 }
 
 impl Go {
-    /// Go that keeps modules, objects and its own notes under `home` and nowhere else.
+    /// The toolchain `toolchain`, such as `go1.26.8`, with modules, objects and its own notes under `home` and nowhere
+    /// else. Where the host's Go is another version, it fetches this one as a module.
     #[must_use]
-    pub fn new(home: &Path) -> Self {
-        Self { home: home.to_owned() }
+    pub fn new(home: &Path, toolchain: &str) -> Self {
+        Self { home: home.to_owned(), toolchain: toolchain.to_owned() }
     }
 
-    /// The toolchain's version, such as `go1.26.8`.
+    /// Looks whether the host's Go can run the toolchain.
     ///
     /// # Errors
-    /// Go is not installed.
-    pub fn version(&self) -> Result<String> {
-        let text = self.tool()?.args(["env", "GOVERSION"]).text().context("asking Go for its version")?;
-        Ok(text.trim().to_owned())
+    /// Go is not installed, or knows nothing of toolchains yet.
+    pub fn preflight(&self) -> Result<()> {
+        let text = self.tool()?.env("GOTOOLCHAIN", "local").args(["env", "GOVERSION"]).text();
+        let version = text.context("asking Go for its version")?;
+        let number = version.trim().trim_start_matches("go");
+        let mut parts = number.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+        let found = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+        ensure!(found >= OLDEST, "hab needs Go {}.{} or newer, this machine has {number}; {GET}", OLDEST.0, OLDEST.1);
+        Ok(())
     }
 
     /// Downloads, into the cache, the modules that `packages` need: those and no others, unlike `go mod download`.
@@ -62,28 +75,15 @@ impl Go {
         tool.arg(out).args(packages).stream(each)
     }
 
-    /// Where the cache has the module `path` that the module in `dir` requires; it is fetched when it is not there.
-    ///
-    /// # Errors
-    /// It can't be had or its checksum is wrong.
-    pub fn module(&self, dir: &Path, path: &str) -> Result<PathBuf> {
-        #[derive(Deserialize)]
-        struct Module {
-            #[serde(rename = "Dir")]
-            dir: PathBuf,
-        }
-        let json = self.tool()?.dir(dir).args(["mod", "download", "-json", path]).output()?;
-        let module: Module = serde_json::from_slice(&json).context("reading the answer of `go mod download`")?;
-        Ok(module.dir)
-    }
-
     /// `GOPROXY`, `GOSUMDB` and their kind stay the user's; they decide where modules come from, never what they are.
     fn tool(&self) -> Result<Tool> {
-        let tool = Tool::find("go", "golang-go").context(
-            "hab needs Go 1.26 or newer; where the distribution's is older, take it from https://go.dev/dl/",
-        )?;
+        let tool = Tool::find("go", "golang-go").with_context(|| format!("hab needs Go; {GET}"))?;
         let tool = FIXED.iter().fold(tool, |tool, (key, value)| tool.env(key, value));
+        let (level, value) = TARGET.go_level;
         Ok(tool
+            .env("GOARCH", TARGET.go)
+            .env(level, value)
+            .env("GOTOOLCHAIN", &self.toolchain)
             .env("GOMODCACHE", self.home.join("mod"))
             .env("GOCACHE", self.home.join("build"))
             .env("GOPATH", self.home.join("path"))
@@ -97,11 +97,9 @@ impl Go {
 pub const BUILD_FLAGS: [&str; 2] = ["-trimpath", "-buildvcs=false"];
 
 /// The surroundings that change bytes, or where a module comes from (<https://pkg.go.dev/cmd/go#hdr-Environment_variables>); part of every key.
-pub const FIXED: [(&str, &str); 13] = [
+pub const FIXED: [(&str, &str); 10] = [
     ("CGO_ENABLED", "0"),
     ("GO111MODULE", "on"),
-    ("GOAMD64", "v1"),
-    ("GOARCH", "amd64"),
     ("GODEBUG", ""),
     ("GOENV", "off"),
     ("GOEXPERIMENT", ""),
@@ -110,6 +108,5 @@ pub const FIXED: [(&str, &str); 13] = [
     ("GOFLAGS", "-mod=readonly -modcacherw"),
     ("GOOS", "linux"),
     ("GOROOT", ""),
-    ("GOTOOLCHAIN", "local"),
     ("GOWORK", "off"),
 ];

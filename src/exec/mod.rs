@@ -8,7 +8,6 @@ pub mod child;
 pub mod depmod;
 pub mod dpkg_deb;
 pub mod fat;
-pub mod gcc;
 pub mod go;
 pub mod mke2fs;
 pub mod mksquashfs;

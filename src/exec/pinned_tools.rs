@@ -1,21 +1,33 @@
 //! Programs that come with hab's lock instead of from the host.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Tool;
 
-/// A folder of programs, run with nothing of the caller's environment: what they write depends on their arguments.
+/// The folders of an entry: the packages' files, and small scripts that start their programs.
+pub const FILES: &str = "files";
+/// See [`FILES`].
+pub const BIN: &str = "bin";
+
+/// Programs that are run with nothing of the caller's environment: what they write depends on their arguments alone.
 #[derive(Debug, Clone)]
 pub struct PinnedTools {
     bin: PathBuf,
+    files: PathBuf,
 }
 
 impl PinnedTools {
-    /// The programs in `bin`.
+    /// The programs in the cache's entry `entry`.
     #[must_use]
-    pub fn at(bin: PathBuf) -> Self {
-        Self { bin }
+    pub fn open(entry: &Path) -> Self {
+        Self { bin: entry.join(BIN), files: entry.join(FILES) }
+    }
+
+    /// The folder of the packages' files.
+    #[must_use]
+    pub fn files(&self) -> &Path {
+        &self.files
     }
 
     /// The program `name`.

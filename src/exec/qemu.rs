@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use fs_err as fs;
 
 use super::Tool;
+use crate::arch::TARGET;
 
 /// How virtual machines run on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +100,7 @@ const PARTS: [(usize, &[u8]); 5] = [
 /// # Errors
 /// It is not installed.
 pub fn system() -> Result<Tool> {
-    Tool::find("qemu-system-x86_64", "qemu-system-x86")
+    Tool::find(TARGET.qemu.0, TARGET.qemu.1)
 }
 
 /// The firmware of the trial guest.

@@ -1,38 +1,49 @@
-//! The lab a verb works on.
+//! A lab's folder: read, held while it is written, locked, rendered, and filled with boxes.
+
+pub mod lock;
+pub mod nodes_json;
+pub mod publish;
+pub mod render;
 
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use fs_err as fs;
 use rustix::fs::{FlockOperation, flock};
 
-use crate::cli::{Global, print};
 use crate::clock::Clock;
 use crate::config;
 pub use crate::config::{OUT, PRIVATE};
 use crate::pki::{AUTHORITIES, Pki};
 use crate::plan::Plan;
+use crate::problems::Problems;
 use crate::progress::Progress;
 
-/// Opens the lab's folder, reads its hab.yaml and decides everything; warnings are said at once.
+/// A lab that was read.
+#[derive(Debug)]
+pub struct Opened {
+    /// Every decision.
+    pub plan: Plan,
+    /// The warnings of its hab.yaml.
+    pub warnings: Problems,
+}
+
+/// Reads the hab.yaml of the lab in `folder` and decides everything.
 ///
 /// # Errors
 /// All problems of hab.yaml together, or it can't be read.
-pub fn plan(global: &Global) -> Result<Plan> {
-    let reading = config::load(&global.lab)?;
+pub fn open(folder: &Path) -> Result<Opened> {
+    let reading = config::load(folder)?;
     let plan = Plan::new(reading.config()?)?;
-    if !global.quiet && !reading.problems.list.is_empty() {
-        print::complain(reading.problems.to_string().trim_end());
-    }
-    Ok(plan)
+    Ok(Opened { plan, warnings: reading.problems })
 }
 
 /// Opens the lab's certificates, which must have been made before.
 ///
 /// # Errors
 /// There are none, or something is wrong with them.
-pub fn pki(global: &Global, plan: &Plan) -> Result<Pki> {
-    let private = tidy(&global.lab.join(PRIVATE));
+pub fn pki(folder: &Path, plan: &Plan) -> Result<Pki> {
+    let private = tidy(&folder.join(PRIVATE));
     // A look makes nothing: without authorities there is no cluster to look at.
     let authorities = private.join(AUTHORITIES);
     ensure!(authorities.is_dir(), "there is no {}: this lab was not built yet; run `hab build`", authorities.display());
@@ -43,33 +54,35 @@ pub fn pki(global: &Global, plan: &Plan) -> Result<Pki> {
 ///
 /// # Errors
 /// The lab's folder can't be opened or locked.
-pub fn hold(global: &Global, progress: &dyn Progress) -> Result<fs::File> {
-    let folder = fs::File::open(&global.lab)?;
-    if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_err() {
-        progress.note("waiting for another run of hab in this lab");
-        let about = || format!("waiting for another run of hab in {}", global.lab.display());
-        flock(&folder, FlockOperation::LockExclusive).with_context(about)?;
+pub fn hold(folder: &Path, progress: &dyn Progress) -> Result<fs::File> {
+    let held = fs::File::open(folder)?;
+    if flock(&held, FlockOperation::NonBlockingLockExclusive).is_err() {
+        progress.warn("waiting for another run of hab in this lab");
+        let about = || format!("waiting for another run of hab in {}", folder.display());
+        flock(&held, FlockOperation::LockExclusive).with_context(about)?;
     }
-    Ok(folder)
+    Ok(held)
 }
 
 /// The lab's folder as an absolute path.
 ///
 /// # Errors
 /// The working folder is gone.
-pub fn folder(lab: &Path) -> Result<PathBuf> {
-    let path = std::path::absolute(lab).with_context(|| format!("finding the folder {}", lab.display()))?;
+pub fn absolute(folder: &Path) -> Result<PathBuf> {
+    let path = std::path::absolute(folder).with_context(|| format!("finding the folder {}", folder.display()))?;
     // Without the `.` and `/.` that `absolute` keeps.
     Ok(path.components().collect())
 }
 
 /// A path without needless `.` parts.
+#[must_use]
 pub fn tidy(path: &Path) -> PathBuf {
     let tidy: PathBuf = path.components().filter(|part| !matches!(part, Component::CurDir)).collect();
     if tidy.as_os_str().is_empty() { PathBuf::from(".") } else { tidy }
 }
 
 /// A path as short as it can be said.
+#[must_use]
 pub fn shown(path: &Path) -> String {
     tidy(path).display().to_string()
 }

@@ -12,11 +12,11 @@ pub enum Archive {
     Security,
 }
 
-/// A package archive.
+/// A package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Deb {
-    /// The package's name.
+    /// Its name.
     pub name: String,
     /// Its version.
     pub version: String,
@@ -28,14 +28,4 @@ pub struct Deb {
     pub size: u64,
     /// SHA-256, hexadecimal.
     pub sha256: String,
-}
-
-/// The packages of a Debian base.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Base {
-    /// Those whose files are on a node.
-    pub node: Vec<Deb>,
-    /// Those whose programs write the images.
-    pub tools: Vec<Deb>,
 }

@@ -3,37 +3,76 @@
 mod deb;
 mod supply;
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-pub use deb::{Archive, Base, Deb};
-pub use supply::{Built, Supply, Toolchain, Upstream};
+pub use deb::{Archive, Deb};
+pub use supply::{Built, Source, Supply, Upstream};
+
+use crate::role::PerRole;
 
 /// The file's name in the lab's folder.
 pub const FILE: &str = "hab.lock";
 
 /// The layout's version; a hab reads only its own.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// Everything that decides the bytes of a lab's boxes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lock {
     schema: u32,
-    /// The base's packages.
+    /// The packages whose programs write the disks.
+    pub tools: Vec<Deb>,
+    /// The operating system.
     pub base: Base,
     /// The parts of the cluster.
     pub supply: Supply,
+    /// The boxes that were built last.
+    #[serde(default)]
+    pub boxes: PerRole<Option<LockedBox>>,
+}
+
+/// What a base is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Base {
+    /// hab's own.
+    Debian {
+        /// Those whose files are on a node.
+        packages: Vec<Deb>,
+    },
+}
+
+impl Base {
+    /// Its packages.
+    #[must_use]
+    pub fn packages(&self) -> &[Deb] {
+        match self {
+            Self::Debian { packages } => packages,
+        }
+    }
+}
+
+/// A role's box.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedBox {
+    /// SHA-256 of the box file, hexadecimal.
+    pub sha256: String,
+    /// The last part of its version, which grows with every box of other bytes: Vagrant takes the highest for the newest.
+    pub serial: u64,
 }
 
 impl Lock {
-    /// A lock of these parts.
+    /// A lock of these parts, with no box built yet.
     #[must_use]
-    pub fn new(base: Base, supply: Supply) -> Self {
-        Self { schema: SCHEMA, base, supply }
+    pub fn new(tools: Vec<Deb>, base: Base, supply: Supply) -> Self {
+        Self { schema: SCHEMA, tools, base, supply, boxes: PerRole::default() }
     }
 
     /// Reads the lab's lock; `None` when it has none yet.
@@ -42,20 +81,23 @@ impl Lock {
     /// It is there and can't be read, or is damaged, or of another hab.
     pub fn read(lab: &Path) -> Result<Option<Self>> {
         let path = lab.join(FILE);
-        if !path.exists() {
-            return Ok(None);
+        // Not `exists`, which takes a link to nothing or a closed folder for an absent file.
+        match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+            Ok(_) => ensure!(path.is_file(), "{} is not a file", path.display()),
         }
-        ensure!(path.is_file(), "{} is not a file", path.display());
         let about = || format!("reading {} (`hab lock --update` writes a new one)", path.display());
-        let lock: Self = serde_json::from_slice(&fs::read(&path)?).with_context(about)?;
-        ensure!(lock.schema == SCHEMA, "{}: it is of another hab", about());
-        Ok(Some(lock))
+        let bytes = fs::read(&path)?;
+        let schema: Schema = serde_json::from_slice(&bytes).with_context(about)?;
+        ensure!(schema.schema == SCHEMA, "{}: it is of another version of hab", about());
+        serde_json::from_slice(&bytes).with_context(about)
     }
 
     /// The file's bytes.
     ///
     /// # Errors
-    /// It can't be put into JSON, which does not happen.
+    /// It can't be put into JSON.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut bytes = serde_json::to_vec_pretty(self).context("writing the lock as JSON")?;
         bytes.push(b'\n');
@@ -63,15 +105,21 @@ impl Lock {
     }
 }
 
+/// What every version of the layout has.
+#[derive(Deserialize)]
+struct Schema {
+    schema: u32,
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::collections::BTreeMap;
 
+    use super::*;
+
     fn lock() -> Lock {
-        let toolchain = Toolchain { go: "go1.26.8".into(), gcc: "gcc 12".into() };
-        let supply = Supply { toolchain, upstreams: BTreeMap::new(), debs: Vec::new(), built: None };
-        Lock::new(Base { node: Vec::new(), tools: Vec::new() }, supply)
+        let source = Source { go: "go1.26.8".into(), upstreams: BTreeMap::new(), debs: Vec::new(), built: None };
+        Lock::new(Vec::new(), Base::Debian { packages: Vec::new() }, Supply::Source(source))
     }
 
     #[test]
@@ -86,10 +134,18 @@ mod tests {
     fn a_damaged_or_foreign_lock_is_refused_with_the_way_out() {
         let dir = tempfile::tempdir().unwrap();
         let good = String::from_utf8(lock().to_bytes().unwrap()).unwrap();
-        for bad in [&good[..20], &good.replace("\"schema\": 1", "\"schema\": 2"), ""] {
+        let old = r#"{"schema": 1, "base": {"node": [], "tools": []}}"#;
+        for bad in [&good[..20], old, &good.replace("\"tools\"", "\"tolls\""), ""] {
             fs::write(dir.path().join(FILE), bad).unwrap();
             let error = format!("{:#}", Lock::read(dir.path()).unwrap_err());
             assert!(error.contains("hab lock --update"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_link_to_nothing_is_no_absent_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("nowhere", dir.path().join(FILE)).unwrap();
+        assert!(Lock::read(dir.path()).is_err());
     }
 }

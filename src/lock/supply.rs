@@ -1,4 +1,4 @@
-//! The parts of a cluster in the lock: what they are made of, what makes them, and what came out.
+//! The parts of a cluster in the lock: what they are made of, and what came out.
 
 use std::collections::BTreeMap;
 
@@ -6,29 +6,28 @@ use serde::{Deserialize, Serialize};
 
 use super::Deb;
 
-/// Everything that decides the bytes of a role's programs and images.
+/// Everything that decides the bytes of a role's programs and images, by the kind of supply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Supply {
+    /// Built from source.
+    Source(Source),
+}
+
+/// What is built from source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Supply {
-    /// The compilers.
-    pub toolchain: Toolchain,
+pub struct Source {
+    /// The Go toolchain, such as `go1.26.8`. Go itself fetches it as a module, checked against Go's checksum database,
+    /// where the host has another (<https://go.dev/doc/toolchain>).
+    pub go: String,
     /// What Go builds from, by the name of its folder.
     pub upstreams: BTreeMap<String, Upstream>,
-    /// The packages of the relocated programs, with all they depend on.
+    /// The packages of Debian's programs, with all they depend on.
     pub debs: Vec<Deb>,
     /// What the first build made of all this; every later one must make the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub built: Option<Built>,
-}
-
-/// The host's programs whose versions show in what they write.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Toolchain {
-    /// Go, such as `go1.26.8`.
-    pub go: String,
-    /// The C compiler's version line.
-    pub gcc: String,
 }
 
 /// A Go module and all it needs.
@@ -44,7 +43,7 @@ pub struct Upstream {
 }
 
 /// What was built.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Built {
     /// The SHA-256 of every program, by its name on the node.

@@ -14,7 +14,7 @@ use crate::role::Role;
 
 /// The one image that is imported: the sandbox, and the shell around every binary of the payload.
 /// The name is what Kubernetes 1.36 calls it (`build/dependencies.yaml`).
-pub const PAUSE_IMAGE: &str = "registry.k8s.io/pause:3.10.2";
+pub const PAUSE_IMAGE: &str = "localhost/hab/pause:1";
 
 const ORIGIN: &str = "templates";
 const LAB: &str = "lab";

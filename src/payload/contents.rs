@@ -1,14 +1,15 @@
-//! What each role's payload disk carries: the tables `images/role/*.yaml`.
+//! What each role's payload disk carries: the tables `images/payload/*.yaml`.
 
-use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
 
+use crate::embedded;
 use crate::role::Role;
 
-/// Names of the supply's table, by the folder of the payload they go to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Names of the catalog, by the folder of the payload they go to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Load {
+pub struct Contents {
     /// To `/opt/hab/bin`; the shared libraries they need go to `/opt/hab/lib` by themselves.
     pub programs: Vec<String>,
     /// To `/opt/hab/cni`.
@@ -19,51 +20,61 @@ pub struct Load {
     pub images: Vec<String>,
 }
 
-/// The table of `role`.
-///
-/// # Errors
-/// The embedded table is broken, which the unit tests rule out.
-pub fn load(role: Role) -> Result<Load> {
-    let path = format!("payload/{role}.yaml");
-    serde_yaml::from_str(crate::embedded::text(&path)?).with_context(|| format!("reading images/{path}"))
+impl Contents {
+    /// The table of `role`.
+    ///
+    /// # Errors
+    /// The embedded table is broken, which the unit tests rule out.
+    pub fn of(role: Role) -> Result<Self> {
+        let path = format!("payload/{role}.yaml");
+        serde_yaml::from_str(embedded::text(&path)?).with_context(|| format!("reading images/{path}"))
+    }
+
+    /// Every program, with the folder it goes to.
+    pub fn placed(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let bin = self.programs.iter().map(|name| ("bin", name.as_str()));
+        bin.chain(self.cni.iter().map(|name| ("cni", name.as_str())))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::artifacts::Table;
+    use crate::artifacts::{Catalog, kubernetes_versions};
 
-    const ROLES: [Role; 3] = [Role::Etcd, Role::Master, Role::Worker];
+    fn catalog() -> Catalog {
+        Catalog::source(&kubernetes_versions().unwrap()[0]).unwrap()
+    }
 
     #[test]
-    fn every_role_names_only_what_the_supply_has() {
-        let table = Table::source().unwrap();
-        for role in ROLES {
-            let load = load(role).unwrap();
-            for name in load.programs.iter().chain(&load.cni) {
-                assert!(table.artifacts.contains_key(name), "{role}: {name}");
+    fn every_role_names_only_what_the_catalog_has() {
+        let catalog = catalog();
+        for role in Role::ALL {
+            let contents = Contents::of(role).unwrap();
+            for (_, name) in contents.placed() {
+                assert!(catalog.artifacts.contains_key(name), "{role}: {name}");
             }
-            for name in &load.images {
-                assert!(table.images.contains_key(name), "{role}: {name}");
+            for name in &contents.images {
+                assert!(catalog.images.contains_key(name), "{role}: {name}");
             }
         }
     }
 
     #[test]
     fn nothing_is_built_that_no_role_carries() {
-        let table = Table::source().unwrap();
-        let loads = ROLES.map(|role| load(role).unwrap());
-        for name in table.artifacts.keys() {
-            let carried = loads.iter().any(|l| l.programs.contains(name) || l.cni.contains(name));
-            let packed = table.images.values().any(|image| &image.artifact == name);
+        let catalog = catalog();
+        let all = Role::ALL.map(|role| Contents::of(role).unwrap());
+        for name in catalog.artifacts.keys() {
+            let carried = all.iter().any(|contents| contents.placed().any(|(_, placed)| placed == name));
+            let packed = catalog.images.values().any(|image| &image.artifact == name);
             assert!(carried || packed, "{name}");
         }
     }
 
     #[test]
     fn an_etcd_node_has_no_container_runtime() {
-        let load = load(Role::Etcd).unwrap();
-        assert!(load.images.is_empty() && load.cni.is_empty());
-        assert_eq!(load.programs, ["etcd", "etcdctl"]);
+        let contents = Contents::of(Role::Etcd).unwrap();
+        assert!(contents.images.is_empty() && contents.cni.is_empty());
+        assert_eq!(contents.programs, ["etcd", "etcdctl"]);
     }
 }

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::addressing::{DNS_SERVICE, POD_PREFIX, capacity, first_host};
 use crate::config::{Base, Config, Kubernetes, Label, Network, Provider, Snippets, Supply};
+use crate::provider;
 use crate::role::Role;
 
 /// Fixed ports of the cluster.
@@ -97,7 +98,7 @@ impl Plan {
                 nodes.push(Node {
                     role,
                     address,
-                    mac: mac(&config.lab, address),
+                    mac: mac(config, address),
                     machine_id: machine_id(&config.lab, &name),
                     pods: if role.has_kubelet() {
                         Some(
@@ -144,12 +145,13 @@ fn host(network: Ipv4Net, number: u32) -> Ipv4Addr {
     Ipv4Addr::from_bits(network.network().to_bits() + number)
 }
 
-/// 52:54:00 is the prefix qemu and libvirt use for their guests; a byte of the lab's name keeps labs on one bridge
-/// apart, and the last two bytes of the address keep nodes apart.
-fn mac(lab: &Label, address: Ipv4Addr) -> String {
+/// After the provider's prefix a byte of the lab's name keeps labs on one bridge apart, and the last two bytes of the
+/// address keep nodes apart.
+fn mac(config: &Config, address: Ipv4Addr) -> String {
+    let [one, two, three] = provider::facts(config.provider).mac_prefix;
     let [_, _, high, low] = address.octets();
-    let lab = Sha256::digest(lab.as_str())[0];
-    format!("52:54:00:{lab:02x}:{high:02x}:{low:02x}")
+    let lab = Sha256::digest(config.lab.as_str())[0];
+    format!("{one:02x}:{two:02x}:{three:02x}:{lab:02x}:{high:02x}:{low:02x}")
 }
 
 /// Derived from the names and marked as a version 4 UUID, which machine-id(5) asks for.
@@ -159,7 +161,7 @@ fn machine_id(lab: &Label, node: &str) -> String {
     id.copy_from_slice(&digest[..16]);
     id[6] = (id[6] & 0x0f) | 0x40;
     id[8] = (id[8] & 0x3f) | 0x80;
-    crate::cache::hex(&id)
+    crate::digest::hex(&id)
 }
 
 #[cfg(test)]

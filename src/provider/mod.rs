@@ -1,11 +1,41 @@
-//! What the user's Vagrant runs: static Ruby, and the data it reads. The only reader of the data folder `vagrant/`.
+//! What a provider is: what runs the virtual machines. One row of the table, one module and one folder `vagrant/NAME` a
+//! provider.
 
-pub mod nodes_json;
+mod libvirt;
 
-pub use nodes_json::{Data, Rendered};
+use std::path::Path;
 
-/// The lab's Vagrantfile: the same bytes in every lab, with nothing of the user's in it.
-pub const VAGRANTFILE: &str = include_str!("../../vagrant/Vagrantfile");
+use anyhow::Result;
+use serde_json::Value;
 
-/// The Vagrantfile inside every box.
-pub const BOX_VAGRANTFILE: &str = include_str!("../../vagrant/box/Vagrantfile");
+use crate::config::Provider;
+
+/// The facts of a provider.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts {
+    /// Its name in Vagrant.
+    pub name: &'static str,
+    /// The format of a box's disks, as `qemu-img` calls it.
+    pub disk_format: &'static str,
+    /// Turns a raw disk into that format: the same bytes from the same disk.
+    pub convert: fn(&Path, &Path) -> Result<()>,
+    /// What Ignition is told to run on, so that it finds its config
+    /// (<https://coreos.github.io/ignition/supported-platforms/>).
+    pub ignition_platform: &'static str,
+    /// The first three bytes of every hardware address.
+    pub mac_prefix: [u8; 3],
+    /// `metadata.json` of a box with these disks.
+    pub box_metadata: fn(&[String]) -> Value,
+    /// The Vagrantfile inside every box.
+    pub box_vagrantfile: &'static str,
+    /// The lab's Vagrantfile: the same bytes in every lab, with nothing of the user's in it.
+    pub vagrantfile: &'static str,
+}
+
+/// The facts of `provider`.
+#[must_use]
+pub const fn facts(provider: Provider) -> &'static Facts {
+    match provider {
+        Provider::Libvirt => &libvirt::FACTS,
+    }
+}

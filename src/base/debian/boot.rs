@@ -7,8 +7,9 @@ use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 
 use crate::embedded::text;
-use crate::exec::fat;
+use crate::exec::fat::{self, Fat};
 use crate::exec::pinned_tools::PinnedTools;
+use crate::provider;
 
 /// "EFI system partition" and, by the same type, the partition boot loaders look for,
 /// c12a7328-f81f-11d2-ba4b-00a0c93ec93b, in the GPT's byte order.
@@ -28,15 +29,34 @@ const SERIAL: &str = "68616201";
 /// Boot code ends before the disk's signature and partition table.
 const CODE: usize = 440;
 
+/// What stands in the menu for the provider's Ignition platform.
+const PLATFORM: &str = "@PLATFORM@";
+
+/// The boot loader's menu: the kernel's arguments.
+///
+/// # Errors
+/// hab was built without it.
+pub fn menu(provider: &provider::Facts) -> Result<String> {
+    Ok(text("base/debian/syslinux.cfg")?.replace(PLATFORM, provider.ignition_platform))
+}
+
+/// The files of the boot partition.
+pub struct Parts<'a> {
+    /// The kernel.
+    pub kernel: &'a Path,
+    /// The initramfs.
+    pub initrd: &'a Path,
+    /// The boot loader's menu.
+    pub menu: &'a Path,
+}
+
 /// Writes the boot partition to `out`.
 ///
 /// # Errors
 /// It does not fit or can't be written.
-pub fn write(tools: &PinnedTools, kernel: &Path, initrd: &Path, out: &Path) -> Result<()> {
-    let menu = out.with_extension("cfg");
-    fs::write(&menu, text("base/debian/syslinux.cfg")?)?;
-    let files = [("vmlinuz", kernel), ("initrd", initrd), ("syslinux.cfg", menu.as_path())];
-    fat::bootable(tools, out, SIZE, SERIAL, &files)
+pub fn write(tools: &PinnedTools, parts: &Parts<'_>, out: &Path) -> Result<()> {
+    let files = [("vmlinuz", parts.kernel), ("initrd", parts.initrd), ("syslinux.cfg", parts.menu)];
+    fat::bootable(tools, &Fat { size: SIZE, serial: SERIAL, files: &files }, out)
 }
 
 /// Puts syslinux' boot code, out of the tools' `files`, in front of the partition table of `disk`.

@@ -11,138 +11,88 @@ mod modules;
 mod overlay;
 mod usr;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result};
 use fs_err as fs;
 
-use crate::cache::{Cache, Inputs, Key, Made};
-use crate::debian::{self, Index};
+use super::{BaseBuild, DISK};
+use crate::arch::TARGET;
+use crate::cache::KeyBuilder;
+use crate::debian::Index;
 use crate::disk::{self, Partition};
-use crate::embedded::embedded;
-use crate::embedded::{IMAGES, table};
+use crate::embedded::{IMAGES, embedded, table};
 use crate::exec::mke2fs::{Ext4, mke2fs};
 use crate::exec::mksquashfs;
-use crate::lock::{Base, Deb};
-use crate::progress::Progress;
-
-/// The disk's file in its entry.
-const DISK: &str = "base.raw";
+use crate::exec::pinned_tools::PinnedTools;
+use crate::lock::{self, Deb};
+use crate::progress::Step;
+use crate::provider;
 
 /// `hab-root` as the node sees it; the file holds only what is written. etcd and containerd keep their data here.
 const ROOT: Ext4 = Ext4 { label: "root", uuid: "68616200-726f-4f74-8000-000000000000", size: 8 << 30 };
-
-/// Everything that decides bytes beside packages and data: change any of it, and the disk is made anew.
-const RECIPE: [&str; 15] = [
-    disk::FORMAT,
-    include_str!("mod.rs"),
-    include_str!("boot.rs"),
-    include_str!("cpio.rs"),
-    include_str!("initramfs.rs"),
-    include_str!("modules.rs"),
-    include_str!("overlay.rs"),
-    include_str!("usr.rs"),
-    include_str!("../../debian/tools.rs"),
-    include_str!("../../exec/depmod.rs"),
-    include_str!("../../exec/fat.rs"),
-    include_str!("../../exec/mke2fs.rs"),
-    include_str!("../../exec/mksquashfs.rs"),
-    include_str!("../../exec/pinned_tools.rs"),
-    include_str!("../../exec/zstd.rs"),
-];
 
 /// The packages of a base made today, for the lock.
 ///
 /// # Errors
 /// Debian's indexes have not all of them.
-pub fn resolve(index: &Index) -> Result<Base> {
-    let closure = |list: &str| index.closure(table(list)?);
-    Ok(Base { node: closure("base/debian/packages")?, tools: closure("base/debian/tools")? })
+pub fn resolve(index: &Index) -> Result<lock::Base> {
+    Ok(lock::Base::Debian { packages: index.closure(table("base/debian/packages")?)? })
 }
 
-/// Downloads what [`build`] needs.
+/// Everything but the tools that could change the disk's bytes.
 ///
 /// # Errors
-/// A package can't be had.
-pub fn fetch(cache: &Cache, base: &Base, progress: &dyn Progress) -> Result<()> {
-    let debs: Vec<&Deb> = base.node.iter().chain(&base.tools).collect();
-    debian::fetch(cache, &debs, progress)
-}
-
-/// The base disk as a raw image, if it has been made.
-#[must_use]
-pub fn find(cache: &Cache, base: &Base) -> Option<PathBuf> {
-    cache.get("base", &key(base)).map(|entry| entry.join(DISK))
-}
-
-/// The base disk as a raw image, made now or taken from the cache. It needs the network only for packages that
-/// are not in the cache.
-///
-/// # Errors
-/// A package can't be had, or a part can't be made.
-pub fn build(cache: &Cache, base: &Base, progress: &dyn Progress) -> Result<PathBuf> {
-    let what = "base debian";
-    let (entry, made) = cache.get_or_make("base", &key(base), |entry| {
-        fetch(cache, base, progress)?;
-        progress.begin(what);
-        make(cache, base, entry, progress).context("building the base disk")
-    })?;
-    if made == Made::Now {
-        progress.end(what, &format!("{} packages", base.node.len()));
-    }
-    Ok(entry.join(DISK))
-}
-
-fn key(base: &Base) -> Key {
-    let mut inputs = Inputs::new();
-    for part in RECIPE {
-        inputs = inputs.add("recipe", part);
-    }
+/// hab was built without a part.
+pub fn key(packages: &[Deb], provider: &provider::Facts, key: KeyBuilder) -> Result<KeyBuilder> {
+    let mut key = key.add("menu", boot::menu(provider)?);
+    key = key.add_all("small", mksquashfs::SMALL).add_all("fixed", mksquashfs::FIXED);
     for file in embedded(&IMAGES).iter().filter(|file| file.name.starts_with("base/debian/")) {
-        inputs = inputs.add(file.name, file.bytes);
+        key = key.add(file.name, file.bytes);
     }
-    for deb in &base.node {
-        inputs = inputs.add("node", &deb.sha256);
-    }
-    for deb in &base.tools {
-        inputs = inputs.add("tool", &deb.sha256);
-    }
-    inputs.key()
+    Ok(key.add_all("package", packages.iter().map(|deb| &deb.sha256)))
 }
 
-fn make(cache: &Cache, base: &Base, entry: &Path, progress: &dyn Progress) -> Result<()> {
-    let (tools, files) = debian::pinned_tools(cache, &base.tools).context("unpacking the tools")?;
-    let work = tempfile::tempdir_in(entry).context("making a folder")?;
+/// Writes the disk into `entry`; the packages have been fetched.
+///
+/// # Errors
+/// A part can't be made.
+pub fn build(base: &BaseBuild<'_>, packages: &[Deb], tools: &Path, entry: &Path, step: &Step<'_>) -> Result<String> {
+    let tools = PinnedTools::open(tools);
+    let work = base.cache.scratch()?;
     let at = |name: &str| work.path().join(name);
 
-    progress.note("unpacking packages");
-    let taken = usr::unpack(cache, &base.node, &at("usr"))?;
+    step.status("unpacking packages");
+    let taken = usr::unpack(base.cache, packages, &at("usr"))?;
     let overlay = overlay::read()?;
     overlay::write_usr(&overlay, work.path())?;
     modules::index(&tools, work.path(), &taken.release)?;
 
-    progress.note("writing the initramfs");
+    step.status("writing the initramfs");
     initramfs::write(&tools, &at("usr"), &taken, &at("initrd"))?;
 
-    progress.note("writing /usr");
+    step.status("writing /usr");
     mksquashfs::pack_with(&tools, &at("usr"), &at("usr.squashfs"), &mksquashfs::SMALL)?;
 
-    progress.note("writing the root file system");
+    step.status("writing the root file system");
     overlay::write_root(&overlay, &at("root.tar"))?;
-    mke2fs(&tools, &files.join("etc/mke2fs.conf"), ROOT, &at("root.tar"), &at("root.ext4"))?;
+    mke2fs(&tools, &tools.files().join("etc/mke2fs.conf"), ROOT, &at("root.tar"), &at("root.ext4"))?;
 
-    progress.note("writing the disk");
+    step.status("writing the disk");
     fs::write(at("vmlinuz"), &taken.kernel)?;
-    boot::write(&tools, &at("vmlinuz"), &at("initrd"), &at("boot.fat"))?;
+    fs::write(at("syslinux.cfg"), boot::menu(base.provider)?)?;
+    let parts = boot::Parts { kernel: &at("vmlinuz"), initrd: &at("initrd"), menu: &at("syslinux.cfg") };
+    boot::write(&tools, &parts, &at("boot.fat"))?;
     let (boot, usr, root) = (at("boot.fat"), at("usr.squashfs"), at("root.ext4"));
     let partition = |name, kind, attributes, content| Partition { name, kind, attributes, content };
     let partitions = [
         partition("hab-boot", boot::KIND, boot::BOOTABLE, &boot),
-        partition("hab-usr", usr::KIND, usr::READ_ONLY, &usr),
-        partition("hab-root", overlay::KIND, 0, &root),
+        partition("hab-usr", TARGET.usr_partition, usr::READ_ONLY, &usr),
+        partition("hab-root", TARGET.root_partition, 0, &root),
     ];
     disk::write_gpt(&entry.join(DISK), "base debian", &partitions)?;
-    boot::write_code(&files, &entry.join(DISK))
+    boot::write_code(tools.files(), &entry.join(DISK))?;
+    Ok(format!("{} packages", packages.len()))
 }
 
 #[cfg(test)]
@@ -150,32 +100,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_package_counts_for_the_key() {
+    fn every_package_and_the_platform_count_for_the_key() {
         let deb = |sha256: &str| Deb {
             name: "a".into(),
             version: "1".into(),
-            archive: crate::lock::Archive::Main,
+            archive: lock::Archive::Main,
             path: "pool/a.deb".into(),
             size: 1,
             sha256: sha256.into(),
         };
-        let one = Base { node: vec![deb("1")], tools: vec![deb("2")] };
-        let two = Base { node: vec![deb("1")], tools: vec![deb("3")] };
-        let three = Base { node: vec![deb("1"), deb("2")], tools: vec![] };
-        assert_ne!(key(&one), key(&two));
-        assert_ne!(key(&one), key(&three));
-    }
-
-    /// Downloads some 100 MiB from a Debian mirror and takes half a minute: `cargo test -- --ignored base_disk`.
-    #[test]
-    #[ignore = "needs a Debian mirror"]
-    fn the_same_packages_give_the_same_base_disk() {
-        let dir = tempfile::tempdir().unwrap();
-        let cache = Cache::at(dir.path().join("one"));
-        let base = resolve(&Index::refresh(&cache).unwrap()).unwrap();
-        let one = crate::cache::sha256_file(&build(&cache, &base, &crate::progress::Silent).unwrap()).unwrap();
-        let other = Cache::at(dir.path().join("another"));
-        let two = crate::cache::sha256_file(&build(&other, &base, &crate::progress::Silent).unwrap()).unwrap();
-        assert_eq!(one, two);
+        let libvirt = provider::facts(crate::config::Provider::Libvirt);
+        let key = |debs: &[Deb], facts| key(debs, facts, KeyBuilder::new()).unwrap().key();
+        let base = key(&[deb("1")], libvirt);
+        assert_ne!(base, key(&[deb("2")], libvirt));
+        assert_ne!(base, key(&[deb("1"), deb("2")], libvirt));
+        assert_ne!(base, key(&[deb("1")], &provider::Facts { ignition_platform: "other", ..*libvirt }));
     }
 }

@@ -14,11 +14,6 @@ use crate::embedded::embedded;
 use crate::embedded::{folder, table};
 use crate::node::files::{Entry, NodeFiles};
 
-/// "amd64 root partition", 4f68bce3-e8cd-4db1-96e7-fbcaf984b709
-/// (<https://uapi-group.org/specifications/specs/discoverable_partitions_specification/>), in the GPT's byte order.
-pub const KIND: [u8; 16] =
-    [0xe3, 0xbc, 0x68, 0x4f, 0xcd, 0xe8, 0xb1, 0x4d, 0x96, 0xe7, 0xfb, 0xca, 0xf9, 0x84, 0xb7, 0x09];
-
 const ORIGIN: &str = "images/base/debian";
 const FILES: &str = "base/debian/rootfs";
 const TABLE: &str = "base/debian/rootfs.table";

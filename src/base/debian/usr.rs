@@ -16,12 +16,8 @@ use crate::embedded::table;
 use crate::exec::dpkg_deb;
 use crate::lock::Deb;
 
-/// "amd64 /usr partition", 8484680c-9521-48c6-9c11-b0720656f69e
-/// (<https://uapi-group.org/specifications/specs/discoverable_partitions_specification/>), in the GPT's byte order.
-pub const KIND: [u8; 16] =
-    [0x0c, 0x68, 0x84, 0x84, 0x21, 0x95, 0xc6, 0x48, 0x9c, 0x11, 0xb0, 0x72, 0x06, 0x56, 0xf6, 0x9e];
-
-/// Attribute bit 60 of that specification: read-only.
+/// Attribute bit 60: read-only
+/// (<https://uapi-group.org/specifications/specs/discoverable_partitions_specification/>).
 pub const READ_ONLY: u64 = 1 << 60;
 
 /// Debian's Ignition is made for dracut; hab's initramfs starts it from here.
@@ -53,7 +49,7 @@ pub fn unpack(cache: &Cache, debs: &[Deb], usr: &Path) -> Result<Taken> {
     let root = usr.parent().context("the folder usr has one above it")?;
     let mut taken = Taken::default();
     for deb in debs {
-        let package = debian::path(cache, deb)?;
+        let package = debian::package(cache, deb)?;
         dpkg_deb::files(&package, |files| {
             for entry in Archive::new(files).entries()? {
                 place(entry?, root, &drop, &mut taken)?;

@@ -123,17 +123,19 @@ pub fn ignition_path(node: &str) -> String {
 mod tests {
     use super::*;
 
+    const VAGRANTFILE: &str = crate::provider::facts(crate::config::Provider::Libvirt).vagrantfile;
+
     #[test]
     fn the_vagrantfile_reads_the_schema_that_is_written() {
-        assert!(crate::provider::VAGRANTFILE.contains(&format!("SCHEMA = {SCHEMA}\n")));
+        assert!(VAGRANTFILE.contains(&format!("SCHEMA = {SCHEMA}\n")));
     }
 
     /// Both sides of the trial guest: what it writes, and where.
     #[test]
     fn the_vagrantfile_looks_for_what_the_trial_guest_writes() {
         use crate::exec::qemu::{EXIT_VALUE, RESULT_ADDRESS};
-        assert!(crate::provider::VAGRANTFILE.contains(&format!("RESULT = [{EXIT_VALUE:#x}].pack(\"Q<\")\n")));
-        assert!(crate::provider::VAGRANTFILE.contains(&format!("RESULT_ADDRESS = {RESULT_ADDRESS:#x}\n")));
+        assert!(VAGRANTFILE.contains(&format!("RESULT = [{EXIT_VALUE:#x}].pack(\"Q<\")\n")));
+        assert!(VAGRANTFILE.contains(&format!("RESULT_ADDRESS = {RESULT_ADDRESS:#x}\n")));
     }
 
     #[test]
@@ -153,7 +155,7 @@ mod tests {
         };
         let json = serde_json::to_value(&node).unwrap();
         for field in json.as_object().unwrap().keys().filter(|key| *key != "role") {
-            assert!(crate::provider::VAGRANTFILE.contains(&format!("[:{field}]")), "{field} is not read");
+            assert!(VAGRANTFILE.contains(&format!("[:{field}]")), "{field} is not read");
         }
     }
 }

@@ -1,10 +1,9 @@
 //! Disks with a GPT, written as files: no loop device, no mount, no root, and the same bytes from the same partitions.
 
-mod sparse;
-
 use std::io::Write;
 use std::path::Path;
 
+use crate::sparse;
 use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 use gptman::{GPT, GPTPartitionEntry};

@@ -28,8 +28,11 @@ pub fn copy(from: &Path, to: &mut fs::File, offset: u64) -> Result<()> {
     Ok(to.flush()?)
 }
 
-/// Where the next data begins at or after `offset`; none when only a hole is left.
-fn next_data(file: &fs::File, offset: u64) -> Result<Option<u64>> {
+/// Where data begins at or after `offset`; `None` when only a hole is left.
+///
+/// # Errors
+/// The file can't be searched.
+pub fn next_data(file: &fs::File, offset: u64) -> Result<Option<u64>> {
     match rustix::fs::seek(file, Find::Data(offset)) {
         Ok(start) => Ok(Some(start)),
         Err(Errno::NXIO) => Ok(None),

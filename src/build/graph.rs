@@ -1,0 +1,128 @@
+//! All steps of a build, each after those it needs.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+
+use super::steps::{BaseDisk, BootTest, DebianPrograms, GoPrograms, Image, Payload, ProviderDisk, Tools, VagrantBox};
+use super::{Context, Step};
+use crate::artifacts::{Catalog, Origin};
+use crate::cache::{Key, KeyBuilder};
+use crate::payload::Contents;
+use crate::role::Role;
+
+pub use super::steps::{boot_test, vagrant_box};
+
+/// The step that brings the cluster's own kubectl, and the program.
+pub const PROGRAM_STEP: (&str, &str) = ("kubernetes", "kubectl");
+
+/// The steps with their keys.
+pub struct Graph {
+    steps: Vec<Box<dyn Step>>,
+    keys: Vec<Key>,
+}
+
+impl Graph {
+    /// The steps of a build, with keys that follow from the lock.
+    ///
+    /// # Errors
+    /// hab was built without a part.
+    pub fn new(context: &Context<'_>) -> Result<Self> {
+        Self::of(steps(&context.catalog)?, context)
+    }
+
+    /// A graph of these steps.
+    ///
+    /// # Errors
+    /// A step needs one that does not come before it.
+    pub fn of(steps: Vec<Box<dyn Step>>, context: &Context<'_>) -> Result<Self> {
+        let mut keys: Vec<Key> = Vec::with_capacity(steps.len());
+        for (index, step) in steps.iter().enumerate() {
+            let mut key = KeyBuilder::new().add("step", step.bucket()).add("version", step.version().to_le_bytes());
+            for need in step.needs() {
+                let at = steps[..index].iter().position(|other| other.name() == need);
+                let at = at.with_context(|| format!("{} needs {need}, which does not come before it", step.name()))?;
+                key = key.add("need", keys[at].as_str());
+            }
+            keys.push(step.inputs(context, key)?.key());
+        }
+        Ok(Self { steps, keys })
+    }
+
+    /// The steps in their order.
+    #[must_use]
+    pub fn steps(&self) -> &[Box<dyn Step>] {
+        &self.steps
+    }
+
+    /// The key of a step by its place.
+    #[must_use]
+    pub fn key(&self, place: usize) -> &Key {
+        &self.keys[place]
+    }
+
+    /// The place of a step by its name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn place(&self, name: &str) -> Result<usize> {
+        let place = self.steps.iter().position(|step| step.name() == name);
+        place.with_context(|| format!("there is no step {name}"))
+    }
+
+    /// What a build is for: every box, proven, and kubectl for the host.
+    ///
+    /// # Errors
+    /// A step is missing.
+    pub fn goals(&self) -> Result<Vec<usize>> {
+        let roles = Role::ALL.into_iter().flat_map(|role| [boot_test(role), vagrant_box(role)]);
+        roles.chain([PROGRAM_STEP.0.to_owned()]).map(|name| self.place(&name)).collect()
+    }
+
+    /// The places of the steps that a step needs.
+    ///
+    /// # Errors
+    /// A step is missing.
+    pub fn needs(&self, place: usize) -> Result<Vec<usize>> {
+        self.steps[place].needs().iter().map(|name| self.place(name)).collect()
+    }
+}
+
+/// The steps of everything in the catalog.
+///
+/// # Errors
+/// The embedded tables are broken, which the unit tests rule out.
+pub fn steps(catalog: &Catalog) -> Result<Vec<Box<dyn Step>>> {
+    let makers = makers(catalog);
+    let mut steps: Vec<Box<dyn Step>> = vec![Box::new(Tools), Box::new(BaseDisk)];
+    for name in catalog.upstreams.keys() {
+        steps.push(Box::new(GoPrograms { name: name.clone() }));
+    }
+    steps.push(Box::new(DebianPrograms));
+    for (name, spec) in &catalog.images {
+        let maker = makers.get(spec.artifact.as_str()).with_context(|| format!("nothing makes {}", spec.artifact))?;
+        steps.push(Box::new(Image { name: name.clone(), spec: spec.clone(), maker: maker.clone() }));
+    }
+    steps.push(Box::new(ProviderDisk::base()));
+    for role in Role::ALL {
+        let payload = Payload::new(role, &Contents::of(role)?, &makers)?;
+        let disk = ProviderDisk::payload(role);
+        steps.push(Box::new(payload));
+        steps.push(Box::new(disk));
+        steps.push(Box::new(BootTest { role }));
+        steps.push(Box::new(VagrantBox { role }));
+    }
+    Ok(steps)
+}
+
+/// Artifact -> the step that makes it.
+fn makers(catalog: &Catalog) -> BTreeMap<&str, String> {
+    let makers = catalog.artifacts.iter().map(|(name, artifact)| {
+        let maker = match &artifact.origin {
+            Origin::Go { upstream, .. } => GoPrograms { name: upstream.clone() }.name(),
+            Origin::Debian { .. } => DebianPrograms.name(),
+        };
+        (name.as_str(), maker)
+    });
+    makers.collect()
+}

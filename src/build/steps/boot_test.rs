@@ -1,0 +1,79 @@
+//! The boot test of a role's disks.
+
+use anyhow::{Result, bail};
+
+use super::payload::payload;
+use super::provider_disk::{DISK, base_disk, payload_disk};
+use crate::boot_test::{self, Failed, Subject};
+use crate::build::{Context, Job, Step};
+use crate::cache::KeyBuilder;
+use crate::exec::qemu;
+use crate::role::Role;
+
+/// See the file.
+pub struct BootTest {
+    /// The role.
+    pub role: Role,
+}
+
+/// The name of a role's step.
+#[must_use]
+pub fn boot_test(role: Role) -> String {
+    format!("boot test {role}")
+}
+
+impl Step for BootTest {
+    fn name(&self) -> String {
+        boot_test(self.role)
+    }
+
+    fn bucket(&self) -> &'static str {
+        "boot-test"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn needs(&self) -> Vec<String> {
+        vec![base_disk(), payload_disk(self.role), payload(self.role)]
+    }
+
+    fn inputs(&self, _context: &Context<'_>, key: KeyBuilder) -> Result<KeyBuilder> {
+        boot_test::key(self.role, key)
+    }
+
+    fn processors(&self) -> f64 {
+        // A guest with one processor that waits now and then: three of them are well on two.
+        0.6
+    }
+
+    fn memory(&self) -> u64 {
+        1024
+    }
+
+    fn preflight(&self, context: &Context<'_>) -> Vec<anyhow::Error> {
+        let packer = || boot_test::preflight(context.cache.scratch()?.path());
+        [qemu::system().err(), packer().err()].into_iter().flatten().collect()
+    }
+
+    fn run(&self, context: &Context<'_>, job: &Job<'_>) -> Result<String> {
+        let scratch = context.cache.scratch()?;
+        let (config, checks) =
+            boot_test::config(self.role, &crate::payload::read(job.needs.get(&payload(self.role))?)?)?;
+        let subject = Subject {
+            role: self.role,
+            disk: &job.needs.get(&base_disk())?.join(DISK),
+            payload: &job.needs.get(&payload_disk(self.role))?.join(DISK),
+            config: &config,
+            checks: &checks,
+            accelerator: context.accelerator()?,
+        };
+        let report = boot_test::run(&subject, scratch.path(), job.step)?;
+        if !report.failures().is_empty() {
+            bail!(Failed(report));
+        }
+        boot_test::write(job.entry, &report)?;
+        Ok(format!("{} checks hold ({})", report.answers.len(), subject.accelerator.name()))
+    }
+}

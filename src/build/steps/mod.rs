@@ -1,0 +1,21 @@
+//! The kinds of steps, one file a kind.
+
+mod base;
+mod boot_test;
+mod debian_programs;
+mod go_programs;
+mod image;
+mod payload;
+mod provider_disk;
+mod tools;
+mod vagrant_box;
+
+pub use base::BaseDisk;
+pub use boot_test::{BootTest, boot_test};
+pub use debian_programs::DebianPrograms;
+pub use go_programs::GoPrograms;
+pub use image::Image;
+pub use payload::Payload;
+pub use provider_disk::ProviderDisk;
+pub use tools::Tools;
+pub use vagrant_box::{BOX, VagrantBox, packed, vagrant_box};

@@ -1,0 +1,284 @@
+//! The graph, with steps that make small files: what is made, in which order, what is said, and what damage does.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Result, bail};
+use fs_err as fs;
+
+use super::*;
+use crate::artifacts::{Catalog, kubernetes_versions, pin};
+use crate::cache::{Cache, KeyBuilder};
+use crate::lock::{Archive, Base, Deb, Lock, Supply};
+use crate::plan::Plan;
+use crate::progress::Silent;
+
+/// A lab with a lock, and a cache.
+struct Lab {
+    _dir: tempfile::TempDir,
+    cache: Cache,
+    plan: Plan,
+    lock: Lock,
+}
+
+impl Lab {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let reading = crate::config::read("hab.yaml", b"lab: demo\n", &|_| Ok(()));
+        let plan = Plan::new(reading.config().unwrap()).unwrap();
+        let deb = |name: &str| Deb {
+            name: name.into(),
+            version: "1".into(),
+            archive: Archive::Main,
+            path: format!("pool/{name}.deb"),
+            size: 1,
+            sha256: crate::digest::sha256(name),
+        };
+        let catalog = Catalog::source(&plan.kubernetes.version).unwrap();
+        let source = pin(&catalog, vec![deb("haproxy")]).unwrap();
+        let base = Base::Debian { packages: vec![deb("linux")] };
+        let lock = Lock::new(vec![deb("mtools")], base, Supply::Source(source));
+        Self { cache: Cache::at(dir.path().join("cache")), _dir: dir, plan, lock }
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context::new(&self.cache, &self.lock, &self.plan, &Silent).unwrap()
+    }
+
+    /// What a person is told of a step.
+    fn says(&self, step: &str) -> String {
+        let context = self.context();
+        let all = explain(&Graph::new(&context).unwrap(), &context).unwrap();
+        all.iter().map(Explanation::cells).find(|[name, _]| name == step).unwrap()[1].clone()
+    }
+
+    /// Puts an entry with some bytes where a step looks for its own.
+    fn fill(&self, step: &str) {
+        let context = self.context();
+        let graph = Graph::new(&context).unwrap();
+        let place = graph.place(step).unwrap();
+        let fill = |entry: &Path| Ok(fs::write(entry.join("programs.json"), "{}")?);
+        self.cache.make(graph.steps()[place].bucket(), graph.key(place), &|| (), fill).unwrap();
+    }
+}
+
+#[test]
+fn every_step_comes_after_what_it_needs_in_every_version_and_names_are_unique() {
+    for version in kubernetes_versions().unwrap() {
+        let mut lab = Lab::new();
+        lab.plan.kubernetes.version.clone_from(&version);
+        let catalog = Catalog::source(&version).unwrap();
+        lab.lock.supply = Supply::Source(pin(&catalog, Vec::new()).unwrap());
+        let context = lab.context();
+        let graph = Graph::new(&context).unwrap();
+        let names: std::collections::BTreeSet<String> = graph.steps().iter().map(|step| step.name()).collect();
+        assert_eq!(names.len(), graph.steps().len());
+        let keys: std::collections::BTreeSet<&str> =
+            (0..graph.steps().len()).map(|place| graph.key(place).as_str()).collect();
+        assert_eq!(keys.len(), graph.steps().len());
+    }
+}
+
+#[test]
+fn a_role_waits_for_no_more_than_it_carries() {
+    let lab = Lab::new();
+    let context = lab.context();
+    let graph = Graph::new(&context).unwrap();
+    let needs = |name: &str| graph.steps()[graph.place(name).unwrap()].needs();
+    assert!(!needs("payload etcd").contains(&"kubernetes".to_owned()));
+    for name in ["kubernetes", "image pause", "Debian's programs"] {
+        assert!(needs("payload worker").contains(&name.to_owned()), "{name}");
+    }
+}
+
+#[test]
+fn with_an_empty_cache_all_is_made_and_what_is_there_is_not() {
+    let lab = Lab::new();
+    let version = &lab.plan.kubernetes.version;
+    for step in ["tools", "base", "etcd", "Debian's programs", "image pause", "boot test etcd", "box worker"] {
+        assert!(lab.says(step).starts_with("will be made: "), "{step}");
+    }
+    assert_eq!(lab.says("kubernetes"), format!("will be made: {version}, not in the cache"));
+    assert!(!lab.cache.root().exists());
+    for goal in ["kubernetes", "boot test etcd", "box etcd", "boot test master", "box master", "boot test worker"] {
+        lab.fill(goal);
+    }
+    assert!(lab.says("box etcd").starts_with("there: "));
+    assert!(lab.says("payload etcd").starts_with("not needed: "));
+    assert!(lab.says("payload worker").starts_with("will be made: "));
+    lab.fill("box worker");
+    assert!(lab.says("payload worker").starts_with("not needed: "));
+}
+
+#[test]
+fn before_there_is_a_lock_nothing_is_known() {
+    let steps = before_lock(&Catalog::source(&Lab::new().plan.kubernetes.version).unwrap()).unwrap();
+    assert!(steps.iter().all(|step| step.cells()[1] == "after the lock"));
+}
+
+#[test]
+fn what_the_lock_does_not_pin_is_refused() {
+    let mut lab = Lab::new();
+    let built = crate::lock::Built { programs: BTreeMap::from([("etcd".into(), "aa".into())]), ..Default::default() };
+    let Supply::Source(source) = &mut lab.lock.supply;
+    source.built = Some(built);
+    let context = lab.context();
+    let graph = Graph::new(&context).unwrap();
+    let place = graph.place("etcd").unwrap();
+    let listed = r#"{"etcd": {"sha256": "bb", "version": "v1"}}"#;
+    let fill = |entry: &Path| Ok(fs::write(entry.join("programs.json"), listed)?);
+    lab.cache.make(graph.steps()[place].bucket(), graph.key(place), &|| (), fill).unwrap();
+    assert!(lab.says("etcd").starts_with("refused: etcd came out other than locked: bb and not aa"));
+    let outcome = run(&graph, &context, &[place]).unwrap();
+    assert!(outcome.errors[0].1.to_string().contains("etcd came out other than locked"));
+    let Supply::Source(source) = &mut lab.lock.supply;
+    source.upstreams.clear();
+    let refused = Context::new(&lab.cache, &lab.lock, &lab.plan, &Silent).err().unwrap().to_string();
+    assert!(refused.starts_with("the lock pins another "), "{refused}");
+}
+
+/// What the made-up steps note.
+#[derive(Default)]
+struct Log {
+    ran: Mutex<Vec<String>>,
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+/// A step that writes its name and what its needs wrote.
+struct Made {
+    name: &'static str,
+    needs: &'static [&'static str],
+    fails: bool,
+    log: Arc<Log>,
+}
+
+impl Step for Made {
+    fn name(&self) -> String {
+        self.name.to_owned()
+    }
+
+    fn bucket(&self) -> &'static str {
+        "test"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn needs(&self) -> Vec<String> {
+        self.needs.iter().map(|need| (*need).to_owned()).collect()
+    }
+
+    fn inputs(&self, _context: &Context<'_>, key: KeyBuilder) -> Result<KeyBuilder> {
+        Ok(key.add("name", self.name))
+    }
+
+    fn run(&self, _context: &Context<'_>, job: &Job<'_>) -> Result<String> {
+        self.log.most.fetch_max(self.log.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        self.log.now.fetch_sub(1, Ordering::SeqCst);
+        self.log.ran.lock().unwrap().push(self.name.to_owned());
+        if self.fails {
+            bail!("{} fails", self.name);
+        }
+        let mut text = self.name.to_owned();
+        for need in self.needs {
+            text.push_str(&fs::read_to_string(job.needs.get(need)?.join("text"))?);
+        }
+        fs::write(job.entry.join("text"), text)?;
+        Ok("made".to_owned())
+    }
+}
+
+/// `one` and `two`, then `three` of both, then `four`; and `other` alone.
+fn made_up(context: &Context<'_>, log: &Arc<Log>, failing: &str) -> Graph {
+    let step = |name: &'static str, needs| -> Box<dyn Step> {
+        Box::new(Made { name, needs, fails: name == failing, log: log.clone() })
+    };
+    let steps = vec![
+        step("one", &[]),
+        step("two", &[]),
+        step("three", &["one", "two"]),
+        step("four", &["three"]),
+        step("other", &[]),
+    ];
+    Graph::of(steps, context).unwrap()
+}
+
+fn ran(log: &Log) -> Vec<String> {
+    let mut ran = std::mem::take(&mut *log.ran.lock().unwrap());
+    ran.sort();
+    ran
+}
+
+#[test]
+fn what_the_goals_want_is_made_once_side_by_side_and_in_order() {
+    let (lab, log) = (Lab::new(), Arc::default());
+    let context = lab.context();
+    let graph = made_up(&context, &log, "");
+    let outcome = run(&graph, &context, &[3]).unwrap();
+    assert!(outcome.errors.is_empty());
+    let text = |outcome: &Outcome| fs::read_to_string(outcome.entries.get("four").unwrap().join("text")).unwrap();
+    assert_eq!(
+        (text(&outcome).as_str(), ran(&log)),
+        ("fourthreeonetwo", vec!["four".into(), "one".into(), "three".into(), "two".into()])
+    );
+    if std::thread::available_parallelism().is_ok_and(|count| count.get() > 1) {
+        assert_eq!(log.most.load(Ordering::SeqCst), 2);
+    }
+    let again = run(&graph, &context, &[3]).unwrap();
+    assert_eq!((text(&again), ran(&log), again.made.len()), (text(&outcome), vec![], 0));
+}
+
+#[test]
+fn what_does_not_hang_on_a_failure_is_made_all_the_same() {
+    let (lab, log) = (Lab::new(), Arc::default());
+    let context = lab.context();
+    let graph = made_up(&context, &log, "two");
+    let outcome = run(&graph, &context, &[3, 4]).unwrap();
+    assert_eq!(ran(&log), ["one", "other", "two"]);
+    let errors: Vec<String> = outcome.errors.iter().map(|(step, error)| format!("{step}: {error}")).collect();
+    assert_eq!(errors, ["two: two fails"]);
+    assert!(outcome.entries.get("other").is_ok() && outcome.entries.get("four").is_err());
+}
+
+#[test]
+fn an_entry_whose_bytes_flipped_unseen_is_made_again_before_it_is_used() {
+    let (lab, log) = (Lab::new(), Arc::default());
+    let graph = made_up(&lab.context(), &log, "");
+    let outcome = run(&graph, &lab.context(), &[2]).unwrap();
+    ran(&log);
+    let one = outcome.entries.get("one").unwrap().join("text");
+    let four = lab.cache.find("test", graph.key(3));
+    assert_eq!(four, crate::cache::Lookup::Miss);
+    fs::write(&one, "ONE").unwrap();
+    // The next run, which has read nothing through, sees the write; the goal it hangs on is there already.
+    let fresh = Lab { cache: Cache::at(lab.cache.root().to_owned()), ..Lab::new() };
+    fs::remove_dir_all(outcome.entries.get("three").unwrap()).unwrap();
+    let outcome = run(&graph, &fresh.context(), &[3]).unwrap();
+    assert_eq!(ran(&log), ["four", "one", "three"]);
+    assert_eq!(fs::read_to_string(outcome.entries.get("four").unwrap().join("text")).unwrap(), "fourthreeonetwo");
+}
+
+#[test]
+fn a_bit_that_rots_in_what_a_step_needs_is_healed() {
+    let (lab, log) = (Lab::new(), Arc::default());
+    let graph = made_up(&lab.context(), &log, "");
+    let outcome = run(&graph, &lab.context(), &[2]).unwrap();
+    ran(&log);
+    // No write is to be seen: the manifest is made to fit all but the digest.
+    let three = outcome.entries.get("three").unwrap();
+    let manifest = fs::read_to_string(three.join("manifest.json")).unwrap();
+    let digest = crate::digest::content(&three.join("text")).unwrap();
+    fs::write(three.join("manifest.json"), manifest.replace(&digest, &"0".repeat(64))).unwrap();
+    let fresh = Lab { cache: Cache::at(lab.cache.root().to_owned()), ..Lab::new() };
+    assert_eq!(
+        verify(&graph, &Lab { cache: Cache::at(lab.cache.root().to_owned()), ..Lab::new() }.context()).unwrap().len(),
+        1
+    );
+    let outcome = run(&graph, &fresh.context(), &[3]).unwrap();
+    assert_eq!((ran(&log), outcome.errors.len()), (vec!["four".to_owned(), "three".to_owned()], 0));
+}

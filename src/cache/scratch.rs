@@ -1,0 +1,89 @@
+//! Scratch folders: each is locked while its run lives, so that a later run knows which ones nobody uses any more.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use fs_err as fs;
+use rustix::fs::{FlockOperation, flock};
+use tempfile::TempDir;
+
+/// A folder that is removed when it is dropped.
+#[derive(Debug)]
+pub struct Scratch {
+    dir: TempDir,
+    _lock: fs::File,
+}
+
+impl Scratch {
+    /// A new folder in `parent`.
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub fn new(parent: &Path) -> Result<Self> {
+        fs::create_dir_all(parent)?;
+        loop {
+            let dir =
+                tempfile::tempdir_in(parent).with_context(|| format!("making a folder in {}", parent.display()))?;
+            let lock = fs::File::open(dir.path());
+            // Another run may have taken it for stale before the lock was there.
+            if let Ok(lock) = lock
+                && flock(&lock, FlockOperation::NonBlockingLockShared).is_ok()
+                && dir.path().exists()
+            {
+                return Ok(Self { dir, _lock: lock });
+            }
+        }
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What was unpacked may be read-only; the rest goes with the folder itself.
+        let _ = make_writable(self.dir.path());
+    }
+}
+
+/// Removes the folders in `parent` that no run uses.
+pub fn remove_stale(parent: &Path) -> Result<()> {
+    if !parent.is_dir() {
+        return Ok(());
+    }
+    for found in fs::read_dir(parent)? {
+        let path = found?.path();
+        let Ok(folder) = fs::File::open(&path) else { continue };
+        if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            // Two runs may do this at once.
+            let _ = remove(&path);
+        }
+    }
+    Ok(())
+}
+
+/// Removes a folder and everything in it, also what is read-only.
+pub fn remove(path: &Path) -> Result<()> {
+    make_writable(path)?;
+    Ok(fs::remove_dir_all(path)?)
+}
+
+/// Lets the owner write to every folder in `path`.
+fn make_writable(path: &Path) -> Result<()> {
+    let mut open: Vec<PathBuf> = vec![path.to_owned()];
+    while let Some(folder) = open.pop() {
+        fs::set_permissions(&folder, Permissions::from_mode(0o700))?;
+        for found in fs::read_dir(&folder)? {
+            let found = found?;
+            if found.file_type()?.is_dir() {
+                open.push(found.path());
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! The lab's lock: opened, made, written.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::artifacts::{self, Catalog};
+use crate::atomic_fs;
+use crate::base;
+use crate::cache::Cache;
+use crate::debian::Index;
+use crate::lock::{FILE, Lock, Supply};
+use crate::plan::Plan;
+use crate::progress::Progress;
+
+/// The lab's lock; one that is not there yet is made and written.
+///
+/// # Errors
+/// It is damaged, or Debian's indexes can't be had.
+pub fn open(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress) -> Result<Lock> {
+    if let Some(lock) = Lock::read(lab)? {
+        return Ok(lock);
+    }
+    update(lab, cache, plan, progress)
+}
+
+/// Pins everything as it is today, and writes the lock. The serial numbers of boxes go on from those of the old lock, if
+/// there is one that can be read.
+///
+/// # Errors
+/// Debian's indexes can't be had, or the folder not be written to.
+pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress) -> Result<Lock> {
+    let boxes = Lock::read(lab).ok().flatten().map(|lock| lock.boxes);
+    let catalog = Catalog::source(&plan.kubernetes.version)?;
+    let step = progress.step("lock", None);
+    let index = Index::refresh(cache)?;
+    let (tools, base) = (base::resolve_tools(&index)?, base::resolve(plan.base, &index)?);
+    let source = artifacts::pin(&catalog, index.closure(catalog.debian_packages())?)?;
+    let packages = tools.len() + base.packages().len() + source.debs.len();
+    let outcome = format!("{packages} packages and {} modules pinned", source.upstreams.len());
+    let mut lock = Lock::new(tools, base, Supply::Source(source));
+    lock.boxes = boxes.unwrap_or_default();
+    write(lab, &lock)?;
+    step.done(&outcome);
+    Ok(lock)
+}
+
+/// Writes the lock.
+///
+/// # Errors
+/// The folder can't be written to.
+pub fn write(lab: &Path, lock: &Lock) -> Result<()> {
+    atomic_fs::write(&lab.join(FILE), atomic_fs::PUBLIC, &lock.to_bytes()?).map(drop)
+}

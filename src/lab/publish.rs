@@ -1,0 +1,147 @@
+//! Boxes, their metadata, catalog and reports, put where the user and Vagrant look for them.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Error, Result, anyhow};
+
+use super::{OUT, absolute, lock};
+use crate::artifacts::{built, program_file};
+use crate::atomic_fs::{self, Batch, Written};
+use crate::boot_test::{Failed, Report};
+use crate::build::{Context, Entries, Outcome, PROGRAM_STEP, boot_test, packed, vagrant_box};
+use crate::lock::{Built, Lock, LockedBox, Supply};
+use crate::plan::Plan;
+use crate::role::{PerRole, Role};
+use crate::vagrant_box::{Published, catalog, metadata, version};
+
+/// What `out/boxes` holds, for people and programs.
+const CATALOG: &str = "catalog.json";
+
+/// Several errors as one.
+///
+/// # Errors
+/// There is one or more.
+pub fn all(mut errors: Vec<Error>) -> Result<()> {
+    match errors.len() {
+        0 => Ok(()),
+        1 => Err(errors.remove(0)),
+        _ => Err(anyhow!("{}", errors.iter().map(|error| format!("{error:#}")).collect::<Vec<_>>().join("\n"))),
+    }
+}
+
+/// Publishes what a build came to, if there is a box of every role; returns how many are new.
+///
+/// A role whose checks failed leaves its report, and takes away a box of an earlier build: nothing unproven stays. What
+/// else goes wrong, as a full disk or Ctrl-C, leaves the boxes of the last good build as they are.
+///
+/// # Errors
+/// Something in the build went wrong, or a file can't be written.
+pub fn publish(lab: &Path, plan: &Plan, context: &Context<'_>, outcome: Outcome) -> Result<usize> {
+    let out = lab.join(OUT);
+    let (boxes, reports) = (out.join("boxes"), out.join("report"));
+    for folder in [&out, &boxes, &reports] {
+        atomic_fs::create_dir(folder, 0o755)?;
+    }
+    let Outcome { entries, errors, .. } = outcome;
+    let failed: Vec<&Report> =
+        errors.iter().filter_map(|(_, error)| error.downcast_ref::<Failed>()).map(|failed| &failed.0).collect();
+    for report in &failed {
+        write_report(&reports, report)?;
+    }
+    let is_failed = |role: Role| failed.iter().any(|report| report.role == role);
+    atomic_fs::remove_stale(&boxes, |name| {
+        let role = Role::ALL.into_iter().find(|role| name.split('.').next() == Some(role.name()));
+        role.is_some_and(|role| !is_failed(role))
+    })?;
+    atomic_fs::remove_stale(&out, |name| failed.is_empty() || name != CATALOG)?;
+    all(errors.into_iter().map(|(_, error)| error).collect())?;
+
+    for role in Role::ALL {
+        if let Some(entry) = entries.0.get(&boot_test(role)) {
+            write_report(&reports, &crate::boot_test::read(entry)?)?;
+        }
+    }
+    let lock = locked(context, &entries)?;
+    if lock != *context.lock {
+        lock::write(lab, &lock)?;
+    }
+    let new = write_boxes(&out, plan, (context, &lock), &entries)?;
+    // The cluster's own kubectl, for a host that has none.
+    let bin = out.join("bin");
+    atomic_fs::create_dir(&bin, 0o755)?;
+    let program = program_file(entries.get(PROGRAM_STEP.0)?, PROGRAM_STEP.1)?;
+    atomic_fs::link(&program.path, &bin.join(PROGRAM_STEP.1))?;
+    Ok(new)
+}
+
+/// Boxes and their metadata are put into place together.
+fn write_boxes(out: &Path, plan: &Plan, (context, lock): (&Context<'_>, &Lock), entries: &Entries) -> Result<usize> {
+    let boxes = out.join("boxes");
+    let mut new = 0;
+    let mut batch = Batch::default();
+    let mut published = Vec::new();
+    for role in Role::ALL {
+        let entry = entries.get(&vagrant_box(role))?;
+        let packed = packed(entry)?;
+        let locked = lock.boxes.get(role).as_ref().with_context(|| format!("the lock has no box {role}"))?;
+        let box_of_role = Published {
+            name: plan.box_name(role),
+            version: version(&plan.kubernetes.version, locked.serial),
+            provider: context.provider.name,
+            packed,
+        };
+        let file = absolute(&boxes)?.join(format!("{role}.box"));
+        new += usize::from(atomic_fs::link(&entry.join(crate::build::BOX), &file)? == Written::Changed);
+        batch.add(&boxes.join(format!("{role}.json")), atomic_fs::PUBLIC, &metadata(&box_of_role, &file))?;
+        published.push((format!("boxes/{role}.box"), box_of_role));
+    }
+    let list = published.iter().map(|(file, published)| (file.as_str(), published));
+    batch.add(&out.join(CATALOG), atomic_fs::PUBLIC, &catalog(list))?;
+    batch.commit()?;
+    Ok(new)
+}
+
+/// The lock with what came out: digests of programs and images from the first build on, and the boxes of this one.
+fn locked(context: &Context<'_>, entries: &Entries) -> Result<Lock> {
+    let mut lock = context.lock.clone();
+    let Supply::Source(source) = &mut lock.supply;
+    if source.built.is_none() {
+        let mut all = Built::default();
+        for entry in entries.0.values() {
+            let built = built(entry)?;
+            all.programs.extend(built.programs);
+            all.images.extend(built.images);
+        }
+        // Only a build that has made or seen everything knows it all.
+        let whole = context.catalog.artifacts.keys().all(|name| all.programs.contains_key(name));
+        source.built = whole.then_some(all);
+    }
+    lock.boxes = PerRole::try_from_fn(|role| {
+        let sha256 = packed(entries.get(&vagrant_box(role))?)?.sha256;
+        anyhow::Ok(Some(next(lock.boxes.get(role).as_ref(), sha256)))
+    })?;
+    Ok(lock)
+}
+
+/// The box with this digest after the one that was locked. Numbers begin with the minutes since 1970, so that they grow
+/// also when a lock was lost: Vagrant may still know boxes with the old numbers.
+fn next(before: Option<&LockedBox>, sha256: String) -> LockedBox {
+    match before {
+        Some(before) if before.sha256 == sha256 => before.clone(),
+        before => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 60;
+            LockedBox { sha256, serial: before.map_or(0, |before| before.serial + 1).max(now) }
+        }
+    }
+}
+
+/// A role's boot report, for people's programs and for CI.
+fn write_report(folder: &Path, report: &Report) -> Result<()> {
+    let mut json = serde_json::to_vec_pretty(report).context("writing the boot report as JSON")?;
+    json.push(b'\n');
+    let path = |ending: &str| folder.join(format!("{}.{ending}", report.role));
+    atomic_fs::write(&path("json"), atomic_fs::PUBLIC, &json)?;
+    atomic_fs::write(&path("xml"), atomic_fs::PUBLIC, report.junit().as_bytes())?;
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! Everything of a lab but its boxes: Ignition configs, kubeconfig, Vagrantfile.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use fs_err as fs;
+use serde::Deserialize;
+
+use super::nodes_json::{Data, Rendered};
+use super::{OUT, PRIVATE};
+use crate::atomic_fs::{self, Batch};
+use crate::clock::Clock;
+use crate::digest::sha256;
+use crate::exec::{qemu, signal};
+use crate::node::Snippet;
+use crate::node::ignition::Configs;
+use crate::pki::Pki;
+use crate::plan::{Plan, port};
+use crate::progress::Progress;
+use crate::provider;
+use crate::role::{PerRole, Role};
+
+/// Writes all data of the lab in `lab` and returns how many files changed.
+///
+/// # Errors
+/// The lab's certificates are damaged, a snippet does not fit, or a file can't be written. What was rendered before then
+/// stays as it was, all of it.
+pub fn render(lab: &Path, plan: &Plan, progress: &dyn Progress) -> Result<usize> {
+    atomic_fs::create_dir(&lab.join(OUT), 0o755)?;
+    let pki = Pki::open(&lab.join(PRIVATE), plan, Clock::system())?;
+    let outcome = write(lab, plan, &pki);
+    // Also after an error: what was issued anew is there.
+    for note in pki.notes() {
+        progress.note(&note);
+    }
+    outcome
+}
+
+fn write(lab: &Path, plan: &Plan, pki: &Pki) -> Result<usize> {
+    let out = lab.join(OUT);
+    let folder = out.join("ignition");
+    atomic_fs::create_dir(&folder, 0o700)?;
+    let configs = Configs::new(plan, snippets(lab, plan)?)?;
+
+    // What is wrong with a template or a snippet is wrong for every node of a role: found before anything is written.
+    for node in Role::ALL.into_iter().filter_map(|role| plan.of(role).next()) {
+        configs.node(node, pki.node(node)?)?;
+    }
+
+    // Not flushed one by one: they can be rendered again at any time.
+    let mut batch = Batch::default();
+    let mut sums = Vec::with_capacity(plan.nodes.len());
+    // One node at a time: a lab of a thousand nodes needs no more memory than one of three.
+    for node in &plan.nodes {
+        signal::check()?;
+        let config = configs.node(node, pki.node(node)?)?;
+        sums.push(sha256(&config));
+        batch.add(&folder.join(format!("{}.ign", node.name)), atomic_fs::SECRET, &config)?;
+    }
+    let masters = plan.of(Role::Master);
+    let servers = masters.map(|master| (master.name.as_str(), format!("https://{}:{}", master.address, port::API)));
+    let kubeconfig = pki.admin_kubeconfig(&servers.collect::<Vec<_>>());
+    batch.add(&out.join("kubeconfig"), atomic_fs::SECRET, kubeconfig.reveal().as_bytes())?;
+    let (hab, versions) = (own_file()?, versions(&out)?);
+    let nodes = Data::new(plan, &Rendered { hab: &hab, versions: &versions, ignition: &sums })?;
+    batch.add(&out.join("nodes.json"), atomic_fs::PUBLIC, &nodes.to_json()?)?;
+    batch.add(&out.join("trial.rom"), atomic_fs::PUBLIC, &qemu::trial_firmware())?;
+    let vagrantfile = provider::facts(plan.provider).vagrantfile;
+    batch.add(&lab.join("Vagrantfile"), atomic_fs::PUBLIC, vagrantfile.as_bytes())?;
+    let changed = batch.commit()?;
+    let names: BTreeSet<String> = plan.nodes.iter().map(|node| format!("{}.ign", node.name)).collect();
+    atomic_fs::remove_stale(&folder, |name| names.contains(name))?;
+    Ok(changed)
+}
+
+/// The file that hab was started from, for `vagrant up`. When it was replaced meanwhile, as `cargo build` does, the system
+/// says `/path/hab (deleted)` (proc(5)); the new one is at the same place.
+fn own_file() -> Result<std::path::PathBuf> {
+    let path = std::env::current_exe().context("finding hab's own file")?;
+    let text = path.to_str().and_then(|text| text.strip_suffix(" (deleted)"));
+    Ok(text.filter(|_| !path.exists()).map_or_else(|| path.clone(), Into::into))
+}
+
+fn snippets(lab: &Path, plan: &Plan) -> Result<Vec<Snippet>> {
+    let common = plan.snippets.common.iter().map(|file| (None, file));
+    let roles = plan.snippets.roles.iter().filter_map(|(role, file)| Some((Some(role), file.as_ref()?)));
+    common.chain(roles).map(|(role, file)| Snippet::read(&lab.join(file), role)).collect()
+}
+
+/// The versions of the boxes that were built, as `out/boxes/<role>.json` has them.
+///
+/// # Errors
+/// A file is damaged.
+pub fn versions(out: &Path) -> Result<PerRole<Option<String>>> {
+    #[derive(Deserialize)]
+    struct Metadata {
+        versions: Vec<Version>,
+    }
+    #[derive(Deserialize)]
+    struct Version {
+        version: String,
+    }
+    PerRole::try_from_fn(|role| {
+        let path = out.join("boxes").join(format!("{role}.json"));
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let metadata: Metadata =
+            serde_json::from_slice(&fs::read(&path)?).with_context(|| format!("reading {}", path.display()))?;
+        Ok(metadata.versions.into_iter().next().map(|version| version.version))
+    })
+}

@@ -1,0 +1,26 @@
+//! qemu through libvirt.
+
+use serde_json::{Value, json};
+
+use super::Facts;
+use crate::exec::qemu_img;
+
+/// See [`Facts`].
+pub const FACTS: Facts = Facts {
+    name: "libvirt",
+    disk_format: "qcow2",
+    convert: qemu_img::to_qcow2,
+    // Its config comes through qemu's fw_cfg.
+    ignition_platform: "qemu",
+    // The prefix that qemu and libvirt use for their guests.
+    mac_prefix: [0x52, 0x54, 0x00],
+    box_metadata,
+    box_vagrantfile: include_str!("../../vagrant/box/Vagrantfile"),
+    vagrantfile: include_str!("../../vagrant/Vagrantfile"),
+};
+
+/// A box with a list of disks (vagrant-libvirt `docs/boxes.markdown`, "Version 2").
+fn box_metadata(disks: &[String]) -> Value {
+    let disks: Vec<Value> = disks.iter().map(|file| json!({ "path": file })).collect();
+    json!({ "provider": FACTS.name, "format": FACTS.disk_format, "disks": disks })
+}
