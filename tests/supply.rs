@@ -16,7 +16,9 @@ use hab::progress::{Progress, Silent};
 fn probe_only() -> Catalog {
     let mut catalog = Catalog::source(&kubernetes_versions().unwrap()[0]).unwrap();
     catalog.upstreams.retain(|name, _| name == "probe");
-    catalog.artifacts.retain(|_, artifact| matches!(&artifact.origin, Origin::Go { upstream, .. } if upstream == "probe"));
+    catalog
+        .artifacts
+        .retain(|_, artifact| matches!(&artifact.origin, Origin::Go { upstream, .. } if upstream == "probe"));
     catalog.images.clear();
     catalog
 }

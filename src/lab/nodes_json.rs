@@ -5,15 +5,17 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use crate::config::Provider;
 use crate::plan::Plan;
 use crate::role::{PerRole, Role};
 
 /// The layout's version; the Vagrantfile's `SCHEMA` refuses any other.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// Where things lie below the lab's folder.
 const BOXES: &str = "out/boxes";
 const IGNITION: &str = "out/ignition";
+const CONSOLES: &str = "out/console";
 
 /// What is known beside the plan once a lab is rendered.
 #[derive(Debug)]
@@ -31,6 +33,7 @@ pub struct Rendered<'a> {
 pub struct Data<'a> {
     schema: u32,
     lab: &'a str,
+    provider: Provider,
     hab: &'a str,
     network: Network,
     nodes: Vec<Node<'a>>,
@@ -46,6 +49,8 @@ struct Network {
 #[derive(Debug, Serialize)]
 struct Node<'a> {
     name: &'a str,
+    /// What the provider calls the machine.
+    domain: String,
     role: Role,
     address: String,
     mac: &'a str,
@@ -57,6 +62,7 @@ struct Node<'a> {
     box_version: Option<&'a str>,
     ignition: String,
     ignition_sha256: &'a str,
+    console: String,
 }
 
 impl<'a> Data<'a> {
@@ -71,6 +77,7 @@ impl<'a> Data<'a> {
                 rendered.ignition.get(index).with_context(|| format!("{} has no Ignition config", node.name))?;
             nodes.push(Node {
                 name: &node.name,
+                domain: domain(plan.lab.as_str(), &node.name),
                 role: node.role,
                 address: node.address.to_string(),
                 mac: &node.mac,
@@ -81,11 +88,13 @@ impl<'a> Data<'a> {
                 box_version: rendered.versions.get(node.role).as_deref(),
                 ignition: ignition_path(&node.name),
                 ignition_sha256: sha256,
+                console: console_path(&node.name),
             });
         }
         Ok(Self {
             schema: SCHEMA,
             lab: plan.lab.as_str(),
+            provider: plan.provider,
             hab: rendered.hab.to_str().context("the path of hab is not text")?,
             network: Network {
                 name: format!("hab-{}", plan.lab),
@@ -119,6 +128,18 @@ pub fn ignition_path(node: &str) -> String {
     format!("{IGNITION}/{node}.ign")
 }
 
+/// Where what a node says on its console is recorded, from the lab's folder.
+#[must_use]
+pub fn console_path(node: &str) -> String {
+    format!("{CONSOLES}/{node}.log")
+}
+
+/// What libvirt calls the machine of a node.
+#[must_use]
+pub fn domain(lab: &str, node: &str) -> String {
+    format!("hab-{lab}-{node}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,7 +148,9 @@ mod tests {
 
     #[test]
     fn the_vagrantfile_reads_the_schema_that_is_written() {
-        assert!(VAGRANTFILE.contains(&format!("SCHEMA = {SCHEMA}\n")));
+        for place in [format!("SCHEMA = {SCHEMA}\n"), format!("HabLab.define(config, __dir__, {SCHEMA}) ")] {
+            assert!(VAGRANTFILE.contains(&place), "{place}");
+        }
     }
 
     /// Both sides of the trial guest: what it writes, and where.
@@ -142,6 +165,7 @@ mod tests {
     fn the_vagrantfile_reads_every_field_it_is_given() {
         let node = Node {
             name: "n",
+            domain: String::new(),
             role: Role::Etcd,
             address: String::new(),
             mac: "",
@@ -152,6 +176,7 @@ mod tests {
             box_version: None,
             ignition: String::new(),
             ignition_sha256: "",
+            console: String::new(),
         };
         let json = serde_json::to_value(&node).unwrap();
         for field in json.as_object().unwrap().keys().filter(|key| *key != "role") {

@@ -16,7 +16,17 @@ pub const FACTS: Facts = Facts {
     mac_prefix: [0x52, 0x54, 0x00],
     box_metadata,
     box_vagrantfile: include_str!("../../vagrant/box/Vagrantfile"),
-    vagrantfile: include_str!("../../vagrant/Vagrantfile"),
+    vagrantfile: concat!(
+        include_str!("../../vagrant/Vagrantfile"),
+        include_str!("../../vagrant/lab.rb"),
+        include_str!("../../vagrant/steps.rb"),
+        // In order: `provider.rb` names the others.
+        include_str!("../../vagrant/libvirt/volume.rb"),
+        include_str!("../../vagrant/libvirt/accelerator.rb"),
+        include_str!("../../vagrant/libvirt/console.rb"),
+        include_str!("../../vagrant/libvirt/machine.rb"),
+        include_str!("../../vagrant/libvirt/provider.rb"),
+    ),
 };
 
 /// A box with a list of disks (vagrant-libvirt `docs/boxes.markdown`, "Version 2").

@@ -5,15 +5,12 @@
 load File.join(ENV.fetch("LAB"), "Vagrantfile")
 require "libvirt"
 
-trial = HabLab::Accelerator
 client = Libvirt.open("qemu:///system")
 pool = client.lookup_storage_pool_by_name("default")
-puts "sound: #{trial.trial(client, pool, 'qemu', 'maximum').inspect}"
-
-halts = File.binread(trial::FIRMWARE).tap { |rom| rom.setbyte(0xfff0, 0xf4) }
-File.write(File.join(__dir__, "halts.rom"), halts, mode: "wb")
-trial.send(:remove_const, :FIRMWARE)
-trial.const_set(:FIRMWARE, File.join(__dir__, "halts.rom"))
-puts "broken: #{trial.trial(client, pool, 'qemu', 'maximum').inspect}"
+firmware = File.binread(File.join(ENV.fetch("LAB"), "out", "trial.rom"))
+halts = firmware.dup.tap { |rom| rom.setbyte(0xfff0, 0xf4) } # hlt
+{ sound: firmware, broken: halts }.each do |name, rom|
+  puts "#{name}: #{HabLab::Libvirt::Accelerator.trial(client, pool, rom, 'qemu', 'maximum').inspect}"
+end
 left = pool.list_volumes.grep(/trial/) + client.list_all_domains.map(&:name).grep(/trial/)
 puts "left: #{left.inspect}"

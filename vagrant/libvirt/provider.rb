@@ -1,0 +1,64 @@
+
+module HabLab
+  module Libvirt
+    PROVIDERS["libvirt"] = self
+
+    def self.check
+      return if Vagrant.has_plugin?("vagrant-libvirt")
+
+      raise Error, "Vagrant's plugin for libvirt is missing: on Debian, `apt install vagrant-libvirt`."
+    end
+
+    # The names of the domains that run, on the libvirt that has this machine.
+    def self.running(machine)
+      machine.provider.driver.connection.client.list_all_domains.select(&:active?).map(&:name)
+    end
+
+    def self.define(machine, node)
+      network = node.lab[:network]
+      # The only network: host and nodes, no way out, no DHCP. Ignition gives the node its address.
+      machine.vm.network "private_network",
+                         ip: node[:address], mac: node[:mac], auto_config: false,
+                         libvirt__network_name: network[:name], libvirt__netmask: network[:netmask],
+                         libvirt__host_ip: network[:host],
+                         libvirt__dhcp_enabled: false, libvirt__forward_mode: "none"
+
+      machine.vm.provider "libvirt" do |libvirt|
+        # Vagrant adds the node's name.
+        libvirt.default_prefix = node[:domain].delete_suffix(node[:name])
+        # Vagrant's own has the folder's name in it, and puts it into XML as it is.
+        libvirt.description = Libvirt.xml("Source: #{node.lab.folder}")
+        libvirt.memory = node[:memory]
+        libvirt.cpus = node[:cpus]
+        # No management network: vagrant-libvirt would wait for a DHCP lease on it. Told to ask the guest agent
+        # for an address instead, it takes "there is none" for an answer at once.
+        libvirt.mgmt_attach = false
+        libvirt.qemu_use_agent = true
+        # Nothing a node does not need: each device costs time to probe.
+        libvirt.graphics_type = "none"
+        libvirt.memballoon_enabled = false
+        libvirt.usb_controller model: "none"
+        libvirt.random model: "random"
+        Hardware.accelerate(libvirt, false)
+      end
+    end
+
+    class Plugin < Vagrant.plugin("2")
+      name "hab_libvirt"
+
+      # No action named: these attach wherever vagrant-libvirt takes the step that they belong to.
+      action_hook(:hab_libvirt) do |hook|
+        next unless Vagrant.has_plugin?("vagrant-libvirt")
+
+        actions = VagrantPlugins::ProviderLibvirt::Action
+        hook.before(actions::CreateDomainVolume, Forget)
+        hook.before(actions::CreateDomain, Prepare)
+        hook.before(actions::StartDomain, Hardware)
+        hook.before(actions::StartDomain, Console)
+        hook.before(actions::ShutdownDomain, PowerButton)
+        hook.after(actions::DestroyDomain, Forget)
+        hook.after(actions::RemoveStaleVolume, Forget)
+      end
+    end
+  end
+end
