@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::artifacts::{Catalog, same_upstreams};
 use crate::cache::Cache;
@@ -37,9 +37,6 @@ impl<'a> Context<'a> {
         let provider = provider::facts(plan.provider);
         let context = Self { cache, catalog, lock, provider, progress, accelerator: OnceLock::new() };
         same_upstreams(&context.catalog, context.source())?;
-        if lock.tools.is_empty() || lock.base.packages().is_empty() {
-            bail!("the lock names no packages; `hab lock --update` pins anew");
-        }
         Ok(context)
     }
 

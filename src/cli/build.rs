@@ -8,6 +8,7 @@ use crate::build::{self, Context, Graph};
 use crate::cache::Cache;
 use crate::lab;
 use crate::lab::publish::{all, publish};
+use crate::lock::Lock;
 use crate::plan::Plan;
 use crate::progress::Progress;
 
@@ -51,6 +52,11 @@ impl Build {
     fn build(&self, global: &Global, plan: &Plan, progress: &dyn Progress) -> Result<usize> {
         let cache = Cache::from_env()?;
         cache.hold()?;
+        // Before the lock is made, too: that takes a network and some seconds.
+        let (known, blank) = (Lock::read(&global.lab)?, lab::lock::blank(plan)?);
+        let context = Context::new(&cache, known.as_ref().unwrap_or(&blank), plan, progress)?;
+        let graph = Graph::new(&context)?;
+        all(build::preflight(&graph, &context, &graph.goals()?)?)?;
         let lock = lab::lock::open(&global.lab, &cache, plan, progress)?;
         let context = Context::new(&cache, &lock, plan, progress)?;
         let graph = Graph::new(&context)?;
@@ -60,7 +66,6 @@ impl Build {
                 progress.note(&format!("damaged in the cache, {damaged}"));
             }
         }
-        all(build::preflight(&graph, &context, &goals)?)?;
         let outcome = build::run(&graph, &context, &goals)?;
         publish(&global.lab, plan, &context, outcome)
     }

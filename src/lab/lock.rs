@@ -9,7 +9,7 @@ use crate::atomic_fs;
 use crate::base;
 use crate::cache::Cache;
 use crate::debian::Index;
-use crate::lock::{FILE, Lock, Supply};
+use crate::lock::{self, FILE, Lock, Supply};
 use crate::plan::Plan;
 use crate::progress::Progress;
 
@@ -43,6 +43,16 @@ pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress) -
     write(lab, &lock)?;
     step.done(&outcome);
     Ok(lock)
+}
+
+/// A lock that pins no packages, to ask what building takes before there is one.
+///
+/// # Errors
+/// This hab does not build that version of Kubernetes.
+pub fn blank(plan: &Plan) -> Result<Lock> {
+    let catalog = Catalog::source(&plan.kubernetes.version)?;
+    let source = artifacts::pin(&catalog, Vec::new())?;
+    Ok(Lock::new(Vec::new(), lock::Base::none(plan.base), Supply::Source(source)))
 }
 
 /// Writes the lock.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use deb::{Archive, Deb};
 pub use supply::{Built, Source, Supply, Upstream};
 
+use crate::config;
 use crate::role::PerRole;
 
 /// The file's name in the lab's folder.
@@ -49,6 +50,14 @@ pub enum Base {
 }
 
 impl Base {
+    /// A base of no packages.
+    #[must_use]
+    pub fn none(base: config::Base) -> Self {
+        match base {
+            config::Base::Debian => Self::Debian { packages: Vec::new() },
+        }
+    }
+
     /// Its packages.
     #[must_use]
     pub fn packages(&self) -> &[Deb] {

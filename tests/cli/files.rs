@@ -120,10 +120,10 @@ fn clean_leaves_vagrant_what_it_needs_to_destroy_machines() {
 }
 
 #[test]
-fn clean_empties_the_store_and_nothing_else() {
+fn clean_empties_the_cache_and_nothing_else() {
     let test = Test::new().file(".cache/hab/go/mod/x", "").file(".cache/other/x", "");
     let ran = test.run(["clean", "--cache"]).code(0).prints("emptied");
-    ran.leaves(&[".cache/", ".cache/hab/", ".cache/other/", ".cache/other/x"]);
+    ran.leaves(&[".cache/", ".cache/hab/", ".cache/hab/cache.lock", ".cache/other/", ".cache/other/x"]);
     Test::new()
         .file(".cache/hab", "")
         .run(["clean", "--cache"])

@@ -72,7 +72,7 @@ fn every_file_is_named_by_something_but_what_programs_look_for_themselves() {
 
 /// The list of what a role's payload carries.
 fn payload(role: &str, list: &str) -> Vec<String> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("images/role/{role}.yaml"));
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("images/payload/{role}.yaml"));
     let role: Value = serde_yaml::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     role[list].as_array().into_iter().flatten().map(|name| name.as_str().unwrap().to_owned()).collect()
 }
