@@ -7,6 +7,9 @@
     reason = "a test may panic; clippy knows only test functions"
 )]
 
+#[path = "../docs/picture.rs"]
+#[allow(dead_code, reason = "as an example it has a main function of its own")]
+mod picture;
 #[path = "support/mod.rs"]
 mod support;
 
@@ -14,10 +17,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 
+use snapbox::Data;
+use snapbox::data::DataFormat;
 use support::{Test, verbs};
 
 /// Where a path in a document begins, if it is one of this repository.
-const FOLDERS: [&str; 8] = ["src/", "tests/", "images/", "ignition/", "templates/", "vagrant/", "docs/", ".ci/"];
+const FOLDERS: [&str; 9] =
+    ["src/", "tests/", "images/", "ignition/", "templates/", "vagrant/", "docs/", "benches/", ".ci/"];
 
 /// A document, taken apart.
 struct Document {
@@ -77,8 +83,8 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn readme() -> Document {
-    Document::read("README.md")
+fn reference() -> Document {
+    Document::read("docs/reference.md")
 }
 
 fn documents() -> Vec<Document> {
@@ -165,8 +171,8 @@ fn the_reference_has_the_keys_and_defaults_of_a_new_lab() {
     let comments = template.lines().filter_map(|line| line.strip_prefix("  # ")?.split_once(": "));
     known.extend(comments.map(|(key, _)| (format!("ignition.{key}"), "-".to_owned())));
 
-    let readme = readme();
-    let rows = readme.table("| key | type | default | rule |");
+    let reference = reference();
+    let rows = reference.table("| key | type | default | rule |");
     let documented = rows.iter().map(|row| (plain(row[0]).to_owned(), plain(row[2]).to_owned())).collect();
     assert_eq!(known, documented);
 }
@@ -200,13 +206,50 @@ fn every_example_of_a_lab_is_a_good_one() {
 }
 
 #[test]
+fn the_mistakes_of_the_session_are_said_as_they_stand_there() {
+    let session = Document::read("docs/session.md");
+    let at = session.blocks.iter().position(|(words, _)| words == "yaml mistakes").unwrap();
+    let (command, said) = session.blocks[at + 1].1.split_once('\n').unwrap();
+    assert_eq!(command, "$ hab check");
+    let ran = Test::new().file("hab.yaml", &session.blocks[at].1).run(["check"]).code(2);
+    assert_eq!(ran.stderr(), said);
+}
+
+/// `SNAPSHOTS=overwrite` draws it anew, and so does `cargo run --example picture >docs/picture.svg`.
+#[test]
+fn the_picture_is_what_its_command_draws() {
+    let committed = Data::read_from(&root().join("docs/picture.svg"), Some(DataFormat::Text));
+    snapbox::assert_data_eq!(picture::svg(), committed.raw());
+}
+
+#[test]
+fn the_picture_shows_the_lab_of_the_readme() {
+    let readme = Document::read("README.md");
+    let (_, lab) = readme.blocks.iter().find(|(words, _)| words == "yaml hab.yaml").unwrap();
+    let plan = Test::new().file("hab.yaml", lab).run(["plan", "--json"]).code(0).stdout();
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    let picture = picture::svg();
+    let texts: Vec<&str> = picture.split("</text>").filter_map(|part| part.rsplit('>').next()).collect();
+    let nodes = plan["nodes"].as_array().unwrap();
+    let known: Vec<&str> =
+        nodes.iter().flat_map(|node| [&node["name"], &node["address"]]).map(|value| value.as_str().unwrap()).collect();
+    // In the picture a node's address follows its name; the host's comes after all nodes.
+    let first = texts.iter().position(|text| *text == known[0]).expect("the picture has the first node");
+    let is_node = |text: &&str| text.contains(|c: char| c.is_ascii_digit()) && !text.contains(' ');
+    let drawn: Vec<&str> = texts[first..].iter().copied().filter(is_node).collect();
+    let (host, nodes) = drawn.split_last().unwrap();
+    assert_eq!(nodes, known);
+    assert_eq!(*host, plan["host"]);
+}
+
+#[test]
 fn the_exit_codes_are_those_of_the_help() {
     let text = help(None);
     let lines = text.lines().skip_while(|line| *line != "Exit codes:").skip(1);
     let known: Vec<(&str, &str)> =
         lines.map_while(|line| line.trim().split_once(' ')).map(|(code, meaning)| (code, meaning.trim())).collect();
-    let readme = readme();
-    let documented: Vec<_> = readme.table("| code | meaning |").iter().map(|row| (row[0], row[1])).collect();
+    let reference = reference();
+    let documented: Vec<_> = reference.table("| code | meaning |").iter().map(|row| (row[0], row[1])).collect();
     assert_eq!(known, documented);
 }
 
@@ -214,7 +257,7 @@ fn the_exit_codes_are_those_of_the_help() {
 fn the_verbs_that_print_json_are_named() {
     let known: BTreeSet<String> =
         verbs().into_iter().filter(|verb| flags(&help(Some(verb))).contains("--json")).collect();
-    let spans = readme().spans;
+    let spans = reference().spans;
     let named = spans.iter().filter_map(|span| span.strip_prefix("hab ")?.strip_suffix(" --json"));
     assert_eq!(known, named.map(str::to_owned).collect());
 }
@@ -225,29 +268,29 @@ fn the_packages_of_the_host_are_those_that_are_installed() {
     let list = script.split_once("demo_packages=(").unwrap().1.split_once("\n)").unwrap().0;
     let words = list.lines().filter(|line| !line.trim().starts_with('#')).flat_map(str::split_whitespace);
     let known: BTreeSet<&str> = words.collect();
-    let readme = readme();
-    let rows = readme.table("| what | why |");
+    let install = Document::read("docs/install.md");
+    let rows = install.table("| what | why |");
     let cells = rows.iter().filter_map(|row| row[0].strip_prefix("the package"));
     let documented = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
     assert_eq!(known, documented);
 }
 
 #[test]
-fn the_rooms_stand_in_the_order_of_the_house() {
+fn the_modules_stand_in_the_order_of_the_library() {
     let library = read_to_string(root().join("src/lib.rs")).unwrap();
     let known: Vec<&str> =
         library.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
     let document = Document::read("docs/architecture.md");
-    let rows = document.table("| room | what goes in, what comes out |");
+    let rows = document.table("| module | what goes in, what comes out |");
     assert_eq!(known, rows.iter().map(|row| plain(row[0])).collect::<Vec<_>>());
 }
 
 #[test]
-fn the_rules_of_the_house_are_tests() {
-    let house = read_to_string(root().join("tests/architecture.rs")).unwrap();
+fn the_rules_are_tests() {
+    let tests = read_to_string(root().join("tests/architecture.rs")).unwrap();
     let document = Document::read("CONTRIBUTING.md");
     let rules = document.spans.iter().filter(|span| span.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
     for rule in rules.filter(|span| span.contains('_')) {
-        assert!(house.contains(&format!("fn {rule}()")), "tests/architecture.rs has no {rule}");
+        assert!(tests.contains(&format!("fn {rule}()")), "tests/architecture.rs has no {rule}");
     }
 }
