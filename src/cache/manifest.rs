@@ -34,22 +34,17 @@ struct Listed {
     stamp: Stamp,
 }
 
-/// What changes with every write to a file: while it is the same, the file need not be read again. It also changes with
-/// a copy or a new hard link; then the digest decides.
+/// What changes with every usual write to a file: while it is the same, the file need not be read again. It also changes
+/// with a copy; then the digest decides. Not the time of its last change (ctime), which a new hard link changes, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Stamp {
     inode: u64,
     modified: (i64, i64),
-    changed: (i64, i64),
 }
 
 impl Stamp {
     fn of(meta: &std::fs::Metadata) -> Self {
-        Self {
-            inode: meta.ino(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-        }
+        Self { inode: meta.ino(), modified: (meta.mtime(), meta.mtime_nsec()) }
     }
 }
 

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::payload::payload;
-use super::provider_disk::{DISK, base_disk, payload_disk};
+use super::provider_disk::{base_disk, disk_file, payload_disk};
 use crate::boot_test::{self, Failed, Subject};
 use crate::build::{Context, Job, Step};
 use crate::cache::KeyBuilder;
@@ -63,8 +63,8 @@ impl Step for BootTest {
             boot_test::config(self.role, &crate::payload::read(job.needs.get(&payload(self.role))?)?)?;
         let subject = Subject {
             role: self.role,
-            disk: &job.needs.get(&base_disk())?.join(DISK),
-            payload: &job.needs.get(&payload_disk(self.role))?.join(DISK),
+            disk: &job.needs.get(&base_disk())?.join(disk_file(context)),
+            payload: &job.needs.get(&payload_disk(self.role))?.join(disk_file(context)),
             config: &config,
             checks: &checks,
             accelerator: context.accelerator()?,

@@ -9,8 +9,10 @@ use crate::cache::KeyBuilder;
 use crate::exec::qemu_img;
 use crate::role::Role;
 
-/// The disk's file in an entry; its format is the provider's.
-pub const DISK: &str = "disk";
+/// The disk's file in an entry. It ends in its format's name: packer converts any other, and so changes its bytes.
+pub fn disk_file(context: &Context<'_>) -> String {
+    format!("disk.{}", context.provider.disk_format)
+}
 
 /// See the file.
 pub struct ProviderDisk {
@@ -71,7 +73,7 @@ impl Step for ProviderDisk {
     }
 
     fn run(&self, context: &Context<'_>, job: &Job<'_>) -> Result<String> {
-        let disk = job.entry.join(DISK);
+        let disk = job.entry.join(disk_file(context));
         (context.provider.convert)(&job.needs.get(&self.source)?.join(self.file), &disk)?;
         Ok(format!("{} MiB", fs::metadata(&disk)?.len() >> 20))
     }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use fs_err as fs;
 
 use super::boot_test::boot_test;
-use super::provider_disk::{DISK, base_disk, payload_disk};
+use super::provider_disk::{base_disk, disk_file, payload_disk};
 use crate::build::{Context, Job, Step};
 use crate::cache::KeyBuilder;
 use crate::role::Role;
@@ -63,7 +63,8 @@ impl Step for VagrantBox {
 
     fn run(&self, context: &Context<'_>, job: &Job<'_>) -> Result<String> {
         let disks = [base_disk(), payload_disk(self.role)];
-        let [base, payload] = disks.each_ref().map(|name| job.needs.get(name).map(|entry| entry.join(DISK)));
+        let [base, payload] =
+            disks.each_ref().map(|name| job.needs.get(name).map(|entry| entry.join(disk_file(context))));
         let about = || format!("packing the box {}", self.role);
         let packed = pack(&job.entry.join(BOX), context.provider, &[&base?, &payload?]).with_context(about)?;
         fs::write(job.entry.join(PACKED), serde_json::to_vec(&packed)?)?;
