@@ -89,6 +89,16 @@ mod tests {
         assert!(!is_static(&own).unwrap());
     }
 
+    /// Other bytes need another version of the step that relocates programs.
+    #[test]
+    fn the_same_program_gives_the_same_bytes() {
+        let program = std::fs::read("tests/fixtures/dynamic.elf").unwrap();
+        assert_eq!(
+            crate::digest::sha256(relocate(&program).unwrap()),
+            "7cdc755a533f5d72d6e5212ef9f7bceccb67075fafec0876bf4c418e41c8a0da"
+        );
+    }
+
     #[test]
     fn what_is_no_program_is_refused() {
         assert!(relocate(b"#!/bin/sh\n").is_err());

@@ -138,6 +138,22 @@ mod tests {
         assert!(std::str::from_utf8(content).unwrap().lines().all(|line| line.ends_with("nologin")));
     }
 
+    /// Other bytes need another version of the step that writes the base.
+    #[test]
+    fn the_same_files_give_the_same_archive() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut files = NodeFiles::new();
+        files.file("/etc/shadow", 0o600, *b"root:!*::\n", "test").unwrap();
+        files.link("/bin", "usr/bin", "test").unwrap();
+        files.folder("/tmp", 0o1777, "test").unwrap();
+        let out = dir.path().join("root.tar");
+        write_root(&files, &out).unwrap();
+        assert_eq!(
+            crate::digest::sha256_file(&out).unwrap(),
+            "9c37acc547d57e35afad1de160ca5bd26f2154d203066a517d9148b8ca3945ea"
+        );
+    }
+
     #[test]
     fn the_root_archive_has_every_folder_first_and_nothing_of_usr() {
         let dir = tempfile::tempdir().unwrap();
