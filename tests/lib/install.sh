@@ -8,10 +8,8 @@ export PATH=$PATH:$tools/packer
 
 # What building boxes and running a lab needs, besides packer.
 demo_packages=(
-    # hab build: the proof of every box
+    # hab build: the boot test of every box
     qemu-system-x86 qemu-utils
-    # hab build: the sandbox image's one small C program
-    gcc libc6-dev
     # vagrant up
     vagrant vagrant-libvirt libarchive-tools libvirt-daemon-system libvirt-clients dnsmasq-base
     # namespaces without a way out
@@ -79,19 +77,39 @@ at_least() {
     [ "$(printf '%s\n%s\n' "$1" "$2" | sort --version-sort | head -n 1)" = "$2" ]
 }
 
-# The two toolchains, new enough: Cargo.toml's rust-version, and the go directive of Kubernetes' own module.
+# Go, from Debian where there is none and Debian's is new enough. Any from 1.21 on fetches the toolchain it is told to use.
+install_go() {
+    if at_least "$(go_version)" 1.21 || ! command -v apt-cache >/dev/null; then
+        return 0
+    fi
+    as_root apt-get update -qq
+    local candidate
+    candidate=$(apt-cache policy golang-go | sed -nE 's/^ *Candidate: (2:)?([0-9.]+).*/\2/p')
+    if at_least "${candidate:-0}" 1.21; then
+        install_packages golang-go
+    fi
+}
+
+go_version() {
+    local version
+    # Missing is an answer, too, where the caller ends at the first error.
+    version=$(GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) || true
+    version=${version#go}
+    echo "${version:-0}"
+}
+
+# The two toolchains, new enough: Cargo.toml's rust-version, and a Go that fetches toolchains.
 need_toolchains() {
     local rust go
-    # Missing is an answer, too, where the caller ends at the first error.
+    install_go
     rust=$(cargo --version 2>/dev/null | cut -d ' ' -f 2) || true
-    go=$(go env GOVERSION 2>/dev/null) || true
-    go=${go#go}
+    go=$(go_version)
     if ! at_least "${rust:-0}" 1.88; then
         echo "hab is built with Rust 1.88 or newer (found: ${rust:-none}). Debian's package rustup, then: rustup default stable" >&2
         return 1
     fi
-    if ! at_least "${go:-0}" 1.26; then
-        echo "Kubernetes 1.36 is built with Go 1.26 or newer (found: ${go:-none}); see https://go.dev/doc/install" >&2
+    if ! at_least "$go" 1.21; then
+        echo "hab needs Go 1.21 or newer (found: ${go/#0/none}); see https://go.dev/doc/install" >&2
         return 1
     fi
 }
