@@ -1,4 +1,4 @@
-//! The time, handed in: rooms that need one take a [`Clock`], so tests can fix it.
+//! The time, handed in: modules that need one take a [`Clock`], so tests can fix it.
 
 use anyhow::{Context, Result};
 use time::OffsetDateTime;

@@ -35,7 +35,7 @@ source "qemu" "role" {
   shutdown_timeout = var.shutdown_timeout
 
   # Nothing the guest writes survives (-snapshot), so the disk that comes out is the one that went in. The network
-  # card leads nowhere (restrict); its address is the one the bake's node.env names.
+  # card leads nowhere (restrict); its address is the one the self-test's node.env names.
   qemuargs = [
     ["-snapshot", ""],
     ["-nodefaults", ""],

@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_program_gets_loader_and_library_path_and_keeps_its_needs() {
-        // A program of the host's distribution; that hab's own kind of Debian is meant shows in the boot proof.
+        // A program of the host's distribution; that hab's own kind of Debian is meant shows in the boot test.
         let own = std::fs::read("/bin/sh").unwrap();
         let moved = relocate(&own).unwrap();
         let elf = Rewriter::read(&moved).unwrap();

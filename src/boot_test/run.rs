@@ -82,7 +82,7 @@ pub fn run(subject: &Subject<'_>, scratch: &Path, step: &Step<'_>) -> Result<Rep
 }
 
 /// Looks whether packer can boot a role's disks here, by asking it about the template. Takes a third of a
-/// second; a build that needs a proof in the end asks before it works for minutes.
+/// second; a build that ends in a boot test asks before it works for minutes.
 ///
 /// # Errors
 /// packer or its qemu plugin is missing, or packer refuses the template.

@@ -70,7 +70,7 @@ impl Graph {
         place.with_context(|| format!("there is no step {name}"))
     }
 
-    /// What a build is for: every box, proven, and kubectl for the host.
+    /// What a build is for: every box, tested, and kubectl for the host.
     ///
     /// # Errors
     /// A step is missing.

@@ -12,7 +12,7 @@ use crate::lock::Lock;
 use crate::plan::Plan;
 use crate::progress::Progress;
 
-/// Build and prove every box, and render everything: after this, `vagrant up`
+/// Build and boot-test every box, and render everything: after this, `vagrant up`
 #[derive(Debug, clap::Args)]
 pub struct Build {
     /// Read through everything of this lab in the cache first, and make again what is damaged
@@ -42,9 +42,9 @@ impl Build {
         let files = print::files(written);
         let boxes = if built == 1 { "1 box".to_owned() } else { format!("{built} boxes") };
         print::out(match (built, written) {
-            (0, 0) => "nothing to do: every box is built and proven, every file is as it should be\n".to_owned(),
+            (0, 0) => "nothing to do: every box is built and tested, every file is as it should be\n".to_owned(),
             (0, _) => format!("the boxes stay as they are; {files} written\nnow: vagrant up\n"),
-            _ => format!("{boxes} built and proven, {files} written\nnow: vagrant up\n"),
+            _ => format!("{boxes} built and tested, {files} written\nnow: vagrant up\n"),
         })
     }
 

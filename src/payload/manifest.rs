@@ -34,7 +34,7 @@ pub struct Image {
     pub digest: String,
 }
 
-/// A program's proof of its version.
+/// How a program shows its version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// The program's path below the mount point.
