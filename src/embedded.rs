@@ -28,6 +28,15 @@ pub fn folder(path: &str) -> Result<&'static Dir<'static>> {
     IMAGES.get_dir(path).with_context(|| format!("hab was built without images/{path}/"))
 }
 
+/// The names of the folders in a folder of `images/`, as versions, oldest first; none if there is no such folder.
+#[must_use]
+pub fn versions(path: &str) -> Vec<&'static str> {
+    let folders = IMAGES.get_dir(path).into_iter().flat_map(Dir::dirs);
+    let mut names: Vec<&str> = folders.filter_map(|dir| dir.path().file_name()?.to_str()).collect();
+    names.sort_by_key(|version| semver::Version::parse(version.trim_start_matches('v')).ok());
+    names
+}
+
 /// One file of a folder that was built into hab.
 #[derive(Debug, Clone, Copy)]
 pub struct Embedded {

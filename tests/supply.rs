@@ -7,14 +7,15 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use hab::artifacts::go::GoBuild;
-use hab::artifacts::{Catalog, Origin, built, kubernetes_versions, pin, program_file, same_results};
+use hab::artifacts::{Catalog, Origin, built, pin, program_file, same_results};
 use hab::cache::Cache;
+use hab::kinds::Supply;
 use hab::lock::Source;
 use hab::progress::{Progress, Silent};
 
 /// The catalog with nothing in it but the probe.
 fn probe_only() -> Catalog {
-    let mut catalog = Catalog::source(&kubernetes_versions().unwrap()[0]).unwrap();
+    let mut catalog = Catalog::source(Supply::Source.kubernetes_versions()[0]).unwrap();
     catalog.upstreams.retain(|name, _| name == "probe");
     catalog
         .artifacts

@@ -113,18 +113,6 @@ pub struct ImageSpec {
     pub arguments: Vec<String>,
 }
 
-/// The Kubernetes versions that hab builds, oldest first: the folders' names.
-///
-/// # Errors
-/// hab was built without them.
-pub fn kubernetes_versions() -> Result<Vec<String>> {
-    let folders = embedded::folder(&format!("{FOLDER}/{KUBERNETES}"))?.dirs();
-    let names = folders.filter_map(|dir| dir.path().file_name()?.to_str());
-    let mut versions: Vec<String> = names.map(str::to_owned).collect();
-    versions.sort_by_key(|version| semver::Version::parse(version.trim_start_matches('v')).ok());
-    Ok(versions)
-}
-
 impl Catalog {
     /// The catalog of the supply `source` with this version of Kubernetes.
     ///
@@ -211,7 +199,7 @@ mod tests {
 
     /// The catalog of every version.
     fn catalogs() -> Vec<Catalog> {
-        let versions = kubernetes_versions().unwrap();
+        let versions = crate::kinds::Supply::Source.kubernetes_versions();
         assert!(!versions.is_empty());
         versions.iter().map(|version| Catalog::source(version).unwrap()).collect()
     }

@@ -142,12 +142,12 @@ fn throttled<'s>(step: &'s Step<'_>) -> impl FnMut(&str) + 's {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::artifacts::kubernetes_versions;
+    use crate::kinds::Supply;
 
     #[test]
     fn every_input_changes_the_key() {
         let cache = Cache::at("/nonexistent".into());
-        let catalog = Catalog::source(&kubernetes_versions().unwrap()[0]).unwrap();
+        let catalog = Catalog::source(Supply::Source.kubernetes_versions()[0]).unwrap();
         let key = |catalog: &Catalog, go: &str, name: &str| {
             let lock = Source { go: go.into(), upstreams: BTreeMap::new(), debs: Vec::new(), built: None };
             let build = GoBuild { cache: &cache, catalog, lock: &lock, name };

@@ -13,5 +13,5 @@ mod oci;
 mod verify;
 
 pub use artifact::{Artifacts, HashedFile, Image, Program, built, program_file};
-pub use catalog::{Catalog, ImageSpec, Origin, Upstream, kubernetes_versions};
+pub use catalog::{Catalog, ImageSpec, Origin, Upstream};
 pub use verify::{pin, same_results, same_upstreams};

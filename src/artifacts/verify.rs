@@ -65,10 +65,10 @@ fn upstreams(catalog: &Catalog) -> Result<BTreeMap<String, Upstream>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::artifacts::kubernetes_versions;
+    use crate::kinds::Supply;
 
     fn locked() -> (Catalog, Source) {
-        let catalog = Catalog::source(&kubernetes_versions().unwrap()[0]).unwrap();
+        let catalog = Catalog::source(Supply::Source.kubernetes_versions()[0]).unwrap();
         let lock = pin(&catalog, Vec::new()).unwrap();
         (catalog, lock)
     }

@@ -9,8 +9,9 @@ use anyhow::{Result, bail};
 use fs_err as fs;
 
 use super::*;
-use crate::artifacts::{Catalog, kubernetes_versions, pin};
+use crate::artifacts::{Catalog, pin};
 use crate::cache::{Cache, KeyBuilder};
+use crate::kinds;
 use crate::lock::{Archive, Base, Deb, Lock, Supply};
 use crate::plan::Plan;
 use crate::progress::Silent;
@@ -66,10 +67,10 @@ impl Lab {
 
 #[test]
 fn every_step_comes_after_what_it_needs_in_every_version_and_names_are_unique() {
-    for version in kubernetes_versions().unwrap() {
+    for version in kinds::Supply::Source.kubernetes_versions() {
         let mut lab = Lab::new();
-        lab.plan.kubernetes.version.clone_from(&version);
-        let catalog = Catalog::source(&version).unwrap();
+        lab.plan.kubernetes.version = version.to_owned();
+        let catalog = Catalog::source(version).unwrap();
         lab.lock.supply = Supply::Source(pin(&catalog, Vec::new()).unwrap());
         let context = lab.context();
         let graph = Graph::new(&context).unwrap();

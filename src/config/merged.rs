@@ -1,10 +1,14 @@
 //! Fields and defaults together: every value is set, and still knows its place.
 
 use super::raw::{Marked, Raw, RawMachines, RawNetwork};
+use crate::kinds::Supply;
 use crate::role::{PerRole, Role};
 
 /// The newest Kubernetes of the default supply.
-pub const VERSION: &str = "v1.36.3";
+#[must_use]
+pub fn newest() -> &'static str {
+    Supply::Source.kubernetes_versions().last().copied().unwrap_or_default()
+}
 
 /// Everything `hab.yaml` can say, said; only the lab's name has no default.
 #[derive(Debug)]
@@ -52,7 +56,7 @@ pub fn merge(raw: Raw) -> Merged {
         base: or(raw.base, "debian"),
         provider: or(raw.provider, "libvirt"),
         supply: or(raw.supply, "source"),
-        version: or(raw.version, VERSION),
+        version: or(raw.version, newest()),
         domain: or(raw.domain, "cluster.local"),
         cni: or(raw.cni, "routed"),
         network: MergedNetwork {

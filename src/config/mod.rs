@@ -14,42 +14,11 @@ pub use label::{Domain, Label};
 pub use load::{FILE, OUT, PRIVATE, Reading, load, read};
 pub use validate::HasFile;
 
+pub use crate::kinds::{Base, Cni, Provider, Supply};
 use crate::role::PerRole;
 use ipnet::Ipv4Net;
 use serde::Serialize;
 use std::path::PathBuf;
-
-/// The operating system a box starts from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Base {
-    /// Debian trixie with the real Ignition, built by hab.
-    Debian,
-}
-
-/// What Vagrant runs the virtual machines with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Provider {
-    /// qemu through libvirt.
-    Libvirt,
-}
-
-/// How pods of different nodes reach each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Cni {
-    /// The `bridge` plugin, a pod range per node, static routes between nodes: no daemon.
-    Routed,
-}
-
-/// Where binaries and container images come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Supply {
-    /// Built here from Go modules and Debian packages.
-    Source,
-}
 
 /// A whole, checked `hab.yaml`: every value set, every rule kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

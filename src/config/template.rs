@@ -1,16 +1,18 @@
 //! The `hab.yaml` a new lab begins with: every key, every default, and what it is for.
 
 use super::label::Label;
+use super::merged::newest;
 
 const TEMPLATE: &str = include_str!("hab.yaml");
 
-/// Stands in the template where the lab's name goes.
-const PLACE: &str = "@LAB@";
+/// Stand in the template where the lab's name and the newest Kubernetes go.
+const LAB: &str = "@LAB@";
+const KUBERNETES: &str = "@KUBERNETES@";
 
 /// The text of a new `hab.yaml`.
 #[must_use]
 pub fn render(lab: &Label) -> String {
-    TEMPLATE.replacen(PLACE, lab.as_str(), 1)
+    TEMPLATE.replacen(LAB, lab.as_str(), 1).replacen(KUBERNETES, newest(), 1)
 }
 
 #[cfg(test)]

@@ -40,10 +40,11 @@ impl Contents {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::artifacts::{Catalog, kubernetes_versions};
+    use crate::artifacts::Catalog;
+    use crate::kinds::Supply;
 
     fn catalog() -> Catalog {
-        Catalog::source(&kubernetes_versions().unwrap()[0]).unwrap()
+        Catalog::source(Supply::Source.kubernetes_versions()[0]).unwrap()
     }
 
     #[test]

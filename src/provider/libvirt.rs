@@ -1,5 +1,8 @@
 //! qemu through libvirt.
 
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
 use serde_json::{Value, json};
 
 use super::Facts;
@@ -14,6 +17,10 @@ pub const FACTS: Facts = Facts {
     ignition_platform: "qemu",
     // The prefix that qemu and libvirt use for their guests.
     mac_prefix: [0x52, 0x54, 0x00],
+    taken: &[
+        (net(192, 168, 121), "vagrant-libvirt's own management network"),
+        (net(192, 168, 122), "libvirt's default network"),
+    ],
     box_metadata,
     box_vagrantfile: include_str!("../../vagrant/box/Vagrantfile"),
     vagrantfile: concat!(
@@ -28,6 +35,10 @@ pub const FACTS: Facts = Facts {
         include_str!("../../vagrant/libvirt/provider.rb"),
     ),
 };
+
+const fn net(a: u8, b: u8, c: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, 0), 24)
+}
 
 /// A box with a list of disks (vagrant-libvirt `docs/boxes.markdown`, "Version 2").
 fn box_metadata(disks: &[String]) -> Value {

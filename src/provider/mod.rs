@@ -6,9 +6,10 @@ mod libvirt;
 use std::path::Path;
 
 use anyhow::Result;
+use ipnet::Ipv4Net;
 use serde_json::Value;
 
-use crate::config::Provider;
+use crate::kinds::Provider;
 
 /// The facts of a provider.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +25,8 @@ pub struct Facts {
     pub ignition_platform: &'static str,
     /// The first three bytes of every hardware address.
     pub mac_prefix: [u8; 3],
+    /// Ranges of its own networks, which a lab must not have, and what they are.
+    pub taken: &'static [(Ipv4Net, &'static str)],
     /// `metadata.json` of a box with these disks.
     pub box_metadata: fn(&[String]) -> Value,
     /// The Vagrantfile inside every box.

@@ -8,18 +8,18 @@ mod tests;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
+use ipnet::Ipv4Net;
+
 use super::fields::nearest;
 use super::label::{Domain, Label, MAX_DOMAIN};
 use super::load::{OUT, PRIVATE};
-use super::merged::{Merged, VERSION};
+use super::merged::Merged;
 use super::raw::Marked;
 use super::yaml::shown;
 use super::{Base, Cni, Config, Kubernetes, Provider, Snippets, Supply};
 use crate::problems::Problems;
+use crate::provider;
 use crate::role::PerRole;
-
-/// The Kubernetes versions each supply has, newest first.
-const VERSIONS: [(Supply, &[&str]); 1] = [(Supply::Source, &[VERSION])];
 
 /// The longest name below the cluster's domain that every cluster has; it too must be a domain.
 const LONGEST_PREFIX: &str = "kubernetes.default.svc.";
@@ -31,13 +31,13 @@ pub type HasFile<'f> = dyn Fn(&Path) -> Result<(), String> + 'f;
 /// been noted beside a [`Config`], too.
 pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems) -> Option<Config> {
     let lab = merged.lab.as_ref().and_then(|lab| label("lab", lab, problems));
-    let base = choice("base", &merged.base, &[("debian", Base::Debian)], problems);
-    let provider = choice("provider", &merged.provider, &[("libvirt", Provider::Libvirt)], problems);
-    let supply = choice("supply", &merged.supply, &[("source", Supply::Source)], problems);
+    let base = choice("base", &merged.base, Base::ALL, problems);
+    let provider = choice("provider", &merged.provider, Provider::ALL, problems);
+    let supply = choice("supply", &merged.supply, Supply::ALL, problems);
     let version = supply.and_then(|supply| version(supply, &merged.version, problems));
     let domain = domain(&merged.domain, problems);
-    let cni = choice("kubernetes.cni", &merged.cni, &[("routed", Cni::Routed)], problems);
-    let network = network::check(&merged.network, problems);
+    let cni = choice("kubernetes.cni", &merged.cni, Cni::ALL, problems);
+    let network = network::check(&merged.network, taken(provider), problems);
     let nodes = machines::check(&merged.nodes, &network, problems);
     let ignition = Snippets {
         common: snippet("common", merged.common.as_ref(), has_file, problems),
@@ -79,8 +79,13 @@ fn choice<T: Copy>(key: &str, said: &Marked<String>, all: &[(&str, T)], problems
     found.map(|(_, value)| *value)
 }
 
+/// Ranges that the provider's own networks have.
+fn taken(provider: Option<Provider>) -> &'static [(Ipv4Net, &'static str)] {
+    provider.map_or(&[], |provider| provider::facts(provider).taken)
+}
+
 fn version(supply: Supply, said: &Marked<String>, problems: &mut Problems) -> Option<String> {
-    let all = VERSIONS.iter().find(|(of, _)| *of == supply).map_or(&[][..], |(_, all)| all);
+    let all = supply.kubernetes_versions();
     if all.contains(&said.value.as_str()) {
         return Some(said.value.clone());
     }

@@ -23,11 +23,7 @@ const UNUSABLE: [Ipv4Net; 4] =
     [net(0, 0, 0, 0, 8), net(127, 0, 0, 0, 8), net(169, 254, 0, 0, 16), net(224, 0, 0, 0, 3)];
 
 /// Ranges that other programs on the host take by default.
-const TAKEN: [(Ipv4Net, &str); 3] = [
-    (net(172, 17, 0, 0, 16), "Docker's default network"),
-    (net(192, 168, 121, 0, 24), "vagrant-libvirt's own management network"),
-    (net(192, 168, 122, 0, 24), "libvirt's default network"),
-];
+const TAKEN: [(Ipv4Net, &str); 1] = [(net(172, 17, 0, 0, 16), "Docker's default network")];
 
 /// The widest nodes' network: hardware addresses carry the last two bytes of the address.
 const WIDEST_NODES: u8 = 16;
@@ -56,18 +52,18 @@ impl Ranges {
 }
 
 /// Reads the ranges and holds them against each other.
-pub fn check(said: &MergedNetwork, problems: &mut Problems) -> Ranges {
+pub fn check(said: &MergedNetwork, taken: &[(Ipv4Net, &str)], problems: &mut Problems) -> Ranges {
     let ranges = Ranges {
         nodes: read("nodes", &said.nodes, "192.168.56.0/24", problems),
         pods: read("pods", &said.pods, "10.2.0.0/16", problems),
         services: read("services", &said.services, "10.3.0.0/24", problems),
     };
     if let Some((range, place)) = ranges.nodes {
-        nodes(range, place, problems);
+        nodes(range, place, taken, problems);
     }
     for (name, range) in [("pods", ranges.pods), ("services", ranges.services)] {
         if let Some((range, place)) = range {
-            not_on_the_internet(name, range, place, problems);
+            not_on_the_internet(name, (range, place), taken, problems);
         }
     }
     sizes(&ranges, problems);
@@ -119,7 +115,7 @@ fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
     one.contains(&other) || other.contains(&one)
 }
 
-fn nodes(range: Ipv4Net, place: Option<Place>, problems: &mut Problems) {
+fn nodes(range: Ipv4Net, place: Option<Place>, taken: &[(Ipv4Net, &str)], problems: &mut Problems) {
     if !PRIVATE.iter().any(|private| private.contains(&range)) {
         let message = format!("`network.nodes` is {range}, which is not private address space");
         let hint = "take one inside 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16";
@@ -129,15 +125,20 @@ fn nodes(range: Ipv4Net, place: Option<Place>, problems: &mut Problems) {
         let message = format!("`network.nodes` is {range}, wider than a /{WIDEST_NODES}");
         problems.error(place, message, Some("1000 workers fit into a /21".to_owned()));
     }
-    for (taken, owner) in TAKEN {
-        if overlap(range, taken) {
+    for (taken, owner) in TAKEN.iter().chain(taken) {
+        if overlap(range, *taken) {
             let message = format!("`network.nodes` {range} overlaps {taken}, {owner} on many hosts");
             problems.error(place, message, Some("such as 192.168.56.0/24".to_owned()));
         }
     }
 }
 
-fn not_on_the_internet(key: &str, range: Ipv4Net, place: Option<Place>, problems: &mut Problems) {
+fn not_on_the_internet(
+    key: &str,
+    (range, place): (Ipv4Net, Option<Place>),
+    taken: &[(Ipv4Net, &str)],
+    problems: &mut Problems,
+) {
     if let Some(bad) = UNUSABLE.iter().find(|bad| overlap(range, **bad)) {
         let message = format!("`network.{key}` {range} overlaps {bad}, where no machine can have an address");
         problems.error(place, message, Some("take one inside 10.0.0.0/8".to_owned()));
@@ -146,8 +147,8 @@ fn not_on_the_internet(key: &str, range: Ipv4Net, place: Option<Place>, problems
         let hint = "whatever has these addresses on the internet can't be reached from pods";
         problems.warning(place, message, Some(hint.to_owned()));
     }
-    for (taken, owner) in TAKEN {
-        if overlap(range, taken) {
+    for (taken, owner) in TAKEN.iter().chain(taken) {
+        if overlap(range, *taken) {
             let message = format!("`network.{key}` {range} overlaps {taken}, {owner} on many hosts");
             problems.warning(place, message, Some("pods can't reach the host at its addresses there".to_owned()));
         }
@@ -197,7 +198,7 @@ mod tests {
         let marked = |value: &str| Marked { value: value.to_owned(), place: None };
         let mut problems = Problems::new("hab.yaml", "");
         let said = MergedNetwork { nodes: marked(nodes), pods: marked(pods), services: marked(services) };
-        check(&said, &mut problems);
+        check(&said, crate::provider::facts(crate::kinds::Provider::Libvirt).taken, &mut problems);
         problems.to_string()
     }
 

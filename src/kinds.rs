@@ -1,0 +1,65 @@
+//! The kinds that a lab is put together from: what a user writes in hab.yaml, and what it stands for in the code.
+
+use serde::Serialize;
+
+use crate::embedded;
+
+/// The operating system a box starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Base {
+    /// Debian trixie with the real Ignition, built by hab.
+    Debian,
+}
+
+/// What Vagrant runs the virtual machines with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    /// qemu through libvirt.
+    Libvirt,
+}
+
+/// How pods of different nodes reach each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cni {
+    /// The `bridge` plugin, a pod range per node, static routes between nodes: no daemon.
+    Routed,
+}
+
+/// Where binaries and container images come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Supply {
+    /// Built here from Go modules and Debian packages.
+    Source,
+}
+
+impl Base {
+    /// All, by their names in hab.yaml.
+    pub const ALL: &'static [(&'static str, Self)] = &[("debian", Self::Debian)];
+}
+
+impl Provider {
+    /// All, by their names in hab.yaml.
+    pub const ALL: &'static [(&'static str, Self)] = &[("libvirt", Self::Libvirt)];
+}
+
+impl Cni {
+    /// All, by their names in hab.yaml.
+    pub const ALL: &'static [(&'static str, Self)] = &[("routed", Self::Routed)];
+}
+
+impl Supply {
+    /// All, by their names in hab.yaml.
+    pub const ALL: &'static [(&'static str, Self)] = &[("source", Self::Source)];
+
+    /// The Kubernetes versions it has, oldest first.
+    #[must_use]
+    pub fn kubernetes_versions(self) -> Vec<&'static str> {
+        match self {
+            Self::Source => embedded::versions("supply/source/kubernetes"),
+        }
+    }
+}
