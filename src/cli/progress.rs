@@ -48,7 +48,7 @@ impl Printer {
         let line = format!("{:>5} s  {text}", self.start.elapsed().as_secs());
         match &self.bar {
             Some(bar) => bar.println(line),
-            None => print::complain(&line),
+            None => print::stderr(&line),
         }
     }
 }

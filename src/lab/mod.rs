@@ -22,7 +22,7 @@ pub fn plan(global: &Global) -> Result<Plan> {
     let reading = config::load(&global.lab)?;
     let plan = Plan::new(reading.config()?)?;
     if !global.quiet && !reading.problems.list.is_empty() {
-        print::complain(reading.problems.to_string().trim_end());
+        print::stderr(reading.problems.to_string().trim_end());
     }
     Ok(plan)
 }
