@@ -1,4 +1,4 @@
-//! The command line: one verb, one file; a verb only calls rooms in order.
+//! The command line: one verb, one file; a verb only calls other modules, in order.
 
 mod build;
 mod check;
@@ -128,7 +128,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = signal::watch().map_err(anyhow::Error::from).and_then(|()| args.verb.run(&args.global));
     if let Some(signal) = signal::caught() {
         print::stderr(&format!("hab: {}", signal::Interrupted(signal)));
-        return ExitCode::from(u8::try_from(128 + signal).unwrap_or(1));
+        signal::die(signal);
     }
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
