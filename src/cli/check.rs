@@ -31,7 +31,7 @@ impl Check {
         let plan = Plan::new(reading.config()?)?;
         if !self.json {
             if !problems.list.is_empty() {
-                print::complain(problems.to_string().trim_end());
+                print::stderr(problems.to_string().trim_end());
             }
             if !global.quiet {
                 print::out(summary(&problems.file, &plan))?;

@@ -25,7 +25,7 @@ fn ignition_takes_a_config_with_snippets() {
         "systemd":{"units":[{"name":"a.service","enabled":true,"contents":"[Service]\nExecStart=/bin/true\n"}]}}"#;
     std::fs::write(dir.path().join("all.ign"), snippet).unwrap();
     std::fs::write(dir.path().join("hab.yaml"), "lab: demo\nignition: {common: all.ign}\n").unwrap();
-    Tool::at(env!("CARGO_BIN_EXE_hab").into()).arg("render").dir(dir.path()).run().unwrap();
+    Tool::at(env!("CARGO_BIN_EXE_hab").into()).unwrap().arg("render").dir(dir.path()).run().unwrap();
     for node in ["etcd-01", "kube-master-01", "kube-worker-01"] {
         let config = dir.path().join(format!("out/ignition/{node}.ign"));
         Tool::find("ignition-validate", "ignition").unwrap().arg(config).run().unwrap();
