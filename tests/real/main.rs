@@ -5,8 +5,10 @@
 
 mod cluster;
 mod labs;
+mod mistakes;
 mod node;
 mod pki;
+mod snippets;
 #[path = "../support/rendered.rs"]
 mod rendered;
 mod vagrant;

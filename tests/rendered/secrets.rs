@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use super::rendered::{LARGE, Lab};
 use super::support;
@@ -42,6 +43,44 @@ fn private_keys_are_roots_alone_and_in_one_place() {
             assert_eq!(keys, expected, "{}", node.name);
         }
     }
+}
+
+#[test]
+fn git_takes_nothing_that_hab_makes() {
+    // A hab.yaml written by hand, in a repository that has no .gitignore.
+    let test = support::Test::lab().run(["render"]).code(0).then();
+    let folder = test.path().to_owned();
+    let git = |args: &[&str]| {
+        let output = Command::new("git").arg("-C").arg(&folder).args(args).output().unwrap();
+        assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    git(&["init", "--quiet"]);
+    let added = "add 'Vagrantfile'\nadd 'hab.yaml'\n";
+    assert_eq!(git(&["add", "-A", "-n"]), added);
+    // Without the files that say so, git does take keys.
+    for ours in ["out", "private"] {
+        std::fs::remove_file(folder.join(ours).join(".gitignore")).unwrap();
+    }
+    let all = git(&["add", "-A", "-n"]);
+    assert!(all.contains("private/ca/kubernetes.key") && all.contains("out/kubeconfig"), "{all}");
+    // A lab that was made before hab wrote them gets them, too.
+    let test = test.run(["render"]).code(0).then();
+    assert_eq!(git(&["add", "-A", "-n"]), added);
+    let tag = std::fs::read_to_string(test.path().join("out/CACHEDIR.TAG")).unwrap();
+    assert!(tag.starts_with("Signature: 8a477f597d28d172789f06886806bc55\n"), "{tag}");
+}
+
+#[test]
+fn a_folder_of_the_users_keeps_its_mode() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let test = support::Test::lab().file("out/mine", "").file("private/mine", "");
+    for ours in ["out", "private"] {
+        let shared = std::fs::Permissions::from_mode(0o2770);
+        std::fs::set_permissions(test.path().join(ours), shared).unwrap();
+    }
+    // But keys are for one user alone.
+    test.run(["render"]).code(0).mode_is("out", 0o2770).mode_is("private", 0o700);
 }
 
 #[test]

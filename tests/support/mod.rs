@@ -120,10 +120,14 @@ impl Ran {
         self
     }
 
-    /// It wrote nothing to standard error.
+    /// It wrote nothing to standard error, but that this very machine has the lab's network already.
     #[track_caller]
     pub fn quietly(self) -> Self {
-        assert_eq!(self.stderr(), "", "{}", self.all());
+        let stderr = self.stderr();
+        let count = |text: &str| stderr.matches(text).count();
+        let routes = count(", which the host reaches by ");
+        let only_routes = routes > 0 && count("warning: ") == routes && count("error: ") == 0;
+        assert!(stderr.is_empty() || only_routes, "{}", self.all());
         self
     }
 
