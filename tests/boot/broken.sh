@@ -1,21 +1,23 @@
 #!/bin/bash
 # A byte is flipped in a binary of the etcd payload and in the image of the worker payload: the boot proof must name
-# both, and no box may come out. Works on a copy of the store. Arguments: hab, the lab (for its lock), a work folder.
+# both, and take away the boxes of the build before, which were good. Works on a copy of the cache. Arguments: hab, the
+# lab (for its lock and its boxes), a work folder.
 set -euo pipefail
 hab=$1 from=$2 work=$3/broken
-store=${XDG_CACHE_HOME:-$HOME/.cache}/hab
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/hab
 
 # Everything but what the broken disks go into: those are made again from the broken ones.
-mkdir -p "$work/cache/hab" "$work/lab"
-for shelf in "$store"/*; do
-    case $(basename "$shelf") in
+mkdir -p "$work/cache/hab" "$work/lab/out/boxes"
+for bucket in "$cache"/*; do
+    case $(basename "$bucket") in
     go | qcow2 | proof | box) ;;
-    *) cp --archive --link "$shelf" "$work/cache/hab/" ;;
+    *) cp --archive --link "$bucket" "$work/cache/hab/" ;;
     esac
 done
 cp "$from/hab.yaml" "$from/hab.lock" "$from/worker.ign" "$work/lab/"
+cp --link "$from"/out/boxes/*.box "$work/lab/out/boxes/"
 
-# Flips a bit where text $2 first stands in every payload disk that holds file $1: the store may have disks of earlier
+# Flips a bit where text $2 first stands in every payload disk that holds file $1: the cache may have disks of earlier
 # builds as well. In a copy, never in the hard link.
 flip() {
     local list disk offset byte
@@ -39,6 +41,10 @@ fi
 sed 's/^/        /' <<<"$said" | cut -c 1-200
 grep -q 'file:bin/etcdctl' <<<"$said"
 grep -q 'images/pause.tar\|image:registry.k8s.io/pause' <<<"$said"
-[ ! -e "$work/lab/out/boxes/etcd.box" ]
-[ ! -e "$work/lab/out/boxes/worker.box" ]
+# The master's is as good as it was.
+left=$(ls "$work/lab/out/boxes")
+if [ "$left" != master.box ]; then
+    echo "boxes that are left: ${left:-none}" >&2
+    exit 1
+fi
 [ -e "$work/lab/out/report/etcd.xml" ]
