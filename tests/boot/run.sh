@@ -43,7 +43,7 @@ vagrant() {
     ns_user vagrant "$@" 2>&1 | stdbuf -oL tr '\r' '\n' | grep --line-buffered -v 'Progress:' | cut -c 1-200
     return "${PIPESTATUS[0]}"
 }
-# What lies in out/boxes: three lines, or it fails.
+# The digests of what lies in out/boxes: three lines, or it fails.
 box_sums() { (cd "${1:-$lab}/out/boxes" && sha256sum etcd.box master.box worker.box); }
 # A field of the lab's nodes, one a line, those of some roles only if any are named.
 nodes() { # field, roles...

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The self-test that a boot proof runs in its machine, run here: kinds of checks that need no machine, each once with
+# The self-test that a boot test runs in its machine, run here: kinds of checks that need no machine, each once with
 # yes for an answer and in every way with no.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
