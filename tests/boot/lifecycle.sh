@@ -50,5 +50,5 @@ claim "of $(wc -l <<<"$before") machines and files nothing is left: ${after:-not
 
 install -D -m 0644 "$here/trial.rb" "$work/trial/Vagrantfile" && chown -R "$user:" "$work/trial"
 said=$(ns_user env VAGRANT_CWD="$work/trial" LAB="$lab" vagrant status 2>&1)
-wanted=$'sound: nil\nbroken: "the trial guest does not get to 64-bit code"\nleft: []'
+wanted=$'sound: nil\nbroken: "the trial guest does not get to 64-bit code"\nleft: []\nseen: ["trial-seen"]'
 claim 'the guest that tries kvm tells a sound machine from a broken one' "$([[ $said == *"$wanted"* ]]; echo $?)"

@@ -274,3 +274,17 @@ fn is_for_tests(trees: &[TokenTree]) -> bool {
     let words: String = group.stream().to_string().split_whitespace().collect();
     hash.as_char() == '#' && group.delimiter() == Delimiter::Bracket && words == "cfg(test)"
 }
+
+#[test]
+fn what_only_tests_have_is_not_looked_at() {
+    let file = |path: &str, text: &str| File { path: path.to_owned(), text: text.to_owned() };
+    let files = [
+        file("src/own/mod.rs", "#[cfg(test)]\nmod fixtures;\nmod tests;"),
+        file("src/own/fixtures.rs", ""),
+        file("src/own/fixtures/deep.rs", ""),
+        file("src/own/tests.rs", ""),
+        file("tests/own.rs", ""),
+    ];
+    let paths: Vec<String> = code(&files).into_iter().map(|code| code.path).collect();
+    assert_eq!(paths, ["src/own/mod.rs", "src/own/tests.rs"]);
+}
