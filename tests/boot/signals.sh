@@ -11,18 +11,20 @@ shift
 running() { grep -hx -e 'packer.*' -e 'qemu-system-x86' /proc/[0-9]*/comm 2>/dev/null | sort | uniq --count | xargs; }
 
 killed() {
-    local hab begin=$SECONDS seen pids
-    "$@" &
+    local hab begin=$SECONDS seen pids log
+    log=$(mktemp)
+    "$@" >"$log" 2>&1 &
     hab=$!
     until seen=$(running) && [[ $seen == *packer* && $seen == *qemu* ]]; do
         if ! kill -0 "$hab" 2>/dev/null || ((SECONDS - begin > 120)); then
-            echo "no machine was started"
+            echo "no machine was started: $(tail -n 5 "$log")"
             return 1
         fi
         sleep 0.1
     done
     kill -KILL "$hab"
     wait "$hab" 2>/dev/null
+    rm "$log"
     begin=$SECONDS
     while [ -n "$(running)" ]; do
         if ((SECONDS - begin > 10)); then

@@ -64,7 +64,9 @@ pub struct Code {
 
 /// The code of all files in `src` that are not for tests only.
 pub fn code(files: &[File]) -> Vec<Code> {
-    let rust = files.iter().filter(|file| file.path.starts_with("src/") && file.path.ends_with(".rs"));
+    let rust = files.iter().filter(|file| {
+        file.path.starts_with("src/") && Path::new(&file.path).extension().is_some_and(|ending| ending == "rs")
+    });
     let all: Vec<Code> = rust.map(|file| Code::new(&file.path, &file.text)).collect();
     let tests: Vec<PathBuf> = all.iter().flat_map(|code| code.test_files.clone()).collect();
     let is_test = |code: &Code| {
