@@ -48,6 +48,8 @@ fn ended_by(signal: Signal) {
     let mut work = command.env(WORK, dir.path()).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = std::io::BufReader::new(work.stdout.take().unwrap()).lines();
     let child = lines.by_ref().map(Result::unwrap).find_map(|line| line.split("child ").nth(1)?.parse().ok()).unwrap();
+    assert!(!gone(pid(child)));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "the work has no temporary folder");
     let start = Instant::now();
     kill_process(Pid::from_child(&work), signal).unwrap();
     let status = work.wait().unwrap();

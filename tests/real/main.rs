@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cluster;
+#[path = "../support/isolated.rs"]
+mod isolated;
 mod labs;
 mod mistakes;
 mod node;

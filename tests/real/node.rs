@@ -11,9 +11,14 @@ use crate::rendered::{DEFAULT, Lab, Node};
 
 #[test]
 fn ignition_takes_every_config() {
+    let takes = |config: &Path| Tool::find("ignition-validate", "ignition").unwrap().arg(config).run().is_ok();
     for lab in Lab::both() {
         for config in lab.configs() {
-            Tool::find("ignition-validate", "ignition").unwrap().arg(config).run().unwrap();
+            assert!(takes(&config), "{}", config.display());
+            // It reads what it takes: with a relative path in it, it does not take it.
+            let text = std::fs::read_to_string(&config).unwrap();
+            std::fs::write(&config, text.replacen(r#""path":"/etc/"#, r#""path":"etc/"#, 1)).unwrap();
+            assert!(!takes(&config), "{}", config.display());
         }
     }
 }
@@ -50,7 +55,11 @@ fn haproxy_takes_every_workers_configuration() {
         for node in lab.of("worker") {
             let dir = tempfile::tempdir().unwrap();
             let path = haproxy(node, dir.path());
-            Tool::find("haproxy", "haproxy").unwrap().args(["-c", "-f"]).arg(path).run().unwrap();
+            let check = || Tool::find("haproxy", "haproxy").unwrap().args(["-c", "-f"]).arg(&path).run();
+            check().unwrap();
+            let text = std::fs::read_to_string(&path).unwrap();
+            std::fs::write(&path, text.replace("mode tcp", "mode tpc")).unwrap();
+            assert!(check().is_err(), "haproxy takes whatever it is given");
         }
     }
 }
@@ -89,12 +98,18 @@ fn systemd_takes_every_unit() {
         for unit in &units {
             programs(node.text(unit), root.path());
         }
-        let verify = Tool::find("systemd-analyze", "systemd").unwrap();
-        let root = hab::exec::arg_with_path("--root=", root.path());
         // What it is not sure of it only says, so silence is asked for, too.
-        let mut said = Vec::new();
-        verify.args(["verify", "--man=no"]).arg(root).args(units).stream(|line| said.push(line.to_owned())).unwrap();
-        assert!(said.is_empty(), "{}: {said:?}", node.name);
+        let said = || {
+            let mut said = Vec::new();
+            let verify = Tool::find("systemd-analyze", "systemd").unwrap().args(["verify", "--man=no"]);
+            let verify = verify.arg(hab::exec::arg_with_path("--root=", root.path())).args(&units);
+            verify.stream(|line| said.push(line.to_owned())).unwrap();
+            said
+        };
+        assert_eq!(said(), [""; 0], "{}", node.name);
+        let unit = root.path().join(units[0].trim_start_matches('/'));
+        std::fs::write(&unit, node.text(units[0]).replace("[Service]", "[Service]\nRestrat=always")).unwrap();
+        assert!(said().iter().any(|line| line.contains("Restrat")), "{}: a typo is not found", node.name);
     }
 }
 
