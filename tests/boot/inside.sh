@@ -37,6 +37,13 @@ while read -r name role; do
     else
         look 'this was the first boot' '^yes$' '[ -e /host/run/hab-first-boot ] && echo yes || echo no'
     fi
+    domain=$("$netns" run "$room" root virsh -q -c qemu:///system dumpxml "hab-$(jq -r .lab "$nodes")-$name")
+    case $domain in
+    *"<domain type='kvm'"*) emulated=no ;;
+    *"<domain type='qemu'"*) emulated=yes ;;
+    *) emulated='which nothing says' ;;
+    esac
+    look "it knows whether it is emulated ($emulated)" "^EMULATED=$emulated\$" 'head -n 1 /host/run/hab/machine.env'
     [ "$role" = worker ] || continue
     look 'HAProxy listens on loopback only' '127\.0\.0\.1:6443' 'ss -ltnH "sport = :6443" | grep -v 127.0.0.1:6443; ss -ltnH "sport = :6443"'
     look 'kubelet and kube-proxy speak to loopback only' '^none$' \
