@@ -49,6 +49,13 @@ while read -r name role; do
     fi
     look 'what is read-only can not be written to, what is not can' $'0\n1 .*Read-only file system\n1 .*Read-only file system' \
         'for folder in run usr opt/hab; do said=$(touch "/host/$folder/hab-test" 2>&1); echo $? $said; done'
+    domain=$("$netns" run "$namespace" root virsh -q -c qemu:///system dumpxml "hab-$(jq -r .lab "$nodes")-$name")
+    case $domain in
+    *"<domain type='kvm'"*) emulated=no ;;
+    *"<domain type='qemu'"*) emulated=yes ;;
+    *) emulated='which nothing says' ;;
+    esac
+    look "it knows whether it is emulated ($emulated)" "EMULATED=$emulated" 'head -n 1 /host/run/hab/machine.env'
     [ "$role" = worker ] || continue
     look 'HAProxy listens on loopback only' '127\.0\.0\.1:6443' 'ss -ltnH "sport = :6443" | awk "{print \$4}" | sort -u'
     # The kubelet's and kube-proxy's to HAProxy, and HAProxy's to the masters: there is no third kind.
