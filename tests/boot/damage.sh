@@ -18,7 +18,7 @@ for bucket in "$@"; do
         2) # One byte, in the middle.
             cp --sparse=always "$file" "$file.new"
             middle=$(($(stat --format=%s "$file") / 2))
-            other=$(if [ "$(dd if="$file" bs=1 skip=$middle count=1 status=none)" = x ]; then echo y; else echo x; fi)
+            other=$(if [ "$(dd if="$file" bs=1 skip=$middle count=1 status=none | tr -d "\0")" = x ]; then echo y; else echo x; fi)
             printf %s "$other" | dd of="$file.new" bs=1 seek=$middle conv=notrunc status=none
             mv "$file.new" "$file"
             ;;
