@@ -1,4 +1,4 @@
-//! The bake: what a role's two disks must show of themselves, as an Ignition config that starts the self-test.
+//! What a role's two disks must show of themselves, as an Ignition config that starts the self-test.
 //!
 //! It carries the role's own files, the same bytes every node gets, but none of its secrets, and wants only the
 //! self-test, which starts what it needs.
@@ -6,8 +6,9 @@
 use anyhow::{Result, ensure};
 
 use crate::embedded::embedded;
+use crate::node::NodeKind;
 use crate::node::files::{Entry, NodeFiles, mode_of};
-use crate::node::ignition::{WANTS, config_of, role_tree};
+use crate::node::ignition::{WANTS, config_of, files_of_kind};
 use crate::role::Role;
 
 const ORIGIN: &str = "images/selftest";
@@ -37,7 +38,7 @@ pub enum Check {
     },
     /// containerd has the image under this digest.
     Image {
-        /// Such as `registry.k8s.io/pause:3.10.2`.
+        /// Such as `localhost/hab/pause:1`.
         reference: String,
         /// Such as `sha256:...`.
         digest: String,
@@ -84,13 +85,13 @@ pub fn checks(role: Role, payload: Vec<Check>) -> Vec<Check> {
     all
 }
 
-/// The bake's Ignition config. Every unit of the role becomes a check of its own, after `checks`.
+/// The Ignition config of a boot test. Every unit of the node becomes a check of its own, after `checks`.
 ///
 /// # Errors
 /// A check has a tab or a line end in it, which the list that the guest reads can't carry.
-pub fn config(role: Role, mut checks: Vec<Check>) -> Result<(Vec<u8>, Vec<Check>)> {
+pub fn config(kind: NodeKind, mut checks: Vec<Check>) -> Result<(Vec<u8>, Vec<Check>)> {
     let mut tree = NodeFiles::new();
-    for (path, item) in role_tree(role)?.iter() {
+    for (path, item) in files_of_kind(kind)?.iter() {
         match item {
             Entry::Link(_) if path.starts_with(WANTS) => {
                 checks.push(Check::Unit(path[WANTS.len()..].to_owned()));
@@ -120,11 +121,16 @@ pub fn config(role: Role, mut checks: Vec<Check>) -> Result<(Vec<u8>, Vec<Check>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Base, Cni};
+
+    fn kind(role: Role) -> NodeKind {
+        NodeKind { base: Base::Debian, role, network: Cni::Routed }
+    }
 
     #[test]
     fn only_the_self_test_is_wanted_and_every_unit_is_checked() {
         for role in Role::ALL {
-            let (text, checks) = config(role, checks(role, Vec::new())).unwrap();
+            let (text, checks) = config(kind(role), checks(role, Vec::new())).unwrap();
             let text = String::from_utf8(text).unwrap();
             assert_eq!(text.matches("hab.target.wants").count(), 1, "{role}");
             assert_eq!(checks[0].name(), "start:hab-node.service");
@@ -135,6 +141,6 @@ mod tests {
     #[test]
     fn a_check_that_would_break_the_list_is_refused() {
         let bad = Check::Run { name: "x".into(), expect: "a\nb".into(), argv: vec!["x".into()] };
-        assert!(config(Role::Etcd, vec![bad]).is_err());
+        assert!(config(kind(Role::Etcd), vec![bad]).is_err());
     }
 }

@@ -13,6 +13,7 @@ use crate::cache::{Cache, Missing};
 use crate::cli::{lock as lock_verb, render};
 use crate::lab;
 use crate::lock::{FILE, Lock};
+use crate::node::NodeKind;
 use crate::payload::contents as role;
 use crate::payload::{self, Payload};
 use crate::plan::Plan;
@@ -115,7 +116,7 @@ pub fn of(lab: &Path, cache: &Cache, plan: &Plan) -> Result<Vec<Step>> {
             (_, None, _) => BASE,
             (_, _, None) => &name,
             (_, Some(disk), Some(payload)) => {
-                let found = boxed::find(&cache, role, disk, payload, vagrant::BOX_VAGRANTFILE)?;
+                let found = boxed::find(&cache, NodeKind::of(plan, role), disk, payload, vagrant::BOX_VAGRANTFILE)?;
                 steps.boxed(&proof, &package, &found, &plan.kubernetes.version, published.get(role).as_deref());
                 continue;
             }

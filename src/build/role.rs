@@ -10,6 +10,7 @@ use crate::boot_test::{self as proof, Report, Subject};
 use crate::cache::{Cache, Inputs, Key, Made};
 use crate::exec::qemu::Accelerator;
 use crate::exec::qemu_img;
+use crate::node::NodeKind;
 use crate::payload::Payload;
 use crate::progress::Progress;
 use crate::role::Role;
@@ -49,21 +50,22 @@ pub enum Outcome {
     Failed(Report),
 }
 
-/// The box of `role`, made of the raw disk `base` and of `payload`. `accelerator` is asked for only if something has
+/// The box of `kind`, made of the raw disk `base` and of `payload`. `accelerator` is asked for only if something has
 /// to boot.
 ///
 /// # Errors
 /// A tool is missing or fails, or the guest can't be booted at all.
 pub fn make(
     cache: &Cache,
-    role: Role,
+    kind: NodeKind,
     base: &Path,
     payload: &Payload,
     vagrantfile: &str,
     accelerator: &(dyn Fn() -> Result<Accelerator> + Sync),
     progress: &dyn Progress,
 ) -> Result<Outcome> {
-    let recipe = Recipe::new(role, base, payload, vagrantfile)?;
+    let role = kind.role;
+    let recipe = Recipe::new(kind, base, payload, vagrantfile)?;
     let [key1, key2] = &recipe.disks;
     let (disk1, made1) = qcow2(cache, base, key1, progress, "base")?;
     let (disk2, made2) = qcow2(cache, &payload.disk, key2, progress, &format!("payload {role}"))?;
@@ -118,8 +120,8 @@ pub struct Found {
 ///
 /// # Errors
 /// An entry of the cache is damaged.
-pub fn find(cache: &Cache, role: Role, base: &Path, payload: &Payload, vagrantfile: &str) -> Result<Found> {
-    let recipe = Recipe::new(role, base, payload, vagrantfile)?;
+pub fn find(cache: &Cache, kind: NodeKind, base: &Path, payload: &Payload, vagrantfile: &str) -> Result<Found> {
+    let recipe = Recipe::new(kind, base, payload, vagrantfile)?;
     let boxed = cache.get(BOXES, &recipe.boxed).map(|entry| packed(&entry)).transpose()?;
     let disks = recipe.disks.iter().all(|key| cache.get(DISKS, key).is_some());
     Ok(Found { disks, proof: cache.get(PROOFS, &recipe.proof).is_some(), boxed })
@@ -135,12 +137,12 @@ struct Recipe {
 }
 
 impl Recipe {
-    fn new(role: Role, base: &Path, payload: &Payload, vagrantfile: &str) -> Result<Self> {
+    fn new(kind: NodeKind, base: &Path, payload: &Payload, vagrantfile: &str) -> Result<Self> {
         let disk = |raw: &Path| -> Result<Key> {
             Ok(Inputs::new().add("raw", entry_name(raw)?).add("compression", "zstd").key())
         };
         let disks = [disk(base)?, disk(&payload.disk)?];
-        let (config, checks) = bake::config(role, bake::checks(role, payload.proof()))?;
+        let (config, checks) = bake::config(kind, bake::checks(kind.role, payload.proof()))?;
         let both = disks.iter().fold(Inputs::new(), |inputs, key| inputs.add("disk", key.as_str()));
         let proof =
             both.clone().add("bake", &config).add("template", crate::embedded::text("packer/hab.pkr.hcl")?).key();

@@ -18,6 +18,7 @@ use crate::exec::qemu::{self, Accelerator};
 use crate::exec::qemu_img;
 use crate::lab;
 use crate::lock::Lock;
+use crate::node::NodeKind;
 use crate::payload;
 use crate::plan::Plan;
 use crate::progress::Progress;
@@ -86,7 +87,15 @@ fn build(global: &Global, plan: &Plan, progress: &dyn Progress) -> Result<usize>
             let (cache, lock, disk, artifacts, accelerator) = (&cache, &lock, &disk, &artifacts, &accelerator);
             scope.spawn(move || {
                 let payload = payload::build(cache, role, artifacts, &lock.base.tools, progress)?;
-                boxed::make(cache, role, disk, &payload, vagrant::BOX_VAGRANTFILE, accelerator, progress)
+                boxed::make(
+                    cache,
+                    NodeKind::of(plan, role),
+                    disk,
+                    &payload,
+                    vagrant::BOX_VAGRANTFILE,
+                    accelerator,
+                    progress,
+                )
             })
         });
         work.map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("a thread of the build stopped"))))

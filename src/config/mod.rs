@@ -35,7 +35,7 @@ pub enum Provider {
     Libvirt,
 }
 
-/// How pods of different nodes reach each other.
+/// The pod network: how pods of different nodes reach each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cni {

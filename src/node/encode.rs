@@ -1,4 +1,4 @@
-//! NodeFiles -> Ignition JSON. Written by hand as text in pieces, because a lab of a thousand nodes shares most of it;
+//! [`NodeFiles`] -> Ignition JSON. Written by hand as text in pieces, because a lab of a thousand nodes shares most of it;
 //! Ignition's own types then parse it back.
 
 use std::io::Write as _;

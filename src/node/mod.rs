@@ -6,8 +6,10 @@
 
 mod encode;
 pub mod files;
+pub mod groups;
 pub mod ignition;
 mod snippet;
 pub mod templates;
 
+pub use groups::NodeKind;
 pub use snippet::Snippet;

@@ -30,7 +30,7 @@ flip() {
     done
 }
 flip bin/etcdctl 'etcdctl'
-flip bin/kube-proxy 'registry.k8s.io/pause:3.10.2'
+flip bin/kube-proxy 'localhost/hab/pause:1'
 
 if said=$(XDG_CACHE_HOME=$work/cache "$hab" --quiet -C "$work/lab" build 2>&1); then
     echo "the build did not fail" >&2
@@ -38,7 +38,7 @@ if said=$(XDG_CACHE_HOME=$work/cache "$hab" --quiet -C "$work/lab" build 2>&1); 
 fi
 sed 's/^/        /' <<<"$said" | cut -c 1-200
 grep -q 'file:bin/etcdctl' <<<"$said"
-grep -q 'images/pause.tar\|image:registry.k8s.io/pause' <<<"$said"
+grep -q 'images/pause.tar\|image:localhost/hab/pause' <<<"$said"
 [ ! -e "$work/lab/out/boxes/etcd.box" ]
 [ ! -e "$work/lab/out/boxes/worker.box" ]
 [ -e "$work/lab/out/report/etcd.xml" ]

@@ -53,7 +53,9 @@ impl Lab {
             let payload = self.ask(|| payload::build(&cache, role, &artifacts, &self.lock.base.tools, &Silent));
             let none = || anyhow::bail!("nothing boots");
             let vagrantfile = vagrant::BOX_VAGRANTFILE;
-            self.ask(|| boxed::make(&cache, role, &disk, &payload, vagrantfile, &none, &Silent));
+            self.ask(|| {
+                boxed::make(&cache, NodeKind::of(&self.plan, role), &disk, &payload, vagrantfile, &none, &Silent)
+            });
         }
         self
     }
