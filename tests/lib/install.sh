@@ -21,7 +21,7 @@ demo_packages=(
 # What only the tests need.
 test_packages=(
     "${demo_packages[@]}"
-    e2fsprogs haproxy ignition openssl shellcheck hyperfine jq
+    e2fsprogs haproxy ignition nftables openssl shellcheck hyperfine jq
 )
 
 # Runs a command as root.
