@@ -8,6 +8,7 @@ mod hostport;
 mod labs;
 mod node;
 mod pki;
+mod scripts;
 #[path = "../support/rendered.rs"]
 mod rendered;
 mod vagrant;
