@@ -1,5 +1,5 @@
 # Boots one role's two disks, as they are, and waits until the guest has switched itself off. What the guest found is
-# on the serial port, and only that counts: packer does not look at qemu's exit code.
+# on its second serial port, and only that counts: packer does not look at qemu's exit code. The first is its console.
 #
 # No `packer {}` block: packer 1.6.6 does not know required_plugins, and later ones find an installed qemu plugin
 # without it. Every value comes from a JSON file of variables that hab writes.
@@ -9,7 +9,8 @@ variable "disk" { type = string }
 variable "disk_sha256" { type = string }
 variable "payload" { type = string }
 variable "ignition" { type = string }
-variable "serial" { type = string }
+variable "console" { type = string }
+variable "answers" { type = string }
 variable "output" { type = string }
 variable "accelerator" { type = string }
 variable "cpu" { type = string }
@@ -44,7 +45,9 @@ source "qemu" "role" {
     ["-vnc", "none"],
     ["-vga", "none"],
     ["-cpu", var.cpu],
-    ["-serial", "file:${var.serial}"],
+    # In the order of the ports: /dev/ttyS0, /dev/ttyS1.
+    ["-serial", "file:${var.console}"],
+    ["-serial", "file:${var.answers}"],
     ["-drive", "file=${var.output}/disk1.qcow2,if=virtio,format=qcow2,cache=unsafe"],
     ["-drive", "file=${var.payload},if=virtio,format=qcow2,readonly=on,cache=unsafe"],
     ["-fw_cfg", "name=opt/com.coreos/config,file=${var.ignition}"],

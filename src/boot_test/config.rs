@@ -7,8 +7,9 @@ use anyhow::{Result, ensure};
 
 use crate::cache::KeyBuilder;
 use crate::embedded::embedded;
+use crate::node::NodeKind;
 use crate::node::files::{Entry, NodeFiles, mode_of};
-use crate::node::ignition::{WANTS, config_of, role_tree};
+use crate::node::ignition::{WANTS, config_of, files_of_kind};
 use crate::payload::{MOUNT, Payload};
 use crate::role::Role;
 
@@ -45,7 +46,7 @@ pub enum Check {
     },
     /// containerd has the image under this digest.
     Image {
-        /// Such as `registry.k8s.io/pause:3.10.2`.
+        /// Such as `localhost/hab/pause:1`.
         reference: String,
         /// Such as `sha256:...`.
         digest: String,
@@ -106,8 +107,8 @@ fn checks(role: Role, payload: &Payload) -> Vec<Check> {
 ///
 /// # Errors
 /// hab was built without a part.
-pub fn key(role: Role, mut key: KeyBuilder) -> Result<KeyBuilder> {
-    for (path, entry) in role_tree(role)?.iter() {
+pub fn key(kind: NodeKind, mut key: KeyBuilder) -> Result<KeyBuilder> {
+    for (path, entry) in files_of_kind(kind)?.iter() {
         key = match entry {
             Entry::File { mode, content } => key.add(path, content).add("mode", mode.to_le_bytes()),
             Entry::Link(target) => key.add(path, target),
@@ -120,18 +121,18 @@ pub fn key(role: Role, mut key: KeyBuilder) -> Result<KeyBuilder> {
     Ok(key.add("template", crate::embedded::text(TEMPLATE)?))
 }
 
-/// The self-test's Ignition config for a role with this payload, and what the guest must answer: every unit of the role
+/// The self-test's Ignition config for a node of this kind with this payload, and what the guest must answer: every unit of the node
 /// becomes a check of its own, after those of the payload.
 ///
 /// # Errors
 /// A check has a tab or a line end in it, which the list that the guest reads can't carry.
-pub fn config(role: Role, payload: &Payload) -> Result<(Vec<u8>, Vec<Check>)> {
-    config_of_checks(role, checks(role, payload))
+pub fn config(kind: NodeKind, payload: &Payload) -> Result<(Vec<u8>, Vec<Check>)> {
+    config_of_checks(kind, checks(kind.role, payload))
 }
 
-fn config_of_checks(role: Role, mut checks: Vec<Check>) -> Result<(Vec<u8>, Vec<Check>)> {
+fn config_of_checks(kind: NodeKind, mut checks: Vec<Check>) -> Result<(Vec<u8>, Vec<Check>)> {
     let mut tree = NodeFiles::new();
-    for (path, item) in role_tree(role)?.iter() {
+    for (path, item) in files_of_kind(kind)?.iter() {
         match item {
             Entry::Link(_) if path.starts_with(WANTS) => {
                 checks.push(Check::Unit(path[WANTS.len()..].to_owned()));
@@ -161,6 +162,7 @@ fn config_of_checks(role: Role, mut checks: Vec<Check>) -> Result<(Vec<u8>, Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds::{Base, Cni};
     use crate::payload;
 
     fn payload() -> Payload {
@@ -173,10 +175,14 @@ mod tests {
         }
     }
 
+    fn kind(role: Role) -> NodeKind {
+        NodeKind { base: Base::Debian, role, network: Cni::Routed }
+    }
+
     #[test]
     fn every_file_program_image_and_unit_is_checked_and_only_the_self_test_is_wanted() {
         for role in Role::ALL {
-            let (text, checks) = config(role, &payload()).unwrap();
+            let (text, checks) = config(kind(role), &payload()).unwrap();
             let text = String::from_utf8(text).unwrap();
             assert_eq!(text.matches("hab.target.wants").count(), 1, "{role}");
             let names: Vec<String> = checks.iter().map(Check::name).collect();
@@ -190,12 +196,12 @@ mod tests {
     #[test]
     fn a_check_that_would_break_the_list_is_refused() {
         let bad = Check::Run { name: "x".into(), expect: "a\nb".into(), argv: vec!["x".into()] };
-        assert!(config_of_checks(Role::Etcd, vec![bad]).is_err());
+        assert!(config_of_checks(kind(Role::Etcd), vec![bad]).is_err());
     }
 
     #[test]
     fn the_key_follows_the_role() {
-        let key = |role| key(role, KeyBuilder::new()).unwrap().key();
+        let key = |role| key(kind(role), KeyBuilder::new()).unwrap().key();
         assert_ne!(key(Role::Etcd), key(Role::Worker));
     }
 }

@@ -1,5 +1,5 @@
-//! Boots a role's disks through packer. The guest tests itself and says what it found on its serial port, and only that
-//! is believed.
+//! Boots a role's disks through packer. The guest tests itself and says what it found on its second serial port, and only
+//! that is believed. The first is its console, kept for errors.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use fs_err as fs;
+use serde::Deserialize;
 use serde_json::json;
 
 use super::config::{Check, TEMPLATE};
@@ -25,7 +26,7 @@ const SHUTDOWN_TIMEOUT: &str = "30m";
 /// Memory of a guest that tests itself, in MiB: an etcd node's default, the smallest of the three.
 const MEMORY: u32 = 768;
 
-/// How often the serial port's file is looked at for new lines.
+/// How often the file of answers is looked at for new lines.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// What to boot, and how.
@@ -53,26 +54,27 @@ pub struct Subject<'a> {
 pub fn run(subject: &Subject<'_>, scratch: &Path, step: &Step<'_>) -> Result<Report> {
     let role = subject.role;
     let about = || format!("booting the {role} box through packer");
-    let Prepared { template, variables, serial } = prepare(subject, scratch).with_context(about)?;
+    let Prepared { template, variables, console, answers: port } = prepare(subject, scratch).with_context(about)?;
     let started = Instant::now();
     let done = AtomicBool::new(false);
-    let mut answers = Vec::new();
+    let mut answers = Ok(Vec::new());
     let outcome = std::thread::scope(|scope| {
-        let listener = scope.spawn(|| listen(role, &serial, &done, step));
+        let listener = scope.spawn(|| listen(role, &port, &done, step));
         let outcome = packer::build(scratch, &template, &variables, |_| {});
         done.store(true, Ordering::Release);
         match listener.join() {
             Ok(heard) => answers = heard,
-            Err(_) => bail!("the thread that reads the serial port stopped"),
+            Err(_) => bail!("the thread that reads the guest's answers stopped"),
         }
         outcome
     });
+    let answers = answers.with_context(|| format!("{}\n{}", about(), tail(&console)))?;
     let report = Report::new(role, subject.checks, answers, started.elapsed());
     // A guest that said everything and still did not switch itself off is worth its own words first.
     if report.failures().is_empty() || report.answers.is_empty() {
         outcome.with_context(about)?;
     }
-    ensure!(!report.answers.is_empty(), "{}: the guest said nothing on its serial port\n{}", about(), tail(&serial));
+    ensure!(!report.answers.is_empty(), "{}: the guest answered nothing\n{}", about(), tail(&console));
     if report.failures().is_empty() {
         let out = scratch.join("output/disk1.qcow2");
         let same = sha256_file(&out).with_context(about)? == sha256_file(subject.disk)?;
@@ -102,8 +104,10 @@ pub struct Prepared {
     pub template: PathBuf,
     /// The file of its variables.
     pub variables: PathBuf,
-    /// Where the guest's serial port will be.
-    pub serial: PathBuf,
+    /// Where the guest's first serial port will be: its console.
+    pub console: PathBuf,
+    /// Where its second will be: the answers to the checks.
+    pub answers: PathBuf,
 }
 
 /// Writes the template, the variables and the Ignition config.
@@ -115,7 +119,7 @@ pub fn prepare(subject: &Subject<'_>, scratch: &Path) -> Result<Prepared> {
     let template = scratch.join("hab.pkr.hcl");
     let variables = scratch.join("hab.pkrvars.json");
     let config = scratch.join("selftest.ign");
-    let serial = scratch.join("serial");
+    let (console, answers) = (scratch.join("console"), scratch.join("answers"));
     fs::write(&template, crate::embedded::text(TEMPLATE)?)?;
     fs::write(&config, subject.config)?;
     // qemu's options are split at commas, and HCL's ${ would be a template.
@@ -126,7 +130,8 @@ pub fn prepare(subject: &Subject<'_>, scratch: &Path) -> Result<Prepared> {
         "disk_sha256": sha256_file(subject.disk)?,
         "payload": path(subject.payload)?,
         "ignition": path(&config)?,
-        "serial": path(&serial)?,
+        "console": path(&console)?,
+        "answers": path(&answers)?,
         "output": path(&scratch.join("output"))?,
         "accelerator": subject.accelerator.name(),
         "cpu": subject.accelerator.cpu(),
@@ -134,17 +139,21 @@ pub fn prepare(subject: &Subject<'_>, scratch: &Path) -> Result<Prepared> {
         "shutdown_timeout": SHUTDOWN_TIMEOUT,
     });
     fs::write(&variables, values.to_string())?;
-    Ok(Prepared { template, variables, serial })
+    Ok(Prepared { template, variables, console, answers })
 }
 
-/// Follows the serial port until packer has ended, passing on what the guest says.
-fn listen(role: Role, serial: &Path, done: &AtomicBool, step: &Step<'_>) -> Vec<Answer> {
+/// Follows the guest's answers until packer has ended, passing them on.
+///
+/// # Errors
+/// A line is no answer, whatever else the guest said.
+fn listen(role: Role, port: &Path, done: &AtomicBool, step: &Step<'_>) -> Result<Vec<Answer>> {
     let mut answers = Vec::new();
     let mut offset = 0;
     let mut rest = Vec::new();
+    let mut wrong = None;
     loop {
         let last = done.load(Ordering::Acquire);
-        if let Ok(mut file) = fs::File::open(serial)
+        if let Ok(mut file) = fs::File::open(port)
             && file.seek(SeekFrom::Start(offset)).is_ok()
         {
             let before = rest.len();
@@ -154,32 +163,44 @@ fn listen(role: Role, serial: &Path, done: &AtomicBool, step: &Step<'_>) -> Vec<
         }
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = rest.drain(..=end).collect();
-            if let Some(answer) = answer(&line) {
-                let verdict = if answer.ok { "ok" } else { "FAILED" };
-                step.note(&format!("{role} {:>5.1} s  {verdict}  {}", answer.uptime, answer.check));
-                answers.push(answer);
+            match said(&line) {
+                Ok(Said::Answer(answer)) => {
+                    let verdict = if answer.ok { "ok" } else { "FAILED" };
+                    step.note(&format!("{role} {:>5.1} s  {verdict}  {}", answer.uptime, answer.check));
+                    answers.push(answer);
+                }
+                Ok(Said::Done { .. }) => {}
+                Err(error) => wrong = wrong.or(Some(error)),
             }
         }
         if last {
-            return answers;
+            return wrong.map_or(Ok(answers), Err);
         }
         std::thread::sleep(LOOK);
     }
 }
 
-/// A line of the serial port, if it is an answer; kernel messages and the loader's words are not.
-fn answer(line: &[u8]) -> Option<Answer> {
-    let start = line.windows(2).position(|pair| pair == b"{\"")?;
-    let value: serde_json::Value = serde_json::from_slice(&line[start..]).ok()?;
-    if value["hab"] != "selftest" {
-        return None;
-    }
-    serde_json::from_value(value).ok()
+/// A line of the port for answers.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Said {
+    Answer(Answer),
+    /// The last one.
+    Done {
+        #[serde(rename = "done")]
+        _answers: u64,
+    },
 }
 
-/// The end of what stands in the serial port's file, for an error.
-fn tail(serial: &Path) -> String {
-    let text = fs::read(serial).unwrap_or_default();
+/// Reads a line of the port for answers. Only the self-test writes there, so anything else is a fault of hab's.
+fn said(line: &[u8]) -> Result<Said> {
+    let text = String::from_utf8_lossy(line);
+    serde_json::from_str(&text).with_context(|| format!("the guest said what is no answer: {:?}", text.trim_end()))
+}
+
+/// The end of what is on the console, for an error.
+fn tail(console: &Path) -> String {
+    let text = fs::read(console).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(20)..].join("\n")
@@ -192,11 +213,34 @@ mod tests {
     const OK: &[u8] =
         b"{\"hab\":\"selftest\",\"check\":\"file:bin/etcd\",\"ok\":true,\"detail\":\"x\",\"uptime\":9.5}\r\n";
 
+    fn answer(line: &[u8]) -> Answer {
+        match said(line).unwrap() {
+            Said::Answer(answer) => answer,
+            other @ Said::Done { .. } => panic!("{other:?}"),
+        }
+    }
+
+    /// What [`listen`] makes of a port.
+    fn heard(port: &[u8]) -> Result<Vec<Answer>> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("answers");
+        fs::write(&file, port).unwrap();
+        let progress: &dyn crate::progress::Progress = &crate::progress::Silent;
+        listen(Role::Etcd, &file, &AtomicBool::new(true), &progress.step("test", None))
+    }
+
     #[test]
-    fn an_answer_is_found_among_other_words() {
-        let line = [b"[   12.0] noise ", OK].concat();
-        assert_eq!(answer(&line).unwrap().check, "file:bin/etcd");
-        assert!(answer(b"Linux version 6.12 {\"x\":1}\n").is_none());
-        assert!(answer(b"{\"hab\":\"selftest\",\"done\":3}\n").is_none());
+    fn answers_are_read_to_the_last_line() {
+        let port = [OK, OK, b"{\"hab\":\"selftest\",\"done\":2}\r\n"].concat();
+        let heard = heard(&port).unwrap();
+        assert_eq!((heard.len(), heard[0].check.as_str()), (2, "file:bin/etcd"));
+    }
+
+    #[test]
+    fn what_is_no_answer_is_an_error() {
+        for noise in [&b"[   12.0] rcu: INFO\n"[..], b"{\"hab\":\"selftest\"}\n", b"[   12.0] {\"hab\n", b"\xff\n"] {
+            let error = heard(&[OK, noise, OK].concat()).unwrap_err();
+            assert!(error.to_string().starts_with("the guest said what is no answer: "), "{error}");
+        }
     }
 }

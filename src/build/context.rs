@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::artifacts::{Catalog, same_upstreams};
 use crate::cache::Cache;
 use crate::exec::qemu::{self, Accelerator};
+use crate::kinds::{Base, Cni};
 use crate::lock::{Lock, Source, Supply};
 use crate::plan::Plan;
 use crate::progress::Progress;
@@ -20,6 +21,10 @@ pub struct Context<'a> {
     pub catalog: Catalog,
     /// What it is made of.
     pub lock: &'a Lock,
+    /// What nodes boot from.
+    pub base: Base,
+    /// Their pod network.
+    pub network: Cni,
     /// What boxes are for.
     pub provider: &'static Facts,
     /// Who hears how far it is.
@@ -35,7 +40,8 @@ impl<'a> Context<'a> {
     pub fn new(cache: &'a Cache, lock: &'a Lock, plan: &Plan, progress: &'a dyn Progress) -> Result<Self> {
         let catalog = Catalog::source(&plan.kubernetes.version)?;
         let provider = provider::facts(plan.provider);
-        let context = Self { cache, catalog, lock, provider, progress, accelerator: OnceLock::new() };
+        let (base, network) = (plan.base, plan.kubernetes.cni);
+        let context = Self { cache, catalog, lock, base, network, provider, progress, accelerator: OnceLock::new() };
         same_upstreams(&context.catalog, context.source())?;
         Ok(context)
     }

@@ -1,4 +1,4 @@
-//! The tray handed from room to room: the files, links and units of one node. A second file on one path is refused.
+//! The files, links and folders of one node. A second one at a path is refused.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

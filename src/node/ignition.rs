@@ -8,11 +8,12 @@ use anyhow::{Context as _, Result};
 
 use super::encode;
 use super::files::{NodeFiles, mode_of};
+use super::groups::NodeKind;
 use super::snippet::Snippet;
+use super::templates::{self, Templates};
 use crate::embedded::{IGNITION, embedded};
-use crate::node::templates::{Templates, groups};
 use crate::plan::{Node, Plan};
-use crate::role::{PerRole, Role};
+use crate::role::PerRole;
 
 const ORIGIN: &str = "ignition";
 /// Where units stand on a node.
@@ -22,16 +23,17 @@ pub const UNITS: &str = "/etc/systemd/system/";
 /// not systemd sees a first boot.
 pub const WANTS: &str = "/etc/systemd/system/hab.target.wants/";
 
-/// The files of a role that are the same in every lab: units, scripts, settings. No secret is among them, so the boot
-/// proof of a box uses them, too.
+/// The files of a kind of node that are the same in every lab: units, scripts, settings. No secret is among them, so the
+/// boot test of a box uses them, too.
 ///
 /// # Errors
 /// Two files have the same path.
-pub fn role_tree(role: Role) -> Result<NodeFiles> {
-    let mut tree = NodeFiles::new();
+pub fn files_of_kind(kind: NodeKind) -> Result<NodeFiles> {
+    let groups = kind.groups();
+    let mut tree = templates::constant(&groups)?;
     for file in embedded(&IGNITION) {
         let Some((group, path)) = file.name.split_once('/') else { continue };
-        if !groups(role).contains(&group) {
+        if !groups.contains(&group) {
             continue;
         }
         let path = format!("/{path}");
@@ -44,10 +46,11 @@ pub fn role_tree(role: Role) -> Result<NodeFiles> {
     Ok(tree)
 }
 
-/// Everything of all nodes that is read once: role files, templates, snippets.
+/// Everything of all nodes that is read once: what the nodes of a role share, templates, snippets.
 #[derive(Debug)]
 pub struct Configs {
     templates: Templates,
+    groups: PerRole<Vec<&'static str>>,
     roles: PerRole<encode::Encoded>,
     snippets: Vec<Snippet>,
 }
@@ -56,15 +59,16 @@ impl Configs {
     /// Reads everything once.
     ///
     /// # Errors
-    /// As [`role_tree`] and [`Templates::new`].
+    /// As [`files_of_kind`] and [`Templates::new`].
     pub fn new(plan: &Plan, snippets: Vec<Snippet>) -> Result<Self> {
         let templates = Templates::new(plan)?;
+        let groups = PerRole::from_fn(|role| NodeKind::of(plan, role).groups());
         let roles = PerRole::try_from_fn(|role| {
-            let mut tree = role_tree(role)?;
-            tree.merge(templates.lab()?)?;
+            let mut tree = files_of_kind(NodeKind::of(plan, role))?;
+            tree.merge(templates.lab(groups.get(role))?)?;
             encode::encode(tree)
         })?;
-        Ok(Self { templates, roles, snippets })
+        Ok(Self { templates, groups, roles, snippets })
     }
 
     /// The whole config of one node, as JSON text. `secrets` are the node's certificates and keys.
@@ -73,7 +77,7 @@ impl Configs {
     /// Two sources bring the same path, or Ignition's own types do not take what came out.
     pub fn node(&self, node: &Node, secrets: NodeFiles) -> Result<Vec<u8>> {
         let about = || format!("writing the Ignition config of {}", node.name);
-        let mut tree = self.templates.node(node).with_context(about)?;
+        let mut tree = self.templates.node(node, self.groups.get(node.role)).with_context(about)?;
         tree.merge(secrets).with_context(about)?;
         let snippets = self.snippets.iter().filter(|s| s.role.is_none_or(|role| role == node.role));
         encode::write(self.roles.get(node.role), tree, snippets).with_context(about)
@@ -91,12 +95,18 @@ pub fn config_of(tree: NodeFiles) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Base, Cni};
     use crate::node::files::Entry;
+    use crate::role::Role;
+
+    fn files(role: Role) -> NodeFiles {
+        files_of_kind(NodeKind { base: Base::Debian, role, network: Cni::Routed }).unwrap()
+    }
 
     #[test]
     fn every_unit_is_wanted_and_has_no_default_dependencies() {
         for role in Role::ALL {
-            let tree = role_tree(role).unwrap();
+            let tree = files(role);
             for (path, item) in tree.iter() {
                 let (Some(unit), Entry::File { content, .. }) = (path.strip_prefix(UNITS), item) else { continue };
                 let text = std::str::from_utf8(content).unwrap();
@@ -108,8 +118,17 @@ mod tests {
     }
 
     #[test]
+    fn what_names_nothing_of_a_lab_is_in_every_lab() {
+        let tree = files(Role::Worker);
+        let Some(Entry::File { content, .. }) = tree.get("/etc/kubernetes/containerd/config.toml") else { panic!() };
+        let text = std::str::from_utf8(content).unwrap();
+        assert!(text.contains(&format!("sandbox = \"{}\"\n", templates::PAUSE_IMAGE)), "{text}");
+        assert!(tree.get("/etc/hosts").is_none() && tree.get("/etc/hostname").is_none());
+    }
+
+    #[test]
     fn an_etcd_node_carries_nothing_of_a_container_runtime() {
-        let tree = role_tree(Role::Etcd).unwrap();
+        let tree = files(Role::Etcd);
         assert!(tree.iter().all(|(path, _)| !path.contains("containerd") && !path.contains("kubelet")));
     }
 }

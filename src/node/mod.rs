@@ -7,8 +7,10 @@
 pub mod base_files;
 mod encode;
 pub mod files;
+pub mod groups;
 pub mod ignition;
 mod snippet;
 pub mod templates;
 
+pub use groups::NodeKind;
 pub use snippet::Snippet;

@@ -1,32 +1,85 @@
-//! Fills in what differs from node to node: `templates/`, whose paths are paths on the node.
+//! Fills in what differs from lab to lab or from node to node: `templates/`, whose paths are paths on the node.
 //!
-//! `templates/lab` is filled in once, for it is the same on every node of a lab; the other folders once a node.
-//! No secret passes through here: kubeconfigs name the files that `pki` brings.
-
-use std::collections::BTreeMap;
+//! What a template names decides how often it is filled in: one that names nothing of the lab is the same in every lab,
+//! one that does not name `node` is the same on every node of a lab. No secret passes through here: kubeconfigs name the
+//! files that `pki` brings.
 
 use anyhow::{Context as _, Result};
+use serde_json::json;
 use tera::{Context, Tera};
 
-use crate::node::files::{NodeFiles, mode_of};
+use super::files::{NodeFiles, mode_of};
+use crate::embedded::{TEMPLATES, embedded};
 use crate::plan::{Node, Plan, port};
 use crate::role::Role;
 
-/// The one image that is imported: the sandbox, and the shell around every binary of the payload.
-/// The name is what Kubernetes 1.36 calls it (`build/dependencies.yaml`).
+/// The one image that is imported: the sandbox, and the shell around every binary of the payload. It is hab's own, so
+/// it has none of upstream's names; the number is that of what is in it.
 pub const PAUSE_IMAGE: &str = "localhost/hab/pause:1";
 
 const ORIGIN: &str = "templates";
-const LAB: &str = "lab";
 
-/// The folders under `templates/` and `ignition/` that make up a role.
-#[must_use]
-pub const fn groups(role: Role) -> &'static [&'static str] {
-    match role {
-        Role::Etcd => &["common", "etcd"],
-        Role::Master => &["common", "kubelet", "master"],
-        Role::Worker => &["common", "kubelet", "worker"],
-    }
+/// What differs from lab to lab, as [`lab_context`] sets it.
+const OF_A_LAB: [&str; 9] = ["lab", "host", "domain", "dns_service", "nodes", "etcds", "masters", "workers", "network"];
+
+/// What differs from node to node.
+const OF_A_NODE: &str = "node";
+
+/// For what a template is filled in once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// For all labs.
+    Constant,
+    /// For a lab.
+    Lab,
+    /// For a node.
+    Node,
+}
+
+/// One file of `templates/`.
+#[derive(Debug, Clone, Copy)]
+struct Template {
+    group: &'static str,
+    /// Below the group, without a leading slash.
+    path: &'static str,
+    name: &'static str,
+    text: &'static str,
+    scope: Scope,
+}
+
+/// All templates.
+fn all() -> Result<Vec<Template>> {
+    let read = |file: crate::embedded::Embedded| {
+        let name = file.name;
+        let (group, path) = name.split_once('/').with_context(|| format!("{name} is in no group"))?;
+        let text = std::str::from_utf8(file.bytes).with_context(|| format!("reading the template {name}"))?;
+        Ok(Template { group, path, name, text, scope: scope(text) })
+    };
+    embedded(&TEMPLATES).into_iter().map(read).collect()
+}
+
+/// The scope of a template, by the words in its tags. A word that only looks like a variable makes it be filled in more
+/// often, and changes nothing else.
+fn scope(text: &str) -> Scope {
+    let tags = [("{{", "}}"), ("{%", "%}")].into_iter().flat_map(|(open, close)| {
+        text.split(open).skip(1).map(move |tag| tag.split_once(close).map_or(tag, |(inside, _)| inside))
+    });
+    let words = tags.flat_map(|tag| tag.split(|c: char| !c.is_alphanumeric() && c != '_'));
+    words.fold(Scope::Constant, |scope, word| match (scope, word) {
+        (Scope::Node, _) | (_, OF_A_NODE) => Scope::Node,
+        (_, word) if OF_A_LAB.contains(&word) => Scope::Lab,
+        (scope, _) => scope,
+    })
+}
+
+/// The files of `groups` that are the same in every lab.
+///
+/// # Errors
+/// A template is wrong, which the tests would have shown.
+pub(super) fn constant(groups: &[&str]) -> Result<NodeFiles> {
+    let mut all = all()?;
+    all.retain(|template| template.scope == Scope::Constant);
+    fill(&engine(&all)?, &all, groups, &constants())
 }
 
 /// All templates of a plan, ready to be filled in for any of its nodes.
@@ -34,92 +87,126 @@ pub const fn groups(role: Role) -> &'static [&'static str] {
 pub struct Templates {
     tera: Tera,
     context: Context,
-    /// Group -> (path on the node, name of the template).
-    groups: BTreeMap<String, Vec<(String, String)>>,
+    lab: Vec<Template>,
+    node: Vec<Template>,
 }
 
 impl Templates {
     /// Reads all templates.
     pub fn new(plan: &Plan) -> Result<Self> {
-        let mut tera = Tera::default();
-        // Nothing here is HTML, and no user text is in it that could break a quote: types have refused it before.
-        tera.autoescape_on(Vec::<&str>::new());
-        let mut groups: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
-        let mut sources = Vec::new();
-        for file in crate::embedded::embedded(&crate::embedded::TEMPLATES) {
-            let name = file.name;
-            let (group, path) = name.split_once('/').with_context(|| format!("{name} is in no group"))?;
-            let text = std::str::from_utf8(file.bytes).with_context(|| format!("reading the template {name}"))?;
-            groups.entry(group.to_owned()).or_default().push((format!("/{path}"), name.to_owned()));
-            sources.push((name.to_owned(), text));
-        }
-        tera.add_raw_templates(sources).context("reading the templates")?;
-        let context = lab_context(plan);
-        Ok(Self { tera, context, groups })
+        let mut all = all()?;
+        all.retain(|template| template.scope != Scope::Constant);
+        let tera = engine(&all)?;
+        let (lab, node) = all.into_iter().partition(|template| template.scope == Scope::Lab);
+        Ok(Self { tera, context: lab_context(plan), lab, node })
     }
 
-    /// The files that are the same on every node.
+    /// The filled-in files of `groups` that are the same on every node of the lab.
     ///
     /// # Errors
     /// A template is wrong.
-    pub fn lab(&self) -> Result<NodeFiles> {
-        self.group(LAB, &self.context)
+    pub fn lab(&self, groups: &[&str]) -> Result<NodeFiles> {
+        fill(&self.tera, &self.lab, groups, &self.context)
     }
 
-    /// The filled-in files that are this node's own.
+    /// The filled-in files of `groups` that are this node's own.
     ///
     /// # Errors
     /// A template is wrong, or two bring the same path.
-    pub fn node(&self, node: &Node) -> Result<NodeFiles> {
+    pub fn node(&self, node: &Node, groups: &[&str]) -> Result<NodeFiles> {
         let mut context = self.context.clone();
-        context.insert("node", node);
-        let mut tree = NodeFiles::new();
-        for group in groups(node.role) {
-            tree.merge(self.group(group, &context).with_context(|| format!("for the node {}", node.name))?)?;
-        }
-        Ok(tree)
+        context.insert(OF_A_NODE, node);
+        fill(&self.tera, &self.node, groups, &context).with_context(|| format!("for the node {}", node.name))
     }
+}
 
-    fn group(&self, group: &str, context: &Context) -> Result<NodeFiles> {
-        let mut tree = NodeFiles::new();
-        for (path, name) in self.groups.get(group).into_iter().flatten() {
-            let text = self.fill(name, context)?;
-            tree.file(path.clone(), mode_of(path), text.into_bytes(), ORIGIN)?;
-        }
-        Ok(tree)
-    }
+fn engine(templates: &[Template]) -> Result<Tera> {
+    let mut tera = Tera::default();
+    // Nothing here is HTML, and no user text is in it that could break a quote: types have refused it before.
+    tera.autoescape_on(Vec::<&str>::new());
+    tera.add_raw_templates(templates.iter().map(|template| (template.name, template.text)))
+        .context("reading the templates")?;
+    Ok(tera)
+}
 
-    fn fill(&self, name: &str, context: &Context) -> Result<String> {
-        self.tera.render(name, context).with_context(|| format!("filling in templates/{name}"))
+fn fill(tera: &Tera, templates: &[Template], groups: &[&str], context: &Context) -> Result<NodeFiles> {
+    let mut tree = NodeFiles::new();
+    for template in templates.iter().filter(|template| groups.contains(&template.group)) {
+        let name = template.name;
+        let text = tera.render(name, context).with_context(|| format!("filling in templates/{name}"))?;
+        let path = format!("/{}", template.path);
+        let mode = mode_of(&path);
+        tree.file(path, mode, text.into_bytes(), ORIGIN)?;
     }
+    Ok(tree)
+}
+
+/// What templates can name that is the same in every lab.
+fn constants() -> Context {
+    let mut context = Context::new();
+    context.insert("pause_image", PAUSE_IMAGE);
+    context.insert(
+        "port",
+        &json!({
+            "api": port::API,
+            "etcd_client": port::ETCD_CLIENT,
+            "etcd_peer": port::ETCD_PEER,
+        }),
+    );
+    context
 }
 
 /// What templates can name besides `node`.
 fn lab_context(plan: &Plan) -> Context {
-    let mut context = Context::new();
+    let mut context = constants();
     context.insert("lab", &plan.lab);
     context.insert("host", &plan.host);
     context.insert("domain", &plan.kubernetes.domain);
     context.insert("dns_service", &plan.dns_service);
-    context.insert("pause_image", PAUSE_IMAGE);
     context.insert("nodes", &plan.nodes);
     context.insert("etcds", &plan.of(Role::Etcd).collect::<Vec<_>>());
     context.insert("masters", &plan.of(Role::Master).collect::<Vec<_>>());
+    context.insert("workers", &plan.of(Role::Worker).collect::<Vec<_>>());
     context.insert(
         "network",
-        &serde_json::json!({
+        &json!({
             "nodes_prefix": plan.network.nodes.prefix_len(),
             "pods": plan.network.pods,
             "services": plan.network.services,
         }),
     );
-    context.insert(
-        "port",
-        &serde_json::json!({
-            "api": port::API,
-                "etcd_client": port::ETCD_CLIENT,
-            "etcd_peer": port::ETCD_PEER,
-        }),
-    );
     context
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_template_names_is_its_scope() {
+        assert_eq!(scope("sandbox = \"{{ pause_image }}\" # of this node, lab"), Scope::Constant);
+        assert_eq!(scope("{{ port.api }}\n{% for n in nodes %}{{ n.name }}{% endfor %}"), Scope::Lab);
+        assert_eq!(scope("{{ lab }} {%- if node.role == \"worker\" %}x{% endif %}"), Scope::Node);
+        assert_eq!(scope("{{node.name}} {{ lab }}"), Scope::Node);
+    }
+
+    #[test]
+    fn no_variable_is_of_a_lab_and_constant() {
+        let plan = Plan::new(crate::config::read("hab.yaml", b"lab: demo\n", &|_| Ok(())).config().unwrap()).unwrap();
+        let (lab, constants) = (lab_context(&plan), constants());
+        for name in OF_A_LAB {
+            assert!(lab.contains_key(name) && !constants.contains_key(name), "{name}");
+        }
+        assert!(!lab.contains_key(OF_A_NODE));
+    }
+
+    #[test]
+    fn a_variable_that_is_not_set_is_an_error() {
+        // So a variable of a lab that [`OF_A_LAB`] lacks is noticed: its template is filled in as a constant one.
+        let mut tera = Tera::default();
+        tera.add_raw_templates([("a", "{{ forgotten }}"), ("b", "{% if forgotten.a == 1 %}{% endif %}")]).unwrap();
+        for name in ["a", "b"] {
+            assert!(tera.render(name, &constants()).is_err(), "{name}");
+        }
+    }
 }

@@ -105,8 +105,9 @@ const KUBELET: &[Row] = &[
     },
 ];
 
-/// No `system:masters` but for the addons' oneshot, which must work before any role is bound: the components use the
-/// roles Kubernetes binds to their names (<https://kubernetes.io/docs/reference/access-authn-authz/rbac/>).
+/// No `system:masters` but for the addons' oneshot: it makes the first bindings, when nobody else may do anything yet, and
+/// is the way back in should they be lost (kubeadm keeps `super-admin.conf` for both). The components use the roles
+/// Kubernetes binds to their names (<https://kubernetes.io/docs/reference/access-authn-authz/rbac/>).
 const MASTER: &[Row] = &[
     Row {
         stem: "apiserver",
@@ -139,11 +140,13 @@ const MASTER: &[Row] = &[
 
 const WORKER: &[Row] = &[client("kube-proxy", Ca::Kubernetes, "system:kube-proxy", "")];
 
+/// The group whose members administer the cluster, because hab's addons bind it to `cluster-admin`. Unlike
+/// `system:masters` it can be unbound.
+const CLUSTER_ADMINS: &str = "hab:cluster-admins";
+
 /// The host's own, in this order: for the user's kubeconfig, and to ask etcd for its health.
-const HOST: &[Row] = &[
-    client("admin", Ca::Kubernetes, "kubernetes-admin", "system:masters"),
-    client("etcd-client", Ca::Etcd, "hab", ""),
-];
+const HOST: &[Row] =
+    &[client("admin", Ca::Kubernetes, "kubernetes-admin", CLUSTER_ADMINS), client("etcd-client", Ca::Etcd, "hab", "")];
 
 /// What of the plan goes into certificates of every node.
 #[derive(Debug, Clone)]
@@ -211,5 +214,17 @@ fn wanted(row: &Row, fill: impl Fn(&str) -> String) -> Wanted {
         group: row.group,
         usage: row.usage,
         sans: row.sans.iter().map(|san| fill(san)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_addons_are_above_all_rules() {
+        let masters = [ETCD, KUBELET, MASTER, WORKER, HOST].into_iter().flatten();
+        let masters: Vec<_> = masters.filter(|row| row.group == "system:masters").map(|row| row.stem).collect();
+        assert_eq!(masters, ["addons"]);
     }
 }

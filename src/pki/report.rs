@@ -51,7 +51,7 @@ impl Notes {
             };
             let why = match reason {
                 Reason::Missing => "it was not in the file",
-                Reason::Plan => "hab.yaml now gives other names or addresses",
+                Reason::Plan => "hab.yaml, or a newer hab, gives other names, groups or addresses",
                 Reason::Expiring => "less than 30 days were left",
             };
             format!("issued {leaves} of {first}{others} anew: {why}; nodes take it at their next first boot")
@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(
             notes.lines(),
             [
-                "issued 4 certificates of a and 2 other nodes anew: hab.yaml now gives other names or addresses; \
+                "issued 4 certificates of a and 2 other nodes anew: hab.yaml, or a newer hab, gives other names, groups or addresses; \
                  nodes take it at their next first boot",
                 "issued 1 certificate of x anew: less than 30 days were left; nodes take it at their next first boot",
             ]

@@ -155,6 +155,20 @@ fn leaves_follow_the_plan_and_roots_stay() {
 }
 
 #[test]
+fn a_leaf_of_another_group_is_issued_anew() {
+    let lab = Lab::new();
+    let leaves = lab.open(NOW).unwrap().leaves;
+    let mut earlier = profiles::of_host();
+    earlier[0].group = "system:masters";
+    leaves.obtain(&leaves.host_file(), "the host", &earlier).unwrap();
+    let before = lab.bytes();
+    let (_, notes) = lab.render(NOW).unwrap();
+    assert!(notes[0].starts_with("issued 1 certificate of the host anew: hab.yaml, or a newer hab"), "{notes:?}");
+    assert_ne!(lab.bytes(), before);
+    assert!(lab.render(NOW).unwrap().1.is_empty());
+}
+
+#[test]
 fn a_leaf_near_its_end_is_issued_anew_and_an_expired_authority_is_not() {
     let lab = Lab::new();
     let (_, notes) = lab.render(NOW + (1825 - 29) * DAY).unwrap();

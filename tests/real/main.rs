@@ -6,11 +6,13 @@
 mod cluster;
 #[path = "../support/isolated.rs"]
 mod isolated;
+mod hostport;
 mod labs;
 mod mistakes;
 mod node;
 mod pki;
 mod snippets;
+mod scripts;
 #[path = "../support/rendered.rs"]
 mod rendered;
 mod vagrant;

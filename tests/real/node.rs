@@ -191,6 +191,6 @@ fn packer_takes_the_template_with_what_hab_fills_in() {
     )
     .unwrap();
     let text = std::fs::read_to_string(&prepared.variables).unwrap();
-    std::fs::write(&prepared.variables, text.replace("\"serial\"", "\"serail\"")).unwrap();
+    std::fs::write(&prepared.variables, text.replace("\"answers\"", "\"anwsers\"")).unwrap();
     assert!(packer::validate(dir.path(), &prepared.template, &prepared.variables).is_err());
 }

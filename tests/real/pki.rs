@@ -9,6 +9,8 @@ use hab::exec::Tool;
 use hab::node::files::Entry;
 use hab::pki::{Ca, Pki};
 use hab::plan::{Node, Plan};
+use serde::Deserialize as _;
+use serde_json::Value;
 
 use crate::labs;
 
@@ -85,6 +87,26 @@ fn leaves(dir: &Path, clock: Clock) -> Vec<Leaf> {
         leaf(dir.join("host"), stem, expected, pair.certificate.as_bytes(), pair.key.reveal().as_bytes());
     }
     leaves
+}
+
+#[test]
+fn the_user_administers_by_a_group_that_the_addons_bind() {
+    let dir = tempfile::tempdir().unwrap();
+    leaves(dir.path(), Clock::system());
+    let admin = dir.path().join("host/admin.crt");
+    let subject =
+        openssl(&["x509", "-noout", "-subject", "-nameopt", "multiline,-esc_msb,utf8", "-in"], &admin).unwrap();
+    let group = subject.lines().find_map(|line| line.trim().strip_prefix("organizationName")).unwrap();
+    let group = group.trim_start_matches([' ', '=']);
+    assert!(!group.is_empty() && !group.starts_with("system:"), "{subject}");
+
+    let addons = Path::new(env!("CARGO_MANIFEST_DIR")).join("ignition/master/etc/kubernetes/addons/rbac.yaml");
+    let text = std::fs::read_to_string(addons).unwrap();
+    let bindings = serde_yaml::Deserializer::from_str(&text).map(|document| Value::deserialize(document).unwrap());
+    let bound: Vec<_> = bindings.filter(|binding| binding["roleRef"]["name"] == "cluster-admin").collect();
+    assert_eq!(bound.len(), 1, "{text}");
+    let wanted = serde_json::json!([{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": group}]);
+    assert_eq!(bound[0]["subjects"], wanted);
 }
 
 fn verify(leaf: &Leaf, purpose: &str, at: i64) -> anyhow::Result<String> {

@@ -1,14 +1,14 @@
 //! Every YAML and JSON file on a node, read by the types of Kubernetes' own API - strictly: what a type does not know
 //! is a mistake, not something to pass over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Node as NodeObject, Pod, Service, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::rendered::{Lab, Node};
 
@@ -88,7 +88,8 @@ fn read(document: &Value) {
         ("rbac.authorization.k8s.io/v1", "ClusterRole") => drop(strictly::<ClusterRole>(document)),
         ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding") => drop(strictly::<ClusterRoleBinding>(document)),
         // Read by their own tests below.
-        ("kubelet.config.k8s.io/v1beta1", "KubeletConfiguration")
+        ("apiserver.config.k8s.io/v1", "AuthenticationConfiguration")
+        | ("kubelet.config.k8s.io/v1beta1", "KubeletConfiguration")
         | ("kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration") => {}
         other => panic!("nobody checks {other:?}: {document:#}"),
     }
@@ -199,6 +200,7 @@ fn kubelets_take_nobodys_word() {
             assert_eq!(config["readOnlyPort"], 0);
             assert_eq!(config["address"], node.address.as_str());
             assert_eq!(config["cgroupDriver"], "systemd");
+            assert_eq!(config["seccompDefault"], true);
             assert_eq!(config["staticPodPath"], "/run/kubernetes/manifests");
             assert_eq!(config["clusterDNS"][0], "10.3.0.10");
             assert_eq!(config["clusterDomain"], "cluster.local");
@@ -231,8 +233,127 @@ fn every_nodes_pods_are_its_own() {
             let text = node.text("/etc/kubernetes/cni/net.d/10-routed.conflist");
             let list: Value = serde_json::from_str(text).unwrap();
             let subnet = list["plugins"][0]["ipam"]["ranges"][0][0]["subnet"].as_str().unwrap().to_owned();
-            assert!(node.text("/etc/kubernetes/hab/node.env").contains(&format!("PODS={subnet}\n")));
+            let own = format!("{subnet} {}", node.address);
+            assert!(node.text("/etc/kubernetes/hab/pods").lines().any(|line| line == own), "{}", node.name);
             assert!(seen.insert(subnet), "{}", node.name);
         }
     }
+}
+
+#[test]
+fn a_host_port_is_part_of_the_pod_network() {
+    for lab in Lab::both() {
+        for node in lab.nodes.iter().filter(|node| node.role != "etcd") {
+            let text = node.text("/etc/kubernetes/cni/net.d/10-routed.conflist");
+            let list: Value = serde_json::from_str(text).unwrap();
+            let plugins = list["plugins"].as_array().unwrap();
+            // After the plugin that makes the pod's card; iptables, its default, is on no node.
+            let portmap = &plugins[plugins.len() - 1];
+            assert_eq!((&portmap["type"], &portmap["backend"]), (&"portmap".into(), &"nftables".into()));
+            // Without this containerd does not hand it any port.
+            assert_eq!(portmap["capabilities"]["portMappings"], true);
+        }
+    }
+}
+
+/// The static pods of a master.
+fn staged(node: &Node) -> impl Iterator<Item = (&str, Pod)> {
+    let staged = node.ending(".yaml").filter(|(path, _)| path.starts_with("/etc/kubernetes/staged/"));
+    staged.map(|(path, text)| (path, strictly::<Pod>(&documents(text)[0])))
+}
+
+#[test]
+fn a_static_pod_sees_the_files_it_names_and_no_other() {
+    for lab in Lab::both() {
+        for node in lab.of("master") {
+            assert_eq!(staged(node).count(), 3);
+            for (path, pod) in staged(node) {
+                let spec = pod.spec.unwrap();
+                let container = &spec.containers[0];
+                let command = container.command.as_ref().unwrap().join("\n");
+                let words = |text: &str| -> BTreeSet<String> {
+                    let words = text.split(|c: char| c.is_whitespace() || c == '=' || c == '"');
+                    words.filter(|word| word.starts_with("/etc/")).map(str::to_owned).collect()
+                };
+                let mut named = words(&command);
+                for kubeconfig in named.clone().iter().filter(|file| file.ends_with(".conf")) {
+                    named.extend(words(node.text(kubeconfig)));
+                }
+                let mounts = container.volume_mounts.as_ref().unwrap();
+                let mut mounted = BTreeSet::new();
+                for volume in spec.volumes.unwrap() {
+                    let host = volume.host_path.unwrap();
+                    let mount = mounts.iter().find(|mount| mount.name == volume.name).unwrap();
+                    assert_eq!((&mount.mount_path, mount.read_only), (&host.path, Some(true)), "{path}");
+                    if host.path == "/opt/hab" {
+                        continue;
+                    }
+                    assert_eq!(host.type_.as_deref(), Some("File"), "{path}: {}", host.path);
+                    mounted.insert(host.path);
+                }
+                assert_eq!(mounted, named, "{path}");
+                assert!(named.len() > 5 && !mounted.iter().any(|file| file.contains("addons")), "{path}");
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_shows_nothing_may_ask_for_health_only() {
+    for lab in Lab::both() {
+        for node in lab.of("master") {
+            let config: Value = serde_yaml::from_str(node.text("/etc/kubernetes/authentication.yaml")).unwrap();
+            let paths = [json!({"path": "/livez"}), json!({"path": "/readyz"}), json!({"path": "/healthz"})];
+            assert_eq!(config["anonymous"], json!({"enabled": true, "conditions": paths}));
+            let manifest = node.text("/etc/kubernetes/staged/kube-apiserver.yaml");
+            assert!(manifest.contains("- --authentication-config=/etc/kubernetes/authentication.yaml\n"));
+            // The API server does not start with both.
+            assert!(!manifest.contains("--anonymous-auth"));
+        }
+    }
+}
+
+/// The label that the scheduler tells workers apart by.
+const HOSTNAME: &str = "kubernetes.io/hostname";
+
+/// The deployment of CoreDNS as a master applies it.
+fn coredns(lab: &Lab) -> Deployment {
+    let text = lab.of("master").next().unwrap().text("/etc/kubernetes/addons/coredns.yaml");
+    let deployment = documents(text).into_iter().find(|document| document["kind"] == "Deployment").unwrap();
+    strictly(&deployment)
+}
+
+#[test]
+fn dns_is_doubled_where_there_are_two_workers() {
+    for (workers, replicas) in [(1, 1), (2, 2), (5, 2)] {
+        let lab = Lab::new(&format!("lab: demo\nnodes: {{worker: {{count: {workers}}}}}\n"));
+        let spec = coredns(&lab).spec;
+        assert_eq!(spec.replicas, Some(replicas), "{workers} workers");
+        let pod = spec.template.spec.unwrap();
+        let spread = &pod.topology_spread_constraints.unwrap()[0];
+        assert_eq!(
+            (spread.topology_key.as_str(), spread.when_unsatisfiable.as_str()),
+            (HOSTNAME, "DoNotSchedule"),
+            "or both are on the worker that comes up first"
+        );
+        // Which works because the scheduler knows the other workers by then.
+        let nodes = documents(lab.of("master").next().unwrap().text("/etc/kubernetes/hab/nodes.yaml"));
+        for worker in lab.of("worker") {
+            let object = nodes.iter().find(|object| object["metadata"]["name"] == worker.name.as_str()).unwrap();
+            assert_eq!(object["metadata"]["labels"][HOSTNAME], worker.name.as_str());
+        }
+        let seconds: Vec<_> = pod.tolerations.unwrap().iter().map(|t| t.toleration_seconds).collect();
+        assert_eq!(seconds, [Some(30); 2]);
+    }
+}
+
+#[test]
+fn dns_runs_as_nobody_in_particular() {
+    let pod = coredns(&Lab::new("lab: demo\n")).spec.template.spec.unwrap();
+    let context = pod.security_context.unwrap();
+    assert_eq!((context.run_as_non_root, context.run_as_user), (Some(true), Some(65532)));
+    let sysctl = &context.sysctls.unwrap()[0];
+    assert_eq!((sysctl.name.as_str(), sysctl.value.as_str()), ("net.ipv4.ip_unprivileged_port_start", "0"));
+    let capabilities = pod.containers[0].security_context.clone().unwrap().capabilities.unwrap();
+    assert_eq!((capabilities.add, capabilities.drop), (None, Some(vec!["ALL".to_owned()])));
 }

@@ -8,12 +8,19 @@ use crate::boot_test::{self, Failed, Subject};
 use crate::build::{Context, Job, Step};
 use crate::cache::KeyBuilder;
 use crate::exec::qemu;
+use crate::node::NodeKind;
 use crate::role::Role;
 
 /// See the file.
 pub struct BootTest {
     /// The role.
     pub role: Role,
+}
+
+impl BootTest {
+    fn kind(&self, context: &Context<'_>) -> NodeKind {
+        NodeKind { base: context.base, role: self.role, network: context.network }
+    }
 }
 
 /// The name of a role's step.
@@ -39,8 +46,8 @@ impl Step for BootTest {
         vec![base_disk(), payload_disk(self.role), payload(self.role)]
     }
 
-    fn inputs(&self, _context: &Context<'_>, key: KeyBuilder) -> Result<KeyBuilder> {
-        boot_test::key(self.role, key)
+    fn inputs(&self, context: &Context<'_>, key: KeyBuilder) -> Result<KeyBuilder> {
+        boot_test::key(self.kind(context), key)
     }
 
     fn processors(&self) -> f64 {
@@ -60,7 +67,7 @@ impl Step for BootTest {
     fn run(&self, context: &Context<'_>, job: &Job<'_>) -> Result<String> {
         let scratch = context.cache.scratch()?;
         let (config, checks) =
-            boot_test::config(self.role, &crate::payload::read(job.needs.get(&payload(self.role))?)?)?;
+            boot_test::config(self.kind(context), &crate::payload::read(job.needs.get(&payload(self.role))?)?)?;
         let subject = Subject {
             role: self.role,
             disk: &job.needs.get(&base_disk())?.join(disk_file(context)),

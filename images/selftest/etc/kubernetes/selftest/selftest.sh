@@ -3,11 +3,12 @@
 #   start  UNIT                 the unit starts
 #   unit   UNIT                 systemd can load the unit
 #   file   PATH SHA256          the payload's file has these bytes
-#   run    NAME EXPECTED ARGV.. the program runs and what it prints has EXPECTED in it
+#   run    NAME EXPECTED ARGV.. the program exits with 0, and what it prints has EXPECTED in it
 #   image  REFERENCE DIGEST     containerd has the image under this digest
-# Each answer is a line of JSON on the serial port, and the last line says how many there were.
+# Each answer is a line of JSON on the second serial port, where nobody else speaks: the kernel's messages go to the
+# first. The last line says how many there were.
 set -u
-serial=/dev/ttyS0
+exec 3>/dev/ttyS1
 count=0
 
 # Text for a JSON string: one line, no control characters, quotes and backslashes escaped, no longer than an error.
@@ -22,7 +23,7 @@ answer() {
     local up _
     read -r up _ </proc/uptime
     count=$((count + 1))
-    printf '{"hab":"selftest","check":"%s","ok":%s,"detail":"%s","uptime":%s}\n' "$(text "$1")" "$2" "$(text "$3")" "$up" >"$serial"
+    printf '{"hab":"selftest","check":"%s","ok":%s,"detail":"%s","uptime":%s}\n' "$(text "$1")" "$2" "$(text "$3")" "$up" >&3
 }
 
 check() {
@@ -45,10 +46,14 @@ check() {
         if [ "${out%% *}" = "$2" ]; then answer "file:$1" true "$2"; else answer "file:$1" false "expected $2, found ${out%% *}"; fi
         ;;
     run)
-        local name=$1 expected=$2
+        local name=$1 expected=$2 code=0
         shift 2
-        out=$("$@" 2>&1)
-        if [[ $out == *"$expected"* ]]; then answer "run:$name" true "$expected"; else answer "run:$name" false "expected $expected, found $out"; fi
+        out=$("$@" 2>&1) || code=$?
+        if [[ $code -eq 0 && $out == *"$expected"* ]]; then
+            answer "run:$name" true "$expected"
+        else
+            answer "run:$name" false "expected $expected, found $out (exit code $code)"
+        fi
         ;;
     image)
         out=$(/opt/hab/bin/ctr --namespace k8s.io images ls "name==$1" 2>&1)
@@ -64,4 +69,4 @@ export PATH=/opt/hab/bin:/usr/sbin:/usr/bin
 while IFS=$'\t' read -r -a fields; do
     check "${fields[@]}"
 done </etc/kubernetes/selftest/checks
-printf '{"hab":"selftest","done":%s}\n' "$count" >"$serial"
+printf '{"hab":"selftest","done":%s}\n' "$count" >&3

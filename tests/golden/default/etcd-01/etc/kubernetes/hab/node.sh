@@ -1,6 +1,5 @@
 #!/bin/bash
 # Makes this machine the node its Ignition says: kernel modules, payload, network, kernel settings. Runs on every boot.
-# No udev and no network daemon run here, so it looks in /sys itself.
 set -u
 . /etc/kubernetes/hab/lib.sh
 say start
@@ -19,7 +18,7 @@ else
     echo EMULATED=no >/run/hab/machine.env
 fi
 
-mapfile -t modules </etc/kubernetes/hab/modules
+mapfile -t modules < <(cat /etc/kubernetes/hab/modules/*)
 modprobe --all "${modules[@]}"
 
 if ! bash /etc/kubernetes/hab/payload.sh; then
@@ -27,34 +26,16 @@ if ! bash /etc/kubernetes/hab/payload.sh; then
     exit 1
 fi
 
-# The network card is known by the hardware address that the plan gave it.
-card=''
-for address in /sys/class/net/*/address; do
-    read -r found <"$address"
-    [ "$found" = "$MAC" ] && card=${address%/address} card=${card##*/}
-done
-if [ -z "$card" ]; then
-    say network-card-missing
-    exit 1
-fi
-{
-    echo "link set lo up"
-    echo "link set $card up"
-    echo "address replace $ADDRESS/$PREFIX dev $card"
-    # Nothing needs to be behind the gateway, but without a default route a packet to a service address has nowhere to
-    # go before kube-proxy's rules see it.
-    echo "route replace default via $GATEWAY"
-    if [ -e /etc/kubernetes/hab/pods ] && [ -n "${PODS:-}" ]; then
-        while read -r range node; do
-            [ "$node" = "$ADDRESS" ] || echo "route replace $range via $node"
-        done </etc/kubernetes/hab/pods
-    fi
-} | ip -batch - || {
+# What the base leaves to be done, such as the node's own address.
+. /etc/kubernetes/hab/base.sh
+
+# The pods' network. An etcd node has no pods.
+if [ -e /etc/kubernetes/hab/network.sh ] && ! . /etc/kubernetes/hab/network.sh; then
     say network-failed
     exit 1
-}
+fi
 
 while read -r key value; do
     echo "$value" >"/proc/sys/$key" || say "sysctl-failed $key"
-done </etc/kubernetes/hab/sysctl
+done < <(cat /etc/kubernetes/hab/sysctl/*)
 say network

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Mounts the payload: the partition named hab-payload, on whatever disk, read-only at /opt/hab.
-# No udev runs here, so no /dev/disk/by-partlabel: the kernel itself writes PARTNAME into uevent.
+# Not by /dev/disk/by-partlabel, for not every base runs udev: the kernel itself writes PARTNAME into uevent.
 set -u
 for uevent in /sys/class/block/*/uevent; do
     name='' device=''

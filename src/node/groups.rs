@@ -1,0 +1,85 @@
+//! Which groups of files a node gets: folders of `ignition/` and `templates/`, below which a path is a path on the node.
+
+use crate::config::{Base, Cni};
+use crate::plan::Plan;
+use crate::role::Role;
+
+/// All that decides which groups a node gets. Two nodes of one kind differ only in what the templates fill in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeKind {
+    /// The operating system.
+    pub base: Base,
+    /// What the node is for.
+    pub role: Role,
+    /// The pod network.
+    pub network: Cni,
+}
+
+impl NodeKind {
+    /// The nodes of `role` in `plan`.
+    #[must_use]
+    pub const fn of(plan: &Plan, role: Role) -> Self {
+        Self { base: plan.base, role, network: plan.kubernetes.cni }
+    }
+
+    /// Its groups, see [`groups`].
+    #[must_use]
+    pub fn groups(self) -> Vec<&'static str> {
+        groups(self.base, self.role, self.network)
+    }
+}
+
+/// The groups of a node. A new base or pod network is one more line in a function below, and a folder.
+#[must_use]
+pub fn groups(base: Base, role: Role, network: Cni) -> Vec<&'static str> {
+    [&["common"], of_base(base), of_role(role), of_network(network, role)].concat()
+}
+
+/// What only this operating system needs.
+const fn of_base(base: Base) -> &'static [&'static str] {
+    match base {
+        Base::Debian => &["base-debian"],
+    }
+}
+
+/// What a role runs, on any base and with any pod network.
+const fn of_role(role: Role) -> &'static [&'static str] {
+    match role {
+        Role::Etcd => &["etcd"],
+        Role::Master => &["kubelet", "master"],
+        Role::Worker => &["kubelet", "worker"],
+    }
+}
+
+/// The pod network, and whether workers need kube-proxy with it.
+const fn of_network(network: Cni, role: Role) -> &'static [&'static str] {
+    match (network, role) {
+        (_, Role::Etcd) => &[],
+        (Cni::Routed, Role::Master) => &["network-routed"],
+        (Cni::Routed, Role::Worker) => &["network-routed", "kube-proxy"],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::embedded::{IGNITION, TEMPLATES, embedded};
+
+    #[test]
+    fn a_node_is_its_base_its_role_and_its_network() {
+        let of = |role| groups(Base::Debian, role, Cni::Routed);
+        assert_eq!(of(Role::Etcd), ["common", "base-debian", "etcd"]);
+        assert_eq!(of(Role::Master), ["common", "base-debian", "kubelet", "master", "network-routed"]);
+        assert_eq!(of(Role::Worker), ["common", "base-debian", "kubelet", "worker", "network-routed", "kube-proxy"]);
+    }
+
+    #[test]
+    fn every_folder_is_a_group_of_some_node_and_every_group_has_a_folder() {
+        let folders = embedded(&IGNITION).into_iter().chain(embedded(&TEMPLATES));
+        let folders: BTreeSet<_> = folders.map(|file| file.name.split('/').next().unwrap()).collect();
+        let named = Role::ALL.into_iter().flat_map(|role| groups(Base::Debian, role, Cni::Routed));
+        assert_eq!(named.collect::<BTreeSet<_>>(), folders);
+    }
+}

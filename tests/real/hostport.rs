@@ -1,0 +1,69 @@
+//! A pod's host port with the list of CNI plugins that hab puts on nodes, and the plugins as hab builds them.
+
+use std::path::Path;
+
+use hab::artifacts::go::GoBuild;
+use hab::artifacts::{Catalog, pin};
+use hab::cache::Cache;
+use hab::exec::Tool;
+use hab::kinds::Supply;
+use hab::progress::{Progress, Silent};
+
+use crate::rendered::{DEFAULT, Lab};
+
+const LIST: &str = "/etc/kubernetes/cni/net.d/10-routed.conflist";
+
+/// Builds the CNI plugins and the probe into `dir`; what they are made of is fetched once.
+fn build(dir: &Path) {
+    let modules = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go");
+    let root = dir.join("hab");
+    std::fs::create_dir_all(&modules).unwrap();
+    std::fs::create_dir(&root).unwrap();
+    std::os::unix::fs::symlink(modules, root.join("go")).unwrap();
+    let cache = Cache::at(root);
+    let catalog = Catalog::source(Supply::Source.kubernetes_versions()[0]).unwrap();
+    let lock = pin(&catalog, Vec::new()).unwrap();
+    let progress: &dyn Progress = &Silent;
+    for name in ["cni", "probe"] {
+        let entry = dir.join(name);
+        std::fs::create_dir(&entry).unwrap();
+        let go = GoBuild { cache: &cache, catalog: &catalog, lock: &lock, name };
+        go.build(&entry, &progress.step(name, None)).unwrap();
+    }
+}
+
+/// What `hostport.sh` says of a list of plugins, with what was built into `built`.
+fn seen(list: &str, built: &Path) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("list");
+    std::fs::write(&file, list).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/hostport.sh");
+    let tool = Tool::find("unshare", "util-linux").unwrap().args(["--map-root-user", "--mount", "--net", "bash"]);
+    let tool = tool.arg(script).arg(file).arg(built.join("cni/bin")).arg(built.join("probe/bin/hab-probe"));
+    tool.text().unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_host_port_leads_to_its_pod_from_everywhere() {
+    let dir = tempfile::tempdir().unwrap();
+    build(dir.path());
+    let lab = Lab::new(DEFAULT);
+    let list = lab.node("kube-worker-01").text(LIST);
+    let ports = [
+        "http://192.168.56.101:8088/",
+        "http://127.0.0.1:8088/",
+        "http://192.168.56.101:8088/",
+        "http://192.168.56.101:8088/",
+    ];
+    let wanted = |word: &str| {
+        let ports = ports.iter().map(|url| format!("{word} {url}"));
+        let gone = format!("no {}", ports.clone().next().unwrap().split_once(' ').unwrap().1);
+        [vec!["yes http://10.2.1.2/".to_owned()], ports.collect(), vec![gone]].concat()
+    };
+    assert_eq!(seen(list, dir.path()), wanted("yes"));
+
+    // Without its last plugin there is no port, so the test above says something.
+    let mut without: serde_json::Value = serde_json::from_str(list).unwrap();
+    without["plugins"].as_array_mut().unwrap().pop();
+    assert_eq!(seen(&without.to_string(), dir.path()), wanted("no"));
+}

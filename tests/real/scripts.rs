@@ -1,0 +1,231 @@
+//! The scripts of a node and of the self-test, run with bash in a folder that stands in for the node's root, between
+//! programs that only note what they were called with.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::rendered::{LARGE, Lab};
+
+/// What scripts name of the root, each moved into the folder.
+const MOVED: [&str; 6] = ["/etc/kubernetes", "/opt/hab", "/var/lib", "/dev/tty", "/sys/class", "/proc/sys"];
+
+struct Root {
+    dir: tempfile::TempDir,
+}
+
+impl Root {
+    /// The root of a node of the large lab, with every script's paths moved into it and nothing waiting.
+    fn new(node: &str) -> Self {
+        let root = Self { dir: tempfile::tempdir().unwrap() };
+        Lab::new(LARGE).node(node).unpack(root.dir.path());
+        for entry in std::fs::read_dir(root.path("/etc/kubernetes/hab")).unwrap().map(Result::unwrap) {
+            if entry.path().extension().is_some_and(|ending| ending == "sh") {
+                root.script(&entry.path(), &std::fs::read_to_string(entry.path()).unwrap());
+            }
+        }
+        for folder in ["/var/lib/containerd", "/opt/hab/bin", "/opt/hab/images", "/dev", "/proc/sys", "/programs"] {
+            std::fs::create_dir_all(root.path(folder)).unwrap();
+        }
+        root
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path.trim_start_matches('/'))
+    }
+
+    fn script(&self, path: &Path, text: &str) {
+        let moved =
+            MOVED.iter().fold(text.to_owned(), |text, path| text.replace(path, self.path(path).to_str().unwrap()));
+        std::fs::write(path, moved.replace("sleep 5", "sleep 0")).unwrap();
+    }
+
+    /// A program that notes its arguments and standard input in `/called`, and does what `then` says.
+    fn program(&self, path: &str, then: &str) {
+        let (path, called) = (self.path(path), self.path("/called"));
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let text = format!("#!/bin/bash\necho \"{name} $*\" >>{}\n{then}\n", called.display());
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Runs a script; what is in `/programs` comes before this machine's own programs.
+    fn run(&self, script: &str) -> Output {
+        let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", self.path("/programs").display());
+        Command::new("bash").arg(self.path(script)).env("PATH", path).current_dir("/").output().unwrap()
+    }
+
+    fn text(&self, path: &str) -> String {
+        std::fs::read_to_string(self.path(path)).unwrap()
+    }
+
+    fn called(&self, name: &str) -> usize {
+        self.text("/called").lines().filter(|line| line.split(' ').next() == Some(name)).count()
+    }
+}
+
+/// What a script says of itself, in order.
+fn events(output: &Output) -> Vec<String> {
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let events = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    events.filter_map(|line| Some(line["event"].as_str()?.to_owned())).collect()
+}
+
+/// A master whose node script has what it needs: the payload is mounted, and one card is the planned one.
+fn booting(node: &str) -> Root {
+    let root = Root::new(node);
+    root.program("/programs/modprobe", "");
+    root.program("/programs/mountpoint", "");
+    root.program("/programs/ip", &format!("cat >>{}", root.path("/called").display()));
+    let env = root.text("/etc/kubernetes/hab/node.env");
+    let mac = env.lines().find_map(|line| line.strip_prefix("MAC=")).unwrap();
+    for (card, address) in [("lo", "00:00:00:00:00:00"), ("eth7", mac)] {
+        let folder = root.path("/sys/class/net").join(card);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("address"), format!("{address}\n")).unwrap();
+    }
+    for folder in ["vm", "kernel", "net/ipv4", "net/bridge"] {
+        std::fs::create_dir_all(root.path("/proc/sys").join(folder)).unwrap();
+    }
+    root
+}
+
+#[test]
+fn a_node_has_its_address_and_a_route_to_the_pods_of_every_other() {
+    let root = booting("kube-worker-01");
+    let output = root.run("/etc/kubernetes/hab/node.sh");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(events(&output), ["start", "network"]);
+    let called = root.text("/called");
+    assert!(called.contains("modprobe --all virtio_net squashfs overlay br_netfilter nf_conntrack\n"), "{called}");
+    let commands: Vec<_> = called.lines().skip_while(|line| !line.starts_with("ip ")).collect();
+    assert_eq!(
+        commands,
+        [
+            "ip -batch -",
+            "link set lo up",
+            "link set eth7 up",
+            "address replace 192.168.56.101/24 dev eth7",
+            "route replace default via 192.168.56.1",
+            "ip -batch -",
+            "route replace 10.2.0.0/24 via 192.168.56.31",
+            "route replace 10.2.1.0/24 via 192.168.56.32",
+            "route replace 10.2.3.0/24 via 192.168.56.102",
+        ]
+    );
+    for key in ["vm/overcommit_memory", "net/ipv4/ip_forward", "kernel/panic", "net/bridge/bridge-nf-call-iptables"] {
+        assert_eq!(
+            root.text(&format!("/proc/sys/{key}")),
+            "1\n".replace('1', if key == "kernel/panic" { "10" } else { "1" })
+        );
+    }
+}
+
+#[test]
+fn an_etcd_node_has_no_route_to_pods() {
+    let root = booting("etcd-01");
+    let output = root.run("/etc/kubernetes/hab/node.sh");
+    assert_eq!((output.status.code(), events(&output)), (Some(0), vec!["start".to_owned(), "network".to_owned()]));
+    let called = root.text("/called");
+    assert!(called.contains("modprobe --all virtio_net squashfs\n"), "{called}");
+    assert!(called.contains("address replace 192.168.56.11/24") && !called.contains("route replace 10.2."), "{called}");
+}
+
+#[test]
+fn a_node_says_what_of_its_network_fails() {
+    let root = booting("kube-worker-01");
+    root.program("/programs/ip", "! grep -q 10.2.3.0");
+    let output = root.run("/etc/kubernetes/hab/node.sh");
+    assert_eq!((output.status.code(), events(&output)[1].as_str()), (Some(1), "network-failed"));
+    root.program("/programs/ip", "! grep -q 'link set'");
+    let output = root.run("/etc/kubernetes/hab/node.sh");
+    assert_eq!((output.status.code(), events(&output)[1].as_str()), (Some(1), "network-failed"));
+    std::fs::write(root.path("/sys/class/net/eth7/address"), "52:54:00:00:00:00\n").unwrap();
+    let output = root.run("/etc/kubernetes/hab/node.sh");
+    assert_eq!((output.status.code(), events(&output)[1].as_str()), (Some(1), "network-card-missing"));
+}
+
+#[test]
+fn images_count_as_imported_when_they_are_on_the_disk() {
+    let root = Root::new("kube-worker-01");
+    std::fs::write(root.path("/opt/hab/images/pause.tar"), "").unwrap();
+    let stamp = root.path("/var/lib/hab/images");
+    root.program("/programs/sync", &format!("[ ! -e {} ] && [ -d \"${{*: -1}}\" ]", stamp.display()));
+    root.program("/opt/hab/bin/ctr", "exit 1");
+    let output = root.run("/etc/kubernetes/hab/images.sh");
+    assert_eq!((output.status.code(), events(&output)), (Some(1), vec!["images-failed".to_owned()]));
+    assert!(!stamp.exists());
+
+    root.program("/opt/hab/bin/ctr", "");
+    let output = root.run("/etc/kubernetes/hab/images.sh");
+    assert_eq!((output.status.code(), events(&output)), (Some(0), vec!["images".to_owned()]));
+    assert!(stamp.exists());
+    assert!(root.text("/called").ends_with(&format!("sync -f {}\n", root.path("/var/lib/containerd").display())));
+}
+
+/// What kubectl 1.36 says of an object with a field that somebody else has set, without its advice of several lines.
+const CONFLICT: &str = r#"error: Apply failed with 1 conflict: conflict with "kubectl" with subresource "scale" using apps/v1: .spec.replicas
+* If you intend to manage all of these fields, please re-run the apply
+See https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts"#;
+const REFUSED: &str =
+    "The connection to the server 192.168.56.31:6443 was refused - did you specify the right host or port?";
+
+/// Runs a master's addons with a kubectl that says `first` and fails, and works from then on; how often it was called.
+fn addons(first: &str) -> usize {
+    let root = Root::new("kube-master-01");
+    root.program("/opt/hab/bin/hab-probe", "");
+    let (again, said) = (root.path("/again"), root.path("/said"));
+    std::fs::write(&said, format!("{first}\n")).unwrap();
+    let then = format!("[ -e {0} ] || {{ : >{0}; cat {1} >&2; exit 1; }}", again.display(), said.display());
+    root.program("/opt/hab/bin/kubectl", &then);
+    let output = root.run("/etc/kubernetes/hab/addons.sh");
+    assert_eq!((output.status.code(), events(&output)), (Some(0), vec!["addons".to_owned()]), "{output:?}");
+    // The scheduler knows every worker before there is a pod.
+    let called = root.text("/called");
+    assert!(called.find("/hab/nodes.yaml").unwrap() < called.find("/kubernetes/addons\n").unwrap(), "{called}");
+    assert!(!called.contains("force"), "{called}");
+    root.called("kubectl")
+}
+
+#[test]
+fn addons_leave_what_somebody_else_has_changed_and_try_all_else_again() {
+    assert_eq!(addons(CONFLICT), 1);
+    assert_eq!(addons(&format!("{CONFLICT}\n{CONFLICT}")), 1);
+    assert_eq!(addons(REFUSED), 2);
+    assert_eq!(addons(&format!("{CONFLICT}\n{REFUSED}")), 2);
+    // Ended by a signal, it says nothing.
+    assert_eq!(addons(""), 2);
+}
+
+#[test]
+fn the_self_test_believes_a_program_that_says_its_version_and_ends_well() {
+    let root = Root::new("etcd-01");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("images/selftest/etc/kubernetes/selftest/selftest.sh");
+    root.script(&root.path("/selftest.sh"), &std::fs::read_to_string(script).unwrap());
+    root.program("/opt/hab/bin/good", "echo program v1.2");
+    root.program("/opt/hab/bin/fails", "echo program v1.2; exit 3");
+    root.program("/opt/hab/bin/other", "echo 'program \"v1.1\"' >&2");
+    let bin = root.path("/opt/hab/bin").display().to_string();
+    let run = |name: &str| format!("run\t{name}\tprogram v1.2\t{bin}/{name}\n");
+    let sum = hab::digest::sha256("kernel");
+    std::fs::write(root.path("/opt/hab/file"), "kernel").unwrap();
+    let files = format!("file\tfile\t{sum}\nfile\tfile\t{}\n", "0".repeat(64));
+    std::fs::create_dir(root.path("/etc/kubernetes/selftest")).unwrap();
+    let checks = [run("good"), run("fails"), run("other"), run("none"), files].concat();
+    std::fs::write(root.path("/etc/kubernetes/selftest/checks"), checks).unwrap();
+    assert!(root.run("/selftest.sh").status.success());
+
+    let port = root.text("/dev/ttyS1");
+    let answers: Vec<Value> = port.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ok: Vec<_> =
+        answers.iter().filter_map(|answer| Some((answer["check"].as_str()?, answer["ok"] == true))).collect();
+    let wanted = [("good", true), ("fails", false), ("other", false), ("none", false)];
+    let wanted = wanted.map(|(name, ok)| (format!("run:{name}"), ok));
+    assert_eq!(ok[..4], wanted.each_ref().map(|(name, ok)| (name.as_str(), *ok)), "{port}");
+    assert_eq!(ok[4..], [("file:file", true), ("file:file", false)], "{port}");
+    assert_eq!(answers[1]["detail"], "expected program v1.2, found program v1.2 (exit code 3)");
+    assert_eq!(answers[2]["detail"], "expected program v1.2, found program \"v1.1\" (exit code 0)");
+    assert_eq!((answers.len(), &answers[6]["done"]), (7, &Value::from(6)));
+}
