@@ -8,13 +8,13 @@
 # Needs a built lab, and root (for the network namespace). Usage: benches/boot.sh LAB
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-lab=$(realpath "$1") netns=$here/../tests/boot/netns.sh
+lab=$(realpath "$1") netns=$here/../tests/lib/netns.sh
 work=$(mktemp -d)
-room=$work/room
+namespace=$work/room
 pids=()
 clean() {
     for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-    "$netns" stop "$room"
+    "$netns" stop "$namespace"
     rm -rf "$work"
 }
 trap clean EXIT
@@ -47,10 +47,10 @@ wait "${pids[@]}" 2>/dev/null || true
 pids=()
 echo "bare boot of $nodes machines: $((bare / 1000)).$((bare / 100 % 10)) s"
 
-"$netns" start "$room"
-in_room() { "$netns" run "$room" root env VAGRANT_CWD="$lab" "$@"; }
+"$netns" start "$namespace"
+in_namespace() { "$netns" run "$namespace" root env VAGRANT_CWD="$lab" "$@"; }
 start=$(date +%s%N)
-in_room vagrant up --provider=libvirt > >(tr '\r' '\n' | grep -v 'Progress:' >"$work/up.log") 2>&1
+in_namespace vagrant up --provider=libvirt > >(tr '\r' '\n' | grep -v 'Progress:' >"$work/up.log") 2>&1
 up=$((($(date +%s%N) - start) / 1000000))
 grep -E '^ +[0-9]+ s ' "$work/up.log"
 if grep -q 'kvm runs a guest here' "$work/up.log"; then
@@ -60,4 +60,4 @@ fi
 echo "vagrant up to Ready: $((up / 1000)).$((up / 100 % 10)) s"
 echo "ratio: $((up * 10 / bare / 10)).$((up * 10 / bare % 10))"
 echo "load after: $(load)"
-in_room vagrant destroy --force >/dev/null 2>&1
+in_namespace vagrant destroy --force >/dev/null 2>&1

@@ -1,210 +1,321 @@
-//! The rules of the house, as tests. A rule that stands in the way is changed here, in the open.
+//! The project's rules, as tests. A rule that stands in the way is changed here, in the open. Each is first tried on
+//! made-up files that break it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic; clippy knows only test functions")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may panic; clippy knows only test functions"
+)]
 
-use std::path::Path;
-use std::process::Command;
+#[path = "support/rules.rs"]
+mod rules;
+#[path = "support/source.rs"]
+mod source;
 
-/// The longest a source file may be, in lines; half of it is the aim.
+use std::sync::LazyLock;
+
+use rules::{layers, lengths, modules, panics, parameters, places, prints, programs, readers, writes};
+use source::{Code, File, code, tracked};
+
+/// The longest that a file may be, in lines, and how long the one in the middle may be.
 const MAX_LINES: usize = 400;
+const MEDIAN_LINES: usize = 120;
 
-/// The data folders; each is read by the room of its name and by no other.
-const DATA: [&str; 4] = ["images", "ignition", "templates", "vagrant"];
+/// The most parameters of a function, `self` aside.
+const MAX_PARAMETERS: usize = 5;
 
-/// The rooms that write files: `yard` to the lab's folder, `pki` whole folders of keys to its private part, the others to
-/// folders below the cache or to temporary ones.
-const WRITERS: [&str; 9] = ["atomic_fs", "pki", "cache", "disk", "debian", "base", "artifacts", "payload", "exec"];
+/// The data folders, and the module that compiles each into hab.
+const DATA: [(&str, &str); 4] =
+    [("images", "embedded"), ("ignition", "embedded"), ("templates", "embedded"), ("vagrant", "provider")];
 
-/// A tracked file.
-struct File {
-    path: String,
-    text: String,
-}
+/// The modules that write files themselves: `atomic_fs` to the lab's folder, `pki` whole folders of keys to its private
+/// part, the others to entries of the cache or to temporary folders.
+const WRITERS: [&str; 12] = [
+    "atomic_fs",
+    "cache",
+    "pki",
+    "exec",
+    "disk",
+    "debian",
+    "base",
+    "artifacts",
+    "payload",
+    "boot_test",
+    "vagrant_box",
+    "build",
+];
 
-impl File {
-    /// The room it belongs to; `None` for `main.rs` and `lib.rs`, and for what is not in `src`.
-    fn room(&self) -> Option<&str> {
-        let inside = self.path.strip_prefix("src/")?;
-        let room = inside.split(['/', '.']).next()?;
-        (Path::new(inside).extension()? == "rs" && room != "main" && room != "lib").then_some(room)
-    }
+/// What writes, by names that nothing else has, and by those that only a file system's module has.
+const WRITES: [&str; 12] = [
+    "OpenOptions",
+    "DirBuilder",
+    "create_new",
+    "create_dir",
+    "create_dir_all",
+    "remove_file",
+    "remove_dir",
+    "remove_dir_all",
+    "hard_link",
+    "symlink",
+    "symlinkat",
+    "set_permissions",
+];
+const FS_WRITES: [&str; 7] = ["*", "write", "rename", "copy", "linkat", "renameat", "unlinkat"];
+const FILE_WRITES: [&str; 3] = ["create", "options", "create_buffered"];
 
-    /// Its lines without tests and comments, with their numbers.
-    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let tests = self.text.find("#[cfg(test)]\nmod tests {").unwrap_or(self.text.len());
-        let all_tests = self.path.ends_with("/tests.rs");
-        let lines = self.text[..tests].lines().enumerate().filter(move |_| !all_tests);
-        lines.map(|(number, line)| (number + 1, line)).filter(|(_, line)| !line.trim_start().starts_with("//"))
-    }
+/// The module that runs other programs, and its file in which they are started.
+const EXEC: &str = "exec";
+const CHILD: &str = "src/exec/child.rs";
 
-    fn find(&self, number: usize, what: &str) -> String {
-        format!("{}:{number}: {what}", self.path)
-    }
-}
+const SHELLS: [&str; 6] = ["sh", "bash", "dash", "zsh", "/bin/sh", "/bin/bash"];
 
-/// Everything git tracks that is text.
-fn files() -> Vec<File> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
-    let output = Command::new("git").args(list).current_dir(root).output().unwrap();
-    assert!(output.status.success(), "git ls-files: {}", String::from_utf8_lossy(&output.stderr));
-    let names = String::from_utf8(output.stdout).expect("every name in the repository is UTF-8");
-    let named = names.split('\0').filter(|name| !name.is_empty());
-    let read = named.filter_map(|name| Some((name, std::fs::read(root.join(name)).ok()?)));
-    let texts =
-        read.filter_map(|(name, bytes)| Some(File { path: name.to_owned(), text: String::from_utf8(bytes).ok()? }));
-    let files: Vec<File> = texts.collect();
-    assert!(files.iter().any(|file| file.path == "src/lib.rs"));
-    files
-}
+/// The one file that writes to standard output and error.
+const PRINT: &str = "src/cli/print.rs";
 
-fn source() -> Vec<File> {
-    files().into_iter().filter(|file| file.room().is_some()).collect()
-}
-
-/// The rooms in the order in which `src/lib.rs` names them.
-fn rooms() -> Vec<String> {
-    let lib = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
-    let names = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
-    names.map(str::to_owned).collect()
-}
+/// All of hab's own code, taken apart once.
+static SOURCE: LazyLock<Vec<Code>> = LazyLock::new(|| {
+    let all = code(&tracked());
+    assert!(all.iter().any(|code| code.path == "src/lib.rs"), "no source was found");
+    all
+});
 
 #[track_caller]
 fn none(rule: &str, found: &[String]) {
     assert!(found.is_empty(), "{rule}\n{}", found.join("\n"));
 }
 
+/// The rule finds something in this file.
+#[track_caller]
+fn finds(rule: impl Fn(&[Code]) -> Vec<String>, path: &str, text: &str) {
+    assert!(!rule(&[Code::new(path, text)]).is_empty(), "nothing is found in {path}: {text}");
+}
+
+/// The rule finds nothing in this file.
+#[track_caller]
+fn passes(rule: impl Fn(&[Code]) -> Vec<String>, path: &str, text: &str) {
+    none(&format!("{path}: {text}"), &rule(&[Code::new(path, text)]));
+}
+
 #[test]
-fn a_room_uses_only_rooms_above_it() {
-    let rooms = rooms();
-    let place = |name: &str| rooms.iter().position(|room| room == name);
-    let mut found = Vec::new();
-    for file in source() {
-        let own = file.room().unwrap_or_default().to_owned();
-        assert!(place(&own).is_some(), "the room {own} is not in src/lib.rs");
-        for (number, line) in file.code() {
-            for used in line.split("crate::").skip(1) {
-                let used: String = used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-                if place(&used).is_none_or(|used| Some(used) > place(&own)) {
-                    found.push(file.find(number, &format!("{own} uses {used}")));
-                }
-            }
-        }
+fn a_module_uses_only_modules_above_it() {
+    let library =
+        "pub mod low;\npub(crate) mod own;\n#[cfg(test)]\nmod testing;\nmod high;\nmod inline { mod not_this {} }";
+    let known = modules(&Code::new("src/lib.rs", library));
+    assert_eq!(known, ["low", "own", "high"]);
+    let rule = |all: &[Code]| layers(&known, all);
+    assert_eq!(rule(&[Code::new("src/own/x.rs", "\nuse crate::{low, high::A};")]), ["src/own/x.rs:2: own uses high"]);
+    for text in [
+        "fn f() { crate::high::f() }",
+        "use {crate::{low::{A, B}, high}};",
+        "use super::high;",
+        "use self::super::{low as l, high as h};",
+        "use crate::*;",
+        "use crate as all;",
+        "mod inner { use super::super::high; }",
+        "macro_rules! m { () => { $crate::high::f() } }",
+        "fn f() { println!(\"{}\", crate::high::f()) }",
+        "fn f(a: Vec<crate::high::A>) {}",
+        "pub(in crate::high) fn f() {}",
+        "use hab::high;",
+        "#[cfg(test)]\nmod tests {}\nuse crate::high;",
+        "#[cfg(test)]\nuse low::{A};\nuse crate::high;",
+    ] {
+        finds(rule, "src/own.rs", text);
     }
-    none("A room may use only what stands above it in src/lib.rs:", &found);
+    finds(rule, "src/own/deep/mod.rs", "use super::super::high;");
+    finds(rule, "src/own/deep/x.rs", "use super::super::super::high;");
+    finds(rule, "src/unknown.rs", "use crate::low;");
+    for text in [
+        "use crate::{low::{self, A}, own};",
+        "use super::low;",
+        "// crate::high\n/// [`crate::high`]\nconst A: &str = \"crate::high\";",
+        "#[cfg(test)]\nmod tests { use crate::high; }",
+        "#[cfg(test)]\n#[allow(unused)]\nfn f() { crate::high::f() }",
+        "mod inner { use super::high; }",
+        "pub(crate) fn f(a: A) { a.crate_high(); high::f() }",
+    ] {
+        passes(rule, "src/own.rs", text);
+    }
+    passes(rule, "src/own/x.rs", "use super::high;");
+    passes(rule, "src/main.rs", "use hab::high;");
+
+    let known = modules(SOURCE.iter().find(|code| code.path == "src/lib.rs").unwrap());
+    assert!(known.len() > 10, "{known:?}");
+    let rule = "A module may use only what stands above it in src/lib.rs:";
+    none(rule, &layers(&known, &SOURCE));
+    let upside_down: Vec<String> = known.into_iter().rev().collect();
+    assert!(layers(&upside_down, &SOURCE).len() > 10, "in the wrong order, most uses are found");
 }
 
 #[test]
 fn files_are_small() {
-    let long =
-        source().into_iter().map(|file| (file.text.lines().count(), file)).filter(|(lines, _)| *lines > MAX_LINES);
-    let found: Vec<String> = long.map(|(lines, file)| format!("{}: {lines} lines", file.path)).collect();
-    none(&format!("A source file has at most {MAX_LINES} lines; split these:"), &found);
+    let file = |lines: usize| File { path: "src/x.rs".to_owned(), text: "\n".repeat(lines) };
+    let all =
+        |lines: &[usize]| lengths(&lines.iter().map(|lines| file(*lines)).collect::<Vec<_>>(), MEDIAN_LINES).len();
+    assert_eq!(all(&[MAX_LINES, MEDIAN_LINES, 1]), 0);
+    assert_eq!(all(&[MAX_LINES + 1, MEDIAN_LINES, 1]), 1);
+    assert_eq!(all(&[MAX_LINES, MEDIAN_LINES + 1, 1]), 1);
+
+    let ours = |file: &File| !file.path.starts_with("tests/golden/");
+    let endings = [".rs", ".sh", ".rb"];
+    let (src, others): (Vec<File>, Vec<File>) = tracked()
+        .into_iter()
+        .filter(|file| ours(file) && endings.iter().any(|ending| file.path.ends_with(ending)))
+        .partition(|file| file.path.starts_with("src/"));
+    let rule =
+        format!("A file has at most {MAX_LINES} lines, the middle one of src at most {MEDIAN_LINES}; split these:");
+    none(&rule, &lengths(&src, MEDIAN_LINES));
+    none(&rule, &lengths(&others, MAX_LINES));
 }
 
-/// Finds code lines with one of `words` in files that `rule` is for.
-fn forbid(words: &[&str], rule: impl Fn(&File) -> bool) -> Vec<String> {
-    let mut found = Vec::new();
-    for file in source().into_iter().filter(rule) {
-        for (number, line) in file.code() {
-            for word in words.iter().filter(|word| line.contains(**word)) {
-                found.push(file.find(number, word));
-            }
-        }
+#[test]
+fn functions_have_few_parameters() {
+    let five = "a: A, (b, c): (B, C), d: HashMap<D, [E; 2]>, f: impl Fn(F, G) -> H, mut i: &'a mut I";
+    for text in [
+        format!("fn f({five}) {{}}"),
+        format!("fn f({five},) {{}}"),
+        format!(
+            "impl A {{ pub(crate) fn f<'a, T: Fn(A, B) -> C, const N: usize>(&'a mut self, {five}) -> Vec<(A, B)> {{}} }}"
+        ),
+        format!("fn f(self: &Self, {five}) {{ |a, b, c, d, e, f, g| 1 }}"),
+        format!("type F = fn(A, B, C, D, E, F, G); #[cfg(test)] fn f(more: A, {five}) {{}}"),
+    ] {
+        passes(parameters, "src/own.rs", &text);
+        let more = text.replace("a: A,", "a: A, more: A,");
+        finds(parameters, "src/own.rs", &more.replace("#[cfg(test)]", ""));
     }
-    found
+    none(&format!("A function has at most {MAX_PARAMETERS} parameters; hand it a struct:"), &parameters(&SOURCE));
 }
 
 #[test]
 fn nothing_panics_on_purpose() {
-    // Clippy forbids `unwrap`, `expect`, `panic!` and `todo!`; this forbids to switch that off.
-    let words =
-        ["clippy::unwrap_used", "clippy::expect_used", "clippy::panic", "unreachable!(", "todo!(", "unimplemented!("];
-    none("Outside of tests an error is returned:", &forbid(&words, |_| true));
+    finds(panics, "src/own.rs", "#[allow(clippy::unwrap_used)]\nfn f() {}");
+    finds(panics, "src/own.rs", "fn f() { unreachable! {} }");
+    passes(panics, "src/own.rs", "fn f() { g(\"todo!()\") } #[cfg(test)] mod tests { fn f() { unreachable!() } }");
+    none("Outside of tests an error is returned:", &panics(&SOURCE));
 }
 
 #[test]
-fn only_some_rooms_write() {
-    let words = [
-        "fs::write",
-        "fs::File::create",
-        "File::create",
-        "OpenOptions",
-        "fs::create_dir",
-        "fs::rename",
-        "fs::remove_",
-        "fs::copy",
-        "set_permissions",
-        "symlink(",
-        "DirBuilder",
-    ];
-    let found = forbid(&words, |file| file.room().is_some_and(|room| !WRITERS.contains(&room)));
-    none("Files are written by the yard, atomically and with their mode; these do it themselves:", &found);
+fn only_some_modules_write() {
+    let rule = |all: &[Code]| writes(all, &WRITERS);
+    for text in [
+        "fn f() { fs::write(a, b) }",
+        "use std::fs::{read, write};",
+        "use fs_err::{self, os::unix::fs::symlink};",
+        "fn f() { std::fs::File::create(a) }",
+        "fn f() { File::options().append(true) }",
+        "use std::fs::{File as F};",
+        "use std::{fs as files};",
+        "use fs_err::*;",
+        "fn f() { file.set_permissions(p) }",
+        "use std::fs::remove_file as read;",
+    ] {
+        finds(rule, "src/plan/x.rs", text);
+        passes(rule, "src/atomic_fs.rs", text);
+    }
+    passes(
+        rule,
+        "src/plan/x.rs",
+        "fn f() { fs::read(a); atomic_fs::write(a); atomic_fs::create_dir(b); out.write(c) }",
+    );
+    let all = writes(&SOURCE, &[]);
+    let idle: Vec<&str> = WRITERS.into_iter().filter(|module| !found_in(&all, module)).collect();
+    assert!(idle.is_empty(), "these do not write and need not be in the list: {idle:?}");
+    none("Files are written by atomic_fs, with their mode; these do it themselves:", &rule(&SOURCE));
+}
+
+/// Whether one of these findings is in the module.
+fn found_in(found: &[String], module: &str) -> bool {
+    found.iter().any(|place| [".rs:", "/"].iter().any(|end| place.starts_with(&format!("src/{module}{end}"))))
 }
 
 #[test]
-fn other_programs_are_run_by_their_own_file_in_the_tool_room() {
-    let found = forbid(&["Command::new", "process::Command"], |file| file.room() != Some("tool"));
-    none("Programs are run through src/tool:", &found);
-    let found =
-        forbid(&["command.spawn()", "command.output()", "command.status()"], |file| file.path != "src/tool/child.rs");
-    none("A child is started where signals find it, in src/tool/child.rs:", &found);
-    let found = forbid(&["\"sh\"", "\"bash\"", "\"-c\""], |_| true);
-    let found: Vec<String> = found.into_iter().filter(|place| place.contains("sh\"")).collect();
-    none("No argument meets a shell:", &found);
+fn other_programs_are_run_by_their_own_file_in_exec() {
+    for text in
+        ["use std::process::{self, Command};", "fn f() { Command::new(a) }", "fn f() { process::Command::new(a) }"]
+    {
+        finds(programs, "src/plan.rs", text);
+        passes(programs, "src/exec/go.rs", text);
+    }
+    finds(programs, "src/exec/go.rs", "fn f() { self.command.spawn() }");
+    finds(programs, "src/exec/go.rs", "fn f() { command.output() }");
+    passes(programs, CHILD, "fn f() { command.spawn() }");
+    finds(programs, "src/exec/go.rs", "fn f() { Tool::find(\"sh\", \"dash\") }");
+    passes(
+        programs,
+        "src/plan.rs",
+        "fn f() { scope.spawn(|| 1); Tool::find(\"apt\", \"apt\").arg(\"-c\"); say(\"a sh in it\") }",
+    );
+    let rule = format!("Programs are run through src/{EXEC}, started in {CHILD}, and no argument meets a shell:");
+    none(&rule, &programs(&SOURCE));
 }
 
 #[test]
 fn standard_output_and_error_are_written_in_one_place() {
-    let words = ["println!", "print!(", "dbg!"];
-    none("Write through src/cli/print.rs, which knows full disks and closed pipes:", &forbid(&words, |_| true));
+    for text in ["fn f() { println!(\"a\") }", "fn f() { eprint! { } }", "fn f() { std::io::stdout().lock() }"] {
+        finds(prints, "src/plan.rs", text);
+        passes(prints, PRINT, text);
+    }
+    passes(prints, "src/plan.rs", "/// `println!`\nfn f() { print::out(\"println!()\"); io::stderr().is_terminal() }");
+    none(&format!("Write through {PRINT}, which knows full disks and closed pipes:"), &prints(&SOURCE));
 }
 
 #[test]
 fn every_data_folder_has_one_reader() {
-    for folder in DATA {
-        let mut found = Vec::new();
-        for file in source().iter().filter(|file| file.room() != Some(folder)) {
-            for (number, line) in file.code().filter(|(_, line)| line.contains("include")) {
-                if line.contains(&format!("MANIFEST_DIR/{folder}")) || line.contains(&format!("../{folder}/")) {
-                    found.push(file.find(number, line.trim()));
-                }
-            }
+    let rule = |all: &[Code]| readers(all, &DATA);
+    for (folder, reader) in DATA {
+        assert!(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).is_dir(), "there is no {folder}/");
+        for text in [
+            format!("const A: &str = include_str!(\"../{folder}/a\");"),
+            format!("include_dir! {{\"$CARGO_MANIFEST_DIR/{folder}\"}}"),
+        ] {
+            finds(rule, "src/plan.rs", &text);
+            passes(rule, &format!("src/{reader}/x.rs"), &text);
         }
-        none(&format!("{folder}/ is read by src/{folder} alone:"), &found);
+        assert!(found_in(&readers(&SOURCE, &[(folder, "")]), reader), "src/{reader} does not read {folder}/");
     }
+    passes(rule, "src/plan.rs", "const A: &str = include_str!(\"images.yaml\");");
+    none("Each data folder is compiled into hab by one module:", &rule(&SOURCE));
 }
+
+/// Words that say where somebody's machine keeps or gets things. In pieces, so that this file is not found itself.
+const PLACES: [&str; 10] = [
+    concat!("crates", ".io"),
+    concat!("proxy.golang", ".org"),
+    concat!("sum.golang", ".org"),
+    concat!("deb.debian", ".org"),
+    concat!("pypi", ".org"),
+    concat!("registry.npmjs", ".org"),
+    concat!("/work", "/"),
+    concat!("/root", "/"),
+    concat!("/home", "/"),
+    concat!("/tmp", "/wt"),
+];
 
 #[test]
 fn nothing_names_this_machine_or_a_registry() {
-    // Written in pieces, so that this file is not found itself.
-    let words = [
-        concat!("crates", ".io"),
-        concat!("proxy.golang", ".org"),
-        concat!("sum.golang", ".org"),
-        concat!("deb.debian", ".org"),
-        concat!("pypi", ".org"),
-        concat!("registry.npmjs", ".org"),
-        concat!("/work", "/"),
-        concat!("/root", "/"),
-        concat!("/home", "/"),
-    ];
-    let mut found = Vec::new();
-    // cargo itself writes the registry's name into its lock.
-    for file in files().iter().filter(|file| file.path != "Cargo.lock") {
-        for (number, line) in file.text.lines().enumerate() {
-            for word in words.iter().filter(|word| line.contains(**word)) {
-                found.push(file.find(number + 1, word));
-            }
-        }
+    for word in PLACES {
+        let file = File { path: "docs/a.md".to_owned(), text: format!("\nsee {word}a") };
+        assert_eq!(places(&[file]), [format!("docs/a.md:2: {word}")]);
     }
-    none("Where things come from is the machine's own setting, and paths are relative:", &found);
+    none("Where things come from is the machine's own setting, and paths are relative:", &places(&tracked()));
 }
 
 #[test]
-fn every_room_says_what_it_is_for() {
-    let silent =
-        source().into_iter().filter(|file| !file.text.starts_with("//! ") && !file.path.ends_with("/tests.rs"));
-    let found: Vec<String> = silent.map(|file| file.path).collect();
-    none("A file begins with a line that says what it is for:", &found);
+fn every_file_says_what_it_is_for() {
+    let silent = |files: &[File]| -> Vec<String> {
+        let code = code(files);
+        let is_code = |file: &&File| code.iter().any(|code| code.path == file.path);
+        files
+            .iter()
+            .filter(is_code)
+            .filter(|file| !file.text.starts_with("//! "))
+            .map(|file| file.path.clone())
+            .collect()
+    };
+    let file = |text: &str| File { path: "src/plan.rs".to_owned(), text: text.to_owned() };
+    assert_eq!(silent(&[file("use a;\n//! Late.")]), ["src/plan.rs"]);
+    assert!(silent(&[file("//! The plan.\n")]).is_empty());
+    none("A file begins with a line that says what it is for:", &silent(&tracked()));
 }

@@ -22,7 +22,8 @@ pub struct Check {
 impl Check {
     /// Runs the verb.
     pub fn run(&self, global: &Global) -> Result<()> {
-        let reading = config::load(&global.lab)?;
+        let mut reading = config::load(&global.lab)?;
+        reading.warn_of_routes(&config::host_routes());
         let problems = &reading.problems;
         if self.json {
             let list: Vec<_> = problems.list.iter().map(as_json).collect();
@@ -31,7 +32,7 @@ impl Check {
         let plan = Plan::new(reading.config()?)?;
         if !self.json {
             if !problems.list.is_empty() {
-                print::complain(problems.to_string().trim_end());
+                print::stderr(problems.to_string().trim_end());
             }
             if !global.quiet {
                 print::out(summary(&problems.file, &plan))?;

@@ -128,8 +128,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let outcome = signal::watch().map_err(anyhow::Error::from).and_then(|()| args.verb.run(&args.global));
     if let Some(signal) = signal::caught() {
-        print::complain(&format!("hab: {}", signal::Interrupted(signal)));
-        return ExitCode::from(u8::try_from(128 + signal).unwrap_or(1));
+        print::stderr(&format!("hab: {}", signal::Interrupted(signal)));
+        signal::die(signal);
     }
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -141,7 +141,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn plan(global: &Global) -> Result<crate::plan::Plan> {
     let Opened { plan, warnings } = lab::open(&global.lab)?;
     if !global.quiet && !warnings.list.is_empty() {
-        print::complain(warnings.to_string().trim_end());
+        print::stderr(warnings.to_string().trim_end());
     }
     Ok(plan)
 }
@@ -149,7 +149,7 @@ fn plan(global: &Global) -> Result<crate::plan::Plan> {
 /// Says what went wrong and finds its code.
 fn fail(error: &anyhow::Error) -> ExitCode {
     if let Some(problems) = error.downcast_ref::<Problems>() {
-        print::complain(problems.to_string().trim_end());
+        print::stderr(problems.to_string().trim_end());
         return ExitCode::from(2);
     }
     let io = error.chain().find_map(|cause| cause.downcast_ref::<print::Stdout>());
@@ -157,7 +157,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
         // The reader has seen enough (`hab plan | head`): nothing is wrong.
         return ExitCode::SUCCESS;
     }
-    print::complain(&format!("hab: {error:#}"));
+    print::stderr(&format!("hab: {error:#}"));
     ExitCode::FAILURE
 }
 

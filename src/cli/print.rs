@@ -38,7 +38,7 @@ pub fn json(data: &impl Serialize) -> Result<()> {
 }
 
 /// Writes a line to standard error. There is nobody left to tell when that fails.
-pub fn complain(text: &str) {
+pub fn stderr(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 

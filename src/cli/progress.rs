@@ -55,7 +55,7 @@ impl Progress for Quiet {
     fn status(&self, _step: &str, _text: &str) {}
     fn note(&self, _text: &str) {}
     fn warn(&self, text: &str) {
-        print::complain(text);
+        print::stderr(text);
     }
     fn end(&self, _step: &str, _outcome: Option<&str>, _took: Duration) {}
     fn total(&self, _done: usize, _all: usize, _left: Option<Duration>) {}
@@ -70,7 +70,7 @@ struct Plain {
 
 impl Plain {
     fn line(&self, text: &str) {
-        print::complain(&format!("{:>5} s  {text}", self.start.elapsed().as_secs()));
+        print::stderr(&format!("{:>5} s  {text}", self.start.elapsed().as_secs()));
     }
 }
 

@@ -10,7 +10,7 @@ use super::Config;
 use super::merged::merge;
 use super::validate::{HasFile, validate};
 use super::{decode, raw, yaml};
-use crate::problems::Problems;
+use crate::problems::{Place, Problems};
 
 /// The file a lab is made of.
 pub const FILE: &str = "hab.yaml";
@@ -27,6 +27,8 @@ pub struct Reading {
     pub config: Option<Config>,
     /// Everything there is to say about the file, from top to bottom.
     pub problems: Problems,
+    /// Where `network.nodes` stands, if it does.
+    pub(super) nodes_place: Option<Place>,
 }
 
 impl Reading {
@@ -44,20 +46,20 @@ impl Reading {
 pub fn read(file: &str, bytes: &[u8], has_file: &HasFile<'_>) -> Reading {
     let (text, mut problems) = decode::decode(file, bytes);
     let Some(text) = text.filter(|_| !problems.has_errors()) else {
-        return Reading { config: None, problems };
+        return Reading { config: None, problems, nodes_place: None };
     };
     let Some(root) = yaml::parse(&text, &mut problems) else {
         if !problems.has_errors() {
             let hint = "`hab init` in an empty folder writes one with every default".to_owned();
             problems.error(None, "is empty", Some(hint));
         }
-        return Reading { config: None, problems };
+        return Reading { config: None, problems, nodes_place: None };
     };
     let merged = merge(raw::read(&root, &mut problems));
     let config = validate(&merged, has_file, &mut problems);
     problems.sort();
     let config = config.filter(|_| !problems.has_errors());
-    Reading { config, problems }
+    Reading { config, problems, nodes_place: merged.network.nodes.place }
 }
 
 /// Reads the `hab.yaml` of the lab in `folder`. A file that is not there is a problem like any other.
@@ -70,7 +72,7 @@ pub fn load(folder: &Path) -> Result<Reading> {
     let refused = |why: &str, hint: Option<&str>| {
         let mut problems = Problems::new(&name, "");
         problems.error(None, why, hint.map(str::to_owned));
-        Ok(Reading { config: None, problems })
+        Ok(Reading { config: None, problems, nodes_place: None })
     };
     // A pipe would be waited for, for ever.
     if fs::metadata(&path).is_ok_and(|meta| !meta.is_file()) {

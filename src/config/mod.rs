@@ -6,12 +6,14 @@ pub mod label;
 mod load;
 mod merged;
 mod raw;
+mod routes;
 pub mod template;
 mod validate;
 mod yaml;
 
 pub use label::{Domain, Label};
 pub use load::{FILE, OUT, PRIVATE, Reading, load, read};
+pub use routes::{Route, host_routes};
 pub use validate::HasFile;
 
 pub use crate::kinds::{Base, Cni, Provider, Supply};

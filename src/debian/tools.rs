@@ -11,8 +11,8 @@ use fs_err as fs;
 use super::package;
 use crate::arch::TARGET;
 use crate::cache::{Cache, KeyBuilder};
-use crate::exec::dpkg_deb;
 use crate::exec::pinned_tools::{BIN, FILES};
+use crate::exec::{dpkg_deb, plain_path};
 use crate::lock::Deb;
 
 /// Name and file of each program; several names can be one file.
@@ -27,6 +27,10 @@ const PROGRAMS: [(&str, &str); 8] = [
     ("zstd", "usr/bin/zstd"),
 ];
 
+/// What a path in the cache can't have in it: PATH is split at `:`, the loader's list of folders at `;` as well, and it
+/// fills in what stands behind a `$` (ld.so(8)).
+const SEPARATORS: [char; 3] = [':', ';', '$'];
+
 /// Everything that could change what the programs write.
 #[must_use]
 pub fn key(debs: &[Deb], key: KeyBuilder) -> KeyBuilder {
@@ -39,6 +43,7 @@ pub fn key(debs: &[Deb], key: KeyBuilder) -> KeyBuilder {
 /// # Errors
 /// A package can't be read.
 pub fn build(cache: &Cache, debs: &[Deb], entry: &Path) -> Result<()> {
+    plain_path(entry, &SEPARATORS).context("unpacking into the cache (XDG_CACHE_HOME says where it is)")?;
     let (files, bin) = (entry.join(FILES), entry.join(BIN));
     fs::create_dir(&files)?;
     fs::create_dir(&bin)?;
@@ -60,4 +65,25 @@ fn script(name: &str, file: &str) -> String {
         "#!/bin/sh\nf=${{0%/*}}/../{FILES}\nl=$f/{libraries}\n\
          exec \"$l/{loader}\" --library-path \"$l\" --argv0 {name} \"$f/{file}\" \"$@\"\n"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cache_whose_path_would_be_split_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path().join("cache"));
+        for name in ["a:b", "a;b", "$a"] {
+            let entry = dir.path().join(name);
+            fs::create_dir(&entry).unwrap();
+            let error = format!("{:#}", build(&cache, &[], &entry).unwrap_err());
+            assert!(error.contains("XDG_CACHE_HOME") && error.contains(name), "{error}");
+        }
+        let entry = dir.path().join("a b");
+        fs::create_dir(&entry).unwrap();
+        build(&cache, &[], &entry).unwrap();
+        assert!(entry.join(BIN).join("zstd").is_file());
+    }
 }

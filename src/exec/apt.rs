@@ -69,7 +69,7 @@ impl Apt {
     /// One can't be had.
     pub fn download<'a>(&self, files: impl IntoIterator<Item = (&'a str, &'a str, &'a Path)>) -> Result<()> {
         // Part of the package apt, but in no one's PATH.
-        let mut tool = Tool::at("/usr/lib/apt/apt-helper".into()).arg("-c").arg(&self.conf).arg("download-file");
+        let mut tool = Tool::at("/usr/lib/apt/apt-helper".into())?.arg("-c").arg(&self.conf).arg("download-file");
         for (url, sha256, path) in files {
             tool = tool.arg(url).arg(path).arg(format!("SHA256:{sha256}"));
         }

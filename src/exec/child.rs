@@ -1,13 +1,19 @@
-//! A running program, in a process group of its own: it ends, with all its children, when hab is told to end or
-//! loses interest.
+//! A running program, in a process group of its own. The whole group ends when hab drops it, is told to end, or is
+//! killed.
 
 use std::io;
+use std::marker::PhantomData;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{ChildStdout, Command, ExitStatus, Output, Stdio};
 
+use anyhow::Result;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use super::signal;
+use super::{locate, signal};
+
+/// How many arguments [`guarded`] puts before the program's own.
+pub const GUARD_ARGS: usize = 7;
 
 /// A program that was started and is not yet waited for. Dropping it kills it.
 #[derive(Debug)]
@@ -15,6 +21,23 @@ pub struct Child {
     process: std::process::Child,
     group: Pid,
     done: bool,
+    /// Keeps it in the thread that started it: Linux counts the end of that thread as the parent's death
+    /// (prctl(2), `PR_SET_PDEATHSIG`), so another could not wait for it.
+    _not_send: PhantomData<*const ()>,
+}
+
+/// A command that runs `program` and kills its whole process group when hab dies, even by SIGKILL: Linux then sends
+/// SIGALRM to `timeout`, which takes it for its own alarm and kills the group it leads (coreutils `src/timeout.c`).
+/// SIGTERM to the program alone is not enough: packer leaves its plugin or qemu behind if it gets it while it starts.
+///
+/// # Errors
+/// setpriv or timeout is not installed.
+pub fn guarded(program: &Path) -> Result<Command> {
+    let mut command = Command::new(locate("setpriv", "util-linux")?);
+    command.args(["--pdeathsig", "ALRM", "--"]).arg(locate("timeout", "coreutils")?);
+    // No time limit.
+    command.args(["--signal=KILL", "0"]).arg(program);
+    Ok(command)
 }
 
 /// Starts `command`.
@@ -28,10 +51,10 @@ pub fn spawn(command: &mut Command) -> io::Result<Child> {
     let process = command.spawn()?;
     let group = Pid::from_child(&process);
     groups.push(group);
-    Ok(Child { process, group, done: false })
+    Ok(Child { process, group, done: false, _not_send: PhantomData })
 }
 
-/// Runs `command` to the end and keeps what it says.
+/// Runs `command` to the end and keeps its output.
 ///
 /// # Errors
 /// It can't be started or its output not be read.
@@ -40,7 +63,7 @@ pub fn output(command: &mut Command) -> io::Result<Output> {
     let (stdout, stderr) = (child.process.stdout.take(), child.process.stderr.take());
     let (stdout, stderr) = std::thread::scope(|scope| {
         let errors = scope.spawn(|| read(stderr));
-        (read(stdout), errors.join().unwrap_or_else(|_| Err(io::Error::other("the reader died"))))
+        (read(stdout), errors.join().unwrap_or_else(|_| Err(io::Error::other("reading standard error failed"))))
     });
     let status = child.wait()?;
     Ok(Output { status, stdout: stdout?, stderr: stderr? })
@@ -55,7 +78,7 @@ fn read(from: Option<impl io::Read>) -> io::Result<Vec<u8>> {
 }
 
 impl Child {
-    /// What it writes, if its command said `Stdio::piped()`; once.
+    /// Its standard output, once, if the command has it as `Stdio::piped()`.
     pub fn stdout(&mut self) -> Option<ChildStdout> {
         self.process.stdout.take()
     }
@@ -65,21 +88,21 @@ impl Child {
     /// # Errors
     /// It can't be waited for.
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
-        // The dead child stays until it is off the list: its number can't become another's meanwhile.
+        // NOWAIT: the dead child keeps its number, so no other group can have it, until it is off the list.
         while let Err(error) = waitid(WaitId::Pid(self.group), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
             if error != rustix::io::Errno::INTR {
                 return Err(error.into());
             }
         }
-        self.forget(signal::caught().is_some());
+        self.untrack(signal::caught().is_some());
         self.process.wait()
     }
 
-    /// Takes it off the list of those to be ended; `kill` ends what is left of its group.
-    fn forget(&mut self, kill: bool) {
+    /// Takes its group off the list of those that signals end; `kill` kills what is left of the group.
+    fn untrack(&mut self, kill: bool) {
         let mut groups = signal::groups();
         if kill {
-            // Nothing may be left to kill, which is as good.
+            // It fails when nothing is left to kill.
             let _ = kill_process_group(self.group, Signal::KILL);
         }
         groups.retain(|group| *group != self.group);
@@ -90,7 +113,7 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         if !self.done {
-            self.forget(true);
+            self.untrack(true);
             // Killed; the wait only tidies the process table.
             let _ = self.process.wait();
         }

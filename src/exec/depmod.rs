@@ -12,5 +12,5 @@ use super::pinned_tools::PinnedTools;
 /// There are no modules of that release.
 pub fn depmod(tools: &PinnedTools, root: &Path, release: &str) -> Result<()> {
     // An empty configuration instead of the host's.
-    tools.tool("depmod").args(["-C", "/dev/null", "-b"]).arg(root).arg(release).run()
+    tools.tool("depmod")?.args(["-C", "/dev/null", "-b"]).arg(root).arg(release).run()
 }

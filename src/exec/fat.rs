@@ -26,11 +26,11 @@ pub struct Fat<'a> {
 /// The files do not fit, or it can't be written.
 pub fn bootable(tools: &PinnedTools, fat: &Fat<'_>, out: &Path) -> Result<()> {
     fs::File::create(out)?.set_len(fat.size)?;
-    let tool = |name| tools.tool(name).env("SOURCE_DATE_EPOCH", EPOCH).env("MTOOLSRC", "/dev/null");
-    tool("mformat").arg("-i").arg(out).args(["-N", fat.serial, "-v", "HAB-BOOT", "::"]).run()?;
+    let tool = |name| tools.tool(name).map(|tool| tool.env("SOURCE_DATE_EPOCH", EPOCH).env("MTOOLSRC", "/dev/null"));
+    tool("mformat")?.arg("-i").arg(out).args(["-N", fat.serial, "-v", "HAB-BOOT", "::"]).run()?;
     for (name, path) in fat.files {
-        let copied = tool("mcopy").arg("-i").arg(out).arg(path).arg(format!("::{name}")).run();
+        let copied = tool("mcopy")?.arg("-i").arg(out).arg(path).arg(format!("::{name}")).run();
         copied.with_context(|| format!("copying {name} to the boot partition"))?;
     }
-    tool("syslinux").arg("--install").arg(out).run().context("making the boot partition bootable")
+    tool("syslinux")?.arg("--install").arg(out).run().context("making the boot partition bootable")
 }

@@ -29,7 +29,7 @@ pub fn mke2fs(tools: &PinnedTools, conf: &Path, ext4: Ext4, archive: &Path, out:
         "hash_seed={},root_owner=0:0,assume_storage_prezeroed=1,lazy_itable_init=0,lazy_journal_init=0",
         ext4.uuid
     );
-    let tool = tools.tool("mke2fs").env("SOURCE_DATE_EPOCH", "0").env("MKE2FS_CONFIG", conf);
+    let tool = tools.tool("mke2fs")?.env("SOURCE_DATE_EPOCH", "0").env("MKE2FS_CONFIG", conf);
     tool.args(["-q", "-F", "-t", "ext4", "-L", ext4.label, "-U", ext4.uuid])
         // One inode for 16 KiB is mke2fs' own rule; a journal of 32 MiB is plenty for a node; nothing is kept for root,
         // since there is no one else.

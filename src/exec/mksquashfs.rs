@@ -23,5 +23,5 @@ pub const SMALL: [&str; 6] = ["-comp", "zstd", "-Xcompression-level", "15", "-b"
 /// # Errors
 /// It can't be read or written.
 pub fn pack_with(tools: &PinnedTools, tree: &Path, out: &Path, compression: &[&str]) -> Result<()> {
-    tools.tool("mksquashfs").arg(tree).arg(out).args(FIXED).args(compression).run()
+    tools.tool("mksquashfs")?.arg(tree).arg(out).args(FIXED).args(compression).run()
 }

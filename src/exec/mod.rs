@@ -1,7 +1,7 @@
-//! The only gate to other programs: found by name, run with an argument vector (never through a shell), and,
-//! when one fails, its command line and the tail of what it said are the error.
+//! Runs other programs: finds them by name, passes arguments as a list (never through a shell), and reports a failure
+//! with the command line and the end of the output.
 //!
-//! Each program has a small file of its own here, which knows its flags; the rest of hab calls that.
+//! Each program has a small file of its own here, which knows its options; the rest of hab calls that.
 
 pub mod apt;
 pub mod child;
@@ -28,7 +28,7 @@ use anyhow::{Context, Result, anyhow, bail};
 /// How many lines of a failed program's output an error carries.
 const TAIL_LINES: usize = 20;
 
-/// A program, its arguments and its surroundings.
+/// A program, its arguments and its environment.
 #[derive(Debug)]
 pub struct Tool {
     program: PathBuf,
@@ -42,21 +42,17 @@ impl Tool {
     /// # Errors
     /// The program is not there; the message says how to get it.
     pub fn find(name: &str, package: &str) -> Result<Self> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-        folders.extend(["/usr/sbin", "/sbin"].map(PathBuf::from));
-        let folders = std::env::join_paths(folders).context("reading PATH")?;
-        let program = which::which_in(name, Some(folders), Path::new("/"))
-            .map_err(|_| anyhow!("`{name}` is not installed; on Debian: sudo apt-get install {package}"))?;
-        Ok(Self::at(program))
+        Self::at(locate(name, package)?)
     }
 
     /// The program at `program`, wherever it is.
-    #[must_use]
-    pub fn at(program: PathBuf) -> Self {
-        let mut command = Command::new(&program);
+    ///
+    /// # Errors
+    /// The programs that end it together with hab are not installed.
+    pub fn at(program: PathBuf) -> Result<Self> {
+        let mut command = child::guarded(&program)?;
         command.stdin(Stdio::null());
-        Self { program, command }
+        Ok(Self { program, command })
     }
 
     /// Adds one argument.
@@ -104,7 +100,7 @@ impl Tool {
     /// The command line as a person would type it, for messages.
     #[must_use]
     pub fn line(&self) -> String {
-        let words = std::iter::once(self.program.as_os_str()).chain(self.command.get_args());
+        let words = std::iter::once(self.program.as_os_str()).chain(self.command.get_args().skip(child::GUARD_ARGS));
         words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
     }
 
@@ -173,7 +169,7 @@ impl Tool {
         taken
     }
 
-    /// Runs to the end, handing each line of standard output and standard error to `each` as it comes.
+    /// Runs to the end, passing each line of standard output and standard error to `each` as it comes.
     ///
     /// # Errors
     /// As [`Tool::output`].
@@ -197,6 +193,16 @@ impl Tool {
         let status = child.wait().with_context(|| format!("waiting for `{line}`"))?;
         if status.success() { Ok(()) } else { Err(failure(&line, status, &tail.join("\n"))) }
     }
+}
+
+/// The path of the program `name`; see [`Tool::find`].
+fn locate(name: &str, package: &str) -> Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    folders.extend(["/usr/sbin", "/sbin"].map(PathBuf::from));
+    let folders = std::env::join_paths(folders).context("reading PATH")?;
+    which::which_in(name, Some(folders), Path::new("/"))
+        .map_err(|_| anyhow!("`{name}` is not installed; on Debian: sudo apt-get install {package}"))
 }
 
 /// Calls `each` with every line, without its end; bytes that are no UTF-8 are replaced.
@@ -244,6 +250,11 @@ mod tests {
     fn a_missing_program_names_its_package() {
         let error = Tool::find("hab-no-such-program", "some-package").unwrap_err();
         assert!(error.to_string().contains("apt-get install some-package"), "{error}");
+    }
+
+    #[test]
+    fn a_command_line_is_shown_without_what_guards_it() {
+        assert_eq!(Tool::at("/x/y".into()).unwrap().args(["z", "--"]).line(), "/x/y z --");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
+
 use super::Tool;
 
 /// The folders of an entry: the packages' files, and small scripts that start their programs.
@@ -31,13 +33,15 @@ impl PinnedTools {
     }
 
     /// The program `name`.
-    #[must_use]
-    pub fn tool(&self, name: &str) -> Tool {
+    ///
+    /// # Errors
+    /// As [`Tool::at`].
+    pub fn tool(&self, name: &str) -> Result<Tool> {
         let mut path = self.bin.clone().into_os_string();
         // The programs are started by small shell scripts; some call each other by name.
         path.push(OsString::from(":/usr/bin:/bin"));
-        let tool = Tool::at(self.bin.join(name)).bare().env("PATH", path).env("LC_ALL", "C").env("TZ", "UTC");
+        let tool = Tool::at(self.bin.join(name))?.bare().env("PATH", path).env("LC_ALL", "C").env("TZ", "UTC");
         // No one's settings in a home folder.
-        tool.env("HOME", "/nonexistent")
+        Ok(tool.env("HOME", "/nonexistent"))
     }
 }

@@ -11,5 +11,5 @@ use super::pinned_tools::PinnedTools;
 /// # Errors
 /// A file can't be read or written.
 pub fn zstd(tools: &PinnedTools, from: &Path, to: &Path) -> Result<()> {
-    tools.tool("zstd").args(["-q", "-19", "-T1"]).arg(from).arg("-o").arg(to).run()
+    tools.tool("zstd")?.args(["-q", "-19", "-T1"]).arg(from).arg("-o").arg(to).run()
 }

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use fs_err as fs;
 use rustix::fs::{FlockOperation, flock};
 
+use crate::atomic_fs;
 use crate::clock::Clock;
 use crate::config;
 pub use crate::config::{OUT, PRIVATE};
@@ -62,6 +63,18 @@ pub fn hold(folder: &Path, progress: &dyn Progress) -> Result<fs::File> {
         flock(&held, FlockOperation::LockExclusive).with_context(about)?;
     }
     Ok(held)
+}
+
+/// Makes the lab's folder for what is made, with what tells git and backups to pass it over.
+///
+/// # Errors
+/// Something else stands there, or it can't be written.
+pub fn create_out(folder: &Path) -> Result<()> {
+    let out = folder.join(OUT);
+    atomic_fs::create_dir(&out, 0o755)?;
+    atomic_fs::ignore_in_git(&out, atomic_fs::PUBLIC)?;
+    atomic_fs::tag_as_cache(&out, atomic_fs::PUBLIC)?;
+    Ok(())
 }
 
 /// The lab's folder as an absolute path.

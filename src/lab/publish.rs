@@ -40,7 +40,8 @@ pub fn all(mut errors: Vec<Error>) -> Result<()> {
 pub fn publish(lab: &Path, plan: &Plan, context: &Context<'_>, outcome: Outcome) -> Result<usize> {
     let out = lab.join(OUT);
     let (boxes, reports) = (out.join("boxes"), out.join("report"));
-    for folder in [&out, &boxes, &reports] {
+    super::create_out(lab)?;
+    for folder in [&boxes, &reports] {
         atomic_fs::create_dir(folder, 0o755)?;
     }
     let Outcome { entries, errors, .. } = outcome;
@@ -71,7 +72,7 @@ pub fn publish(lab: &Path, plan: &Plan, context: &Context<'_>, outcome: Outcome)
     let bin = out.join("bin");
     atomic_fs::create_dir(&bin, 0o755)?;
     let program = program_file(entries.get(PROGRAM_STEP.0)?, PROGRAM_STEP.1)?;
-    atomic_fs::link(&program.path, &bin.join(PROGRAM_STEP.1))?;
+    atomic_fs::clone_or_copy(&program.path, &bin.join(PROGRAM_STEP.1), 0o755)?;
     Ok(new)
 }
 
@@ -92,7 +93,7 @@ fn write_boxes(out: &Path, plan: &Plan, (context, lock): (&Context<'_>, &Lock), 
             packed,
         };
         let file = absolute(&boxes)?.join(format!("{role}.box"));
-        new += usize::from(atomic_fs::link(&entry.join(crate::build::BOX), &file)? == Written::Changed);
+        new += usize::from(atomic_fs::clone_or_link(&entry.join(crate::build::BOX), &file)? == Written::Changed);
         batch.add(&boxes.join(format!("{role}.json")), atomic_fs::PUBLIC, &metadata(&box_of_role, &file))?;
         published.push((format!("boxes/{role}.box"), box_of_role));
     }

@@ -27,7 +27,7 @@ use crate::role::{PerRole, Role};
 /// The lab's certificates are damaged, a snippet does not fit, or a file can't be written. What was rendered before then
 /// stays as it was, all of it.
 pub fn render(lab: &Path, plan: &Plan, progress: &dyn Progress) -> Result<usize> {
-    atomic_fs::create_dir(&lab.join(OUT), 0o755)?;
+    super::create_out(lab)?;
     let pki = Pki::open(&lab.join(PRIVATE), plan, Clock::system())?;
     let outcome = write(lab, plan, &pki);
     // Also after an error: what was issued anew is there.
@@ -40,7 +40,7 @@ pub fn render(lab: &Path, plan: &Plan, progress: &dyn Progress) -> Result<usize>
 fn write(lab: &Path, plan: &Plan, pki: &Pki) -> Result<usize> {
     let out = lab.join(OUT);
     let folder = out.join("ignition");
-    atomic_fs::create_dir(&folder, 0o700)?;
+    atomic_fs::create_private_dir(&folder)?;
     let configs = Configs::new(plan, snippets(lab, plan)?)?;
 
     // What is wrong with a template or a snippet is wrong for every node of a role: found before anything is written.

@@ -4,6 +4,7 @@
 //! 3.3.0 is the newest spec that Debian's Ignition 2.14, Flatcar's and Fedora CoreOS's all take
 //! (<https://coreos.github.io/ignition/migrating-configs/>).
 
+pub mod base_files;
 mod encode;
 pub mod files;
 pub mod ignition;

@@ -5,6 +5,7 @@
 //!   ca/             {kubernetes,etcd,front-proxy}.{crt,key}, sa.{key,pub}: the roots, made together, never replaced
 //!   host.pem        the user's admin certificate and the one that asks etcd for its health
 //!   nodes/<name>.pem   everything of one node
+//!   .gitignore      so that no key is committed
 //! ```
 //! Leaves follow the plan: one whose names, addresses or time no longer fit is issued anew, with a note. Damage of any
 //! kind - a key without its certificate, another's key, another authority, a flipped bit - is an error that names the
@@ -74,11 +75,13 @@ impl Pki {
     /// # Errors
     /// Something in the folder is damaged, expired, open to other users or can't be written.
     pub fn open(private: &Path, plan: &Plan, clock: Clock) -> Result<Self> {
-        atomic_fs::create_dir(private, 0o700)?;
-        atomic_fs::create_dir(&private.join("nodes"), 0o700)?;
+        atomic_fs::create_private_dir(private)?;
+        atomic_fs::create_private_dir(&private.join("nodes"))?;
         let now = clock.now();
         let trust = {
             let _lock = files::lock(private)?;
+            // The lab's folder may be a repository that knows nothing of hab.
+            atomic_fs::ignore_in_git(private, atomic_fs::SECRET)?;
             atomic_fs::remove_stale(&private.join("nodes"), |_| true)?;
             Trust::open(private, plan.lab.as_str(), now)?
         };

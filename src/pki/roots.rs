@@ -82,7 +82,7 @@ pub(super) struct ServiceAccount {
 fn make(private: &Path, folder: &Path, lab: &str, now: OffsetDateTime) -> Result<()> {
     let fresh = tempfile::Builder::new().prefix(PART).permissions(Permissions::from_mode(0o700)).tempdir_in(private)?;
     // The umask may have narrowed or, at 000, not touched it.
-    atomic_fs::create_dir(fresh.path(), 0o700)?;
+    atomic_fs::create_private_dir(fresh.path())?;
     let put = |name: String, text: &str| atomic_fs::write(&fresh.path().join(name), atomic_fs::SECRET, text.as_bytes());
     for ca in Ca::ALL {
         let pair = authority::make(ca, lab, now)?;
@@ -92,6 +92,8 @@ fn make(private: &Path, folder: &Path, lab: &str, now: OffsetDateTime) -> Result
     let key = KeyPair::generate().context("making a key")?;
     put("sa.key".to_owned(), Secret::new(key.serialize_pem()).reveal())?;
     put("sa.pub".to_owned(), &key.public_key_pem())?;
+    // The names in it first, then its own: after a power cut it is whole or not there.
+    fs::File::open(fresh.path())?.sync_all()?;
     fs::rename(fresh.keep(), folder)?;
     fs::File::open(private)?.sync_all()?;
     Ok(())

@@ -1,10 +1,11 @@
-//! Text that must not be seen: not in a log, not in an error, not in memory once it is done with.
+//! Text that must not be seen: not in a log, not in an error. This copy of it is wiped when it is dropped; those that
+//! became a file, JSON or a part of a TLS client are not.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A private key or a file with one in it. It prints as `***` and is wiped when dropped.
+/// A private key or a file with one in it. It prints as `***`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 

@@ -1,21 +1,22 @@
 #!/bin/bash
-# Looks at masters and workers from inside. Arguments: kubectl, kubeconfig, nodes.json, then netns.sh, its room and the
-# user to run as. BOOT=second when the nodes have booted before.
+# Looks at masters and workers from inside. Arguments: kubectl, kubeconfig, nodes.json, "first" or "second" for the boot
+# that this is, then netns.sh, its state folder and the user to run as.
+# Where something must be absent, the same command first shows what it finds when it is there.
 set -uo pipefail
-kubectl=$1 kubeconfig=$2 nodes=$3 netns=$4 room=$5 user=$6
+kubectl=$1 kubeconfig=$2 nodes=$3 boot=$4 netns=$5 namespace=$6 user=$7
 here=$(cd "$(dirname "$0")" && pwd)
-kube() { "$netns" run "$room" "$user" "$kubectl" --kubeconfig="$kubeconfig" --request-timeout=120s "$@"; }
+kube() { "$netns" run "$namespace" "$user" "$kubectl" --kubeconfig="$kubeconfig" --request-timeout=120s "$@"; }
 node() { kube exec "$pod" -- /bin/bash -c "$1" </dev/null; }
 
 kube apply --validate=false --filename="$here/inside.yaml" >/dev/null || exit 1
 many=$(jq '[.nodes[] | select(.role != "etcd")] | length' "$nodes")
 kube wait daemonset/inside --for="jsonpath={.status.numberReady}=$many" --timeout=600s >/dev/null || exit 1
 failed=0
-# shows what the command prints; the claim holds when that matches the pattern
+# The claim holds when all that the command prints matches the pattern.
 look() { # claim, pattern, command
     local seen
     seen=$(node "$3" 2>&1)
-    if [[ $seen =~ $2 ]]; then echo "        ok      $name: $1"; else
+    if [[ $seen =~ ^($2)$ ]]; then echo "        ok      $name: $1"; else
         echo "        FAILED  $name: $1: $seen"
         failed=1
     fi
@@ -27,22 +28,39 @@ while read -r name role; do
         node true >/dev/null 2>&1 && break
         sleep 5
     done
-    look 'its host name' "^$name\$" 'cat /host/etc/hostname'
-    look 'no ssh process' '^none$' 'grep -il ssh /proc/[0-9]*/comm || echo none'
-    look 'nothing listens on port 22' '^$' 'ss -ltnH "sport = :22"'
-    look 'no CA key is on it' '^none$' 'find /host/etc/kubernetes -name "*ca.key" | grep . || echo none'
-    look 'every key is root'"'"'s alone' '^none$' 'find /host/etc/kubernetes -name "*.key" -perm /077 | grep . || echo none'
-    if [ "${BOOT:-first}" = second ]; then
-        look 'Ignition did not run again' '^no$' '[ -e /host/run/hab-first-boot ] && echo yes || echo no'
-    else
-        look 'this was the first boot' '^yes$' '[ -e /host/run/hab-first-boot ] && echo yes || echo no'
+    look 'kubectl exec reaches it: its host name' "$name" 'cat /host/etc/hostname'
+    logs=$(kube logs "$pod" 2>&1)
+    if [[ $logs == "inside $name" ]]; then echo "        ok      $name: kubectl logs reaches it"; else
+        echo "        FAILED  $name: kubectl logs: $logs"
+        failed=1
     fi
+    look 'no ssh process, as there is a kubelet' $'kubelet\n--' \
+        'named() { grep -hi "$1" /proc/[0-9]*/comm | sort -u; }; named kubelet; echo --; named ssh'
+    look 'nothing listens on port 22, as something does on 10250' $'[1-9]\n0' \
+        'listens() { ss -ltnH "sport = :$1" | wc -l; }; listens 10250; listens 22'
+    look 'no CA key is on it, but CA certificates are' $'[1-9]\n0' \
+        'files() { find /host/etc/kubernetes -name "$1" | wc -l; }; files "*ca.crt"; files "*ca.key"'
+    look 'every key is root'"'"'s alone, which certificates are not' $'[1-9][0-9]*\n[1-9][0-9]*\n0' \
+        'files() { find /host/etc/kubernetes -name "$@" | wc -l; }; files "*.key"; files "*.crt" -perm /077; files "*.key" -perm /077'
+    if [ "$boot" = second ]; then
+        look 'Ignition did not run again' 'systemd' 'ls /host/run | grep -x -e hab-first-boot -e systemd'
+    else
+        look 'this was the first boot' $'hab-first-boot\nsystemd' 'ls /host/run | grep -x -e hab-first-boot -e systemd'
+    fi
+    look 'what is read-only can not be written to, what is not can' $'0\n1 .*Read-only file system\n1 .*Read-only file system' \
+        'for folder in run usr opt/hab; do said=$(touch "/host/$folder/hab-test" 2>&1); echo $? $said; done'
+    domain=$("$netns" run "$namespace" root virsh -q -c qemu:///system dumpxml "hab-$(jq -r .lab "$nodes")-$name")
+    case $domain in
+    *"<domain type='kvm'"*) emulated=no ;;
+    *"<domain type='qemu'"*) emulated=yes ;;
+    *) emulated='which nothing says' ;;
+    esac
+    look "it knows whether it is emulated ($emulated)" "EMULATED=$emulated" 'head -n 1 /host/run/hab/machine.env'
     [ "$role" = worker ] || continue
-    look 'HAProxy listens on loopback only' '127\.0\.0\.1:6443' 'ss -ltnH "sport = :6443" | grep -v 127.0.0.1:6443; ss -ltnH "sport = :6443"'
-    look 'kubelet and kube-proxy speak to loopback only' '^none$' \
-        'ss -tnpH state established "dport = :6443" | grep -v haproxy | grep -v "127.0.0.1:6443" | grep . || echo none'
-    look '/usr can not be written to' 'Read-only' 'touch /host/usr/x'
-    look 'the payload can not be written to' 'Read-only' 'touch /host/opt/hab/x'
-    look 'a unit of the lab'"'"'s own snippet runs' '^active$' 'cat /host/run/mine'
+    look 'HAProxy listens on loopback only' '127\.0\.0\.1:6443' 'ss -ltnH "sport = :6443" | awk "{print \$4}" | sort -u'
+    # The kubelet's and kube-proxy's to HAProxy, and HAProxy's to the masters: there is no third kind.
+    look 'kubelet and kube-proxy speak to loopback only, HAProxy to masters' $'haproxy out\nkube-proxy loopback\nkubelet loopback' \
+        'ss -tnpH state established "dport = :6443" | sed -E "s/.* ([0-9.]+):6443 +users:\(\(\"([^\"]+)\".*/\2 \1/; s/ 127\.0\.0\.1$/ loopback/; s/ [0-9.]+$/ out/" | sort -u'
+    look 'a unit of the lab'"'"'s own snippet runs' 'active' 'cat /host/run/mine'
 done < <(jq -r '.nodes[] | select(.role != "etcd") | "\(.name) \(.role)"' "$nodes")
 exit "$failed"

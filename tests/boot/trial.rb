@@ -12,5 +12,9 @@ halts = firmware.dup.tap { |rom| rom.setbyte(0xfff0, 0xf4) } # hlt
 { sound: firmware, broken: halts }.each do |name, rom|
   puts "#{name}: #{HabLab::Libvirt::Accelerator.trial(client, pool, rom, 'qemu', 'maximum').inspect}"
 end
-left = pool.list_volumes.grep(/trial/) + client.list_all_domains.map(&:name).grep(/trial/)
-puts "left: #{left.inspect}"
+left = -> { pool.list_volumes.grep(/trial/) + client.list_all_domains.map(&:name).grep(/trial/) }
+puts "left: #{left.call.inspect}"
+pool.create_volume_xml("<volume><name>trial-seen</name><capacity>1</capacity></volume>").tap do |volume|
+  puts "seen: #{left.call.inspect}"
+  volume.delete
+end

@@ -29,20 +29,21 @@ user=hab-tester-$$
 useradd --create-home --groups libvirt --shell /bin/bash "$user" || exit 1
 home=$(getent passwd "$user" | cut -d : -f 6)
 chmod 0700 "$home"
+netns=$root/tests/lib/netns.sh namespace=$home/namespace
 # A folder with a name that means something in a URL and in XML.
-room=$home/room lab="$home/it's a <lab>?" other=$home/other
+lab="$home/it's a <lab>?" other=$home/other
 finish() {
-    "$here/netns.sh" stop "$room"
+    "$netns" stop "$namespace"
     userdel --remove "$user" 2>/dev/null
     echo "$passed passed, $failed failed"
     [ "$failed" -eq 0 ] || exit 1
 }
 trap finish EXIT
 
-in_room() { "$here/netns.sh" run "$room" "$@"; }
-vagrant() { in_room "$user" env HOME="$home" VAGRANT_CWD="$cwd" vagrant "$@" 2>&1; }
-state() { in_room "$user" virsh -q -c qemu:///system domstate "$1" 2>&1; }
-libvirt_has() { in_room root bash -c 'virsh -q -c qemu:///system list --all --name | grep .; ls /var/lib/libvirt/images' | grep -q "$1"; }
+in_namespace() { "$netns" run "$namespace" "$@"; }
+vagrant() { in_namespace "$user" env HOME="$home" VAGRANT_CWD="$cwd" vagrant "$@" 2>&1; }
+state() { in_namespace "$user" virsh -q -c qemu:///system domstate "$1" 2>&1; }
+libvirt_has() { [[ $(in_namespace root bash -c 'virsh -q -c qemu:///system list --all --name; ls /var/lib/libvirt/images') == *"$1"* ]]; }
 
 # A guest that says a line on its serial port, and then does nothing but wait for the power button. The ports are those
 # of the PIIX4 in qemu's machine "pc", where its SeaBIOS puts them: PM1 status, enable, control (qemu hw/acpi/core.c).
@@ -107,7 +108,7 @@ chmod 0755 "$home/ready"
 make_lab "$lab" one 192.168.61.0/24
 make_lab "$other" two 192.168.62.0/24
 chown -R "$user:" "$home"
-"$here/netns.sh" start "$room" || exit 1
+"$netns" start "$namespace" || exit 1
 
 etcd=$(jq -r '.nodes[] | select(.role == "etcd") | .name' "$lab/out/nodes.json")
 log=$lab/out/console/$etcd.log
@@ -122,9 +123,9 @@ claim 'it says which machines the cluster still lacks' "$([[ $said == *'not wait
 claim 'the console is recorded' "$([ "$(starts) $(ups)" = '1 1' ]; echo $?)"
 said=$(stat --format '%a %U' "$log" "$(dirname "$log")")
 claim 'it is its user'"'"'s alone' "$([ "$said" = "600 $user"$'\n'"700 $user" ]; echo $?)"
-claim 'its user can read it' "$(in_room "$user" grep -q 'guest is up' "$log"; echo $?)"
+claim 'its user can read it' "$(in_namespace "$user" grep -q 'guest is up' "$log"; echo $?)"
 claim 'libvirt knows the machine by the name in nodes.json' "$([ "$(state "$(jq -r '.nodes[0].domain' "$lab/out/nodes.json")")" = running ]; echo $?)"
-said=$(in_room "$user" timeout 5 script --quiet --command "virsh -c qemu:///system console hab-one-$etcd" /dev/null 2>&1)
+said=$(in_namespace "$user" timeout 5 script --quiet --command "virsh -c qemu:///system console hab-one-$etcd" /dev/null 2>&1)
 claim 'virsh console connects all the same' "$([[ $said == *'Connected to domain'* && $said != *rror* ]]; echo $?)"
 origin=$(jq -r '.nodes[0] | "\(.box_version) \(.ignition_sha256)"' "$lab/out/nodes.json")
 claim 'what it was made from is noted' "$([ "$(cat "$lab/.vagrant/machines/$etcd/libvirt/hab-origin")" = "$origin" ]; echo $?)"
@@ -134,23 +135,23 @@ said=$(vagrant up)
 claim 'vagrant up of all asks hab, once, in the lab' "$([[ $(grep -c "asked in $lab: wait" <<<"$said") -eq 1 ]]; echo $?)"
 claim 'the console is recorded further' "$([ "$(starts) $(ups)" = '2 2' ]; echo $?)"
 # What virtlogd leaves behind when a machine has said more than it takes in one file.
-in_room root bash -c 'mv "$0" "$0.0" && install -m 0600 -o root /dev/null "$0"' "$log"
+in_namespace root bash -c 'mv "$0" "$0.0" && install -m 0600 -o root /dev/null "$0"' "$log"
 vagrant reload "$etcd" >/dev/null
 claim 'after virtlogd made a file of its own, the next start makes one of the user' "$([ "$(starts) $(ups) $(stat --format %U "$log")" = "1 1 $user" ]; echo $?)"
 
 echo "-- a console that can not be recorded"
 vagrant halt >/dev/null
 # What root finds there is not what the user finds: so it is on NFS, where root is nobody.
-in_room root mount -t tmpfs -o ro none "$lab/out/console"
+in_namespace root mount -t tmpfs -o ro none "$lab/out/console"
 as_user_of_nfs() {
-    in_room root unshare --mount bash -c 'umount "$0" && mount -t tmpfs none "$0" && chown "$1:" "$0" && shift && exec "$@"' \
+    in_namespace root unshare --mount bash -c 'umount "$0" && mount -t tmpfs none "$0" && chown "$1:" "$0" && shift && exec "$@"' \
         "$lab/out/console" "$user" runuser -u "$user" -- env HOME="$home" VAGRANT_CWD="$lab" "$@" 2>&1
 }
 said=$(as_user_of_nfs vagrant up)
 claim 'vagrant up says so, and does not wait' "$([[ $? -eq 1 && $said == *"hab: libvirt, which is root, can not write $log"* && $said != *asked* && $said != *'hab: not waiting'* ]]; echo $?)"
 said=$(as_user_of_nfs HAB_CONSOLE=off vagrant up)
 claim 'HAB_CONSOLE=off goes without' "$([[ $? -eq 0 && $said == *'asked in'* ]]; echo $?)"
-in_room root umount "$lab/out/console"
+in_namespace root umount "$lab/out/console"
 vagrant reload "$etcd" >/dev/null
 claim 'and once it can be recorded, it is' "$([ "$(starts) $(ups)" = '2 2' ]; echo $?)"
 

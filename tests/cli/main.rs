@@ -5,6 +5,8 @@
 mod files;
 mod help;
 mod input;
+#[path = "../support/isolated.rs"]
+mod isolated;
 #[path = "../support/mod.rs"]
 mod support;
 mod verbs;

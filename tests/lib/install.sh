@@ -19,7 +19,7 @@ demo_packages=(
 # What only the tests need.
 test_packages=(
     "${demo_packages[@]}"
-    e2fsprogs haproxy ignition openssl shellcheck hyperfine jq
+    e2fsprogs git haproxy ignition openssl shellcheck hyperfine jq squashfs-tools mtools python3
 )
 
 # Runs a command as root.

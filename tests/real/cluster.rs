@@ -1,4 +1,5 @@
-//! A cluster made of `openssl s_server` on loopback addresses: real TLS, both sides with the lab's certificates.
+//! A cluster made of `openssl s_server` on loopback addresses: real TLS, both sides with the lab's certificates. Each
+//! test has a network of its own, for the ports are those of every cluster.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -12,6 +13,7 @@ use hab::plan::{Node, Plan, port};
 use hab::progress::Silent;
 use hab::role::Role;
 
+use crate::isolated::inside_own_network;
 use crate::labs;
 
 /// Ended when dropped.
@@ -108,6 +110,9 @@ const DNS_PODS: &str = "api/v1/namespaces/kube-system/pods?labelSelector=k8s-app
 
 #[test]
 fn a_cluster_is_seen_from_nothing_to_ready() {
+    if !inside_own_network("cluster::a_cluster_is_seen_from_nothing_to_ready") {
+        return;
+    }
     let fake = Fake::new("127.111.1.0/24");
     let state = fake.probe();
     assert!(state.nodes.iter().all(|node| node.stage == Stage::Up), "{state:?}");
@@ -153,6 +158,9 @@ fn a_cluster_is_seen_from_nothing_to_ready() {
 
 #[test]
 fn a_cluster_of_another_private_folder_is_told_apart() {
+    if !inside_own_network("cluster::a_cluster_of_another_private_folder_is_told_apart") {
+        return;
+    }
     let fake = Fake::new("127.111.2.0/24");
     let other = Pki::open(&fake.dir.path().join("other"), &fake.plan, Clock::system()).unwrap();
     let _servers = fake.serve(&other);
@@ -164,6 +172,9 @@ fn a_cluster_of_another_private_folder_is_told_apart() {
 
 #[test]
 fn a_wait_that_leads_nowhere_ends_and_names_the_nodes() {
+    if !inside_own_network("cluster::a_wait_that_leads_nowhere_ends_and_names_the_nodes") {
+        return;
+    }
     let fake = Fake::new("127.111.3.0/24");
     let cluster = Cluster::new(&fake.plan, &fake.pki.client()).unwrap();
     let limits =

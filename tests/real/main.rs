@@ -4,9 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cluster;
+#[path = "../support/isolated.rs"]
+mod isolated;
 mod labs;
+mod mistakes;
 mod node;
 mod pki;
+mod snippets;
 #[path = "../support/rendered.rs"]
 mod rendered;
 mod vagrant;

@@ -1,5 +1,6 @@
 //! What is on a node, held against the programs that read it there: Ignition, HAProxy, systemd; and packer's template.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use hab::boot_test::{self as proof, Subject};
@@ -11,9 +12,14 @@ use crate::rendered::{DEFAULT, Lab, Node};
 
 #[test]
 fn ignition_takes_every_config() {
+    let takes = |config: &Path| Tool::find("ignition-validate", "ignition").unwrap().arg(config).run().is_ok();
     for lab in Lab::both() {
         for config in lab.configs() {
-            Tool::find("ignition-validate", "ignition").unwrap().arg(config).run().unwrap();
+            assert!(takes(&config), "{}", config.display());
+            // It reads what it takes: with a relative path in it, it does not take it.
+            let text = std::fs::read_to_string(&config).unwrap();
+            std::fs::write(&config, text.replacen(r#""path":"/etc/"#, r#""path":"etc/"#, 1)).unwrap();
+            assert!(!takes(&config), "{}", config.display());
         }
     }
 }
@@ -25,7 +31,7 @@ fn ignition_takes_a_config_with_snippets() {
         "systemd":{"units":[{"name":"a.service","enabled":true,"contents":"[Service]\nExecStart=/bin/true\n"}]}}"#;
     std::fs::write(dir.path().join("all.ign"), snippet).unwrap();
     std::fs::write(dir.path().join("hab.yaml"), "lab: demo\nignition: {common: all.ign}\n").unwrap();
-    Tool::at(env!("CARGO_BIN_EXE_hab").into()).arg("render").dir(dir.path()).run().unwrap();
+    Tool::at(env!("CARGO_BIN_EXE_hab").into()).unwrap().arg("render").dir(dir.path()).run().unwrap();
     for node in ["etcd-01", "kube-master-01", "kube-worker-01"] {
         let config = dir.path().join(format!("out/ignition/{node}.ign"));
         Tool::find("ignition-validate", "ignition").unwrap().arg(config).run().unwrap();
@@ -50,8 +56,51 @@ fn haproxy_takes_every_workers_configuration() {
         for node in lab.of("worker") {
             let dir = tempfile::tempdir().unwrap();
             let path = haproxy(node, dir.path());
-            Tool::find("haproxy", "haproxy").unwrap().args(["-c", "-f"]).arg(path).run().unwrap();
+            let check = || Tool::find("haproxy", "haproxy").unwrap().args(["-c", "-f"]).arg(&path);
+            check().run().unwrap();
+            // With the times of an emulated machine, and with one that is none: so these do reach it.
+            let mut emulated = check();
+            for (name, value) in variables(node.text(EMULATED)).filter(|(name, _)| name.starts_with("HAB_")) {
+                emulated = emulated.env(name, value);
+            }
+            emulated.run().unwrap();
+            assert!(check().env("HAB_CONNECT", "soon").run().is_err());
+            let text = std::fs::read_to_string(&path).unwrap();
+            std::fs::write(&path, text.replace("mode tcp", "mode tpc")).unwrap();
+            assert!(check().run().is_err(), "haproxy takes whatever it is given");
         }
+    }
+}
+
+/// What is longer on an emulated machine.
+const EMULATED: &str = "/etc/kubernetes/hab/emulated.env";
+
+/// Names and values of a systemd environment file.
+fn variables(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='))
+}
+
+#[test]
+fn what_is_longer_on_an_emulated_machine_is_shorter_elsewhere() {
+    let lab = Lab::new(DEFAULT);
+    let emulated = variables(lab.node("etcd-01").text(EMULATED)).collect::<BTreeMap<_, _>>();
+    let haproxy = lab.node("kube-worker-01").text("/etc/kubernetes/haproxy/haproxy.cfg");
+    let presets = haproxy.lines().filter_map(|line| line.trim().strip_prefix("presetenv ")?.split_once(' '));
+    let etcd = variables(lab.node("etcd-01").text("/etc/kubernetes/etcd.env"));
+    let elsewhere: BTreeMap<_, _> = presets.chain(etcd.filter(|(name, _)| emulated.contains_key(name))).collect();
+    assert_eq!(elsewhere.keys().collect::<Vec<_>>(), emulated.keys().collect::<Vec<_>>());
+    for (name, value) in elsewhere {
+        assert!(milliseconds(value) < milliseconds(emulated[name]), "{name}");
+        assert!(name.starts_with("ETCD_") || haproxy.contains(&format!("\"${{{name}}}\"")), "{name} is not used");
+    }
+}
+
+/// A time as HAProxy and etcd read it.
+fn milliseconds(time: &str) -> u64 {
+    match (time.strip_suffix("ms"), time.strip_suffix('s')) {
+        (Some(number), _) => number.parse().unwrap(),
+        (_, Some(number)) => 1000 * number.parse::<u64>().unwrap(),
+        _ => time.parse().unwrap(),
     }
 }
 
@@ -70,8 +119,11 @@ fn haproxy_serves_the_masters_and_nothing_else() {
             };
             assert_eq!(first("bind"), ["bind 127.0.0.1:6443"]);
             assert_eq!(first("mode"), ["mode tcp"]);
-            let masters = lab.of("master").map(|m| format!("server {} {}:6443", m.name, m.address));
-            assert_eq!(first("server"), masters.collect::<Vec<_>>());
+            let same = r#"tcp-ut "${HAB_SILENCE}""#;
+            let ready = |m: &Node| format!("server {0} {1}:6443 {same} check verifyhost {0}", m.name, m.address);
+            let any = |m: &Node| format!("server any-{} {}:6443 {same} backup", m.name, m.address);
+            let servers = lab.of("master").map(ready).chain(lab.of("master").map(any));
+            assert_eq!(first("server"), servers.collect::<Vec<_>>());
             assert_eq!(first("default-server").len(), 1);
             assert!(first("default-server")[0].contains(" verify required ca-file "));
         }
@@ -89,12 +141,18 @@ fn systemd_takes_every_unit() {
         for unit in &units {
             programs(node.text(unit), root.path());
         }
-        let verify = Tool::find("systemd-analyze", "systemd").unwrap();
-        let root = hab::exec::arg_with_path("--root=", root.path());
         // What it is not sure of it only says, so silence is asked for, too.
-        let mut said = Vec::new();
-        verify.args(["verify", "--man=no"]).arg(root).args(units).stream(|line| said.push(line.to_owned())).unwrap();
-        assert!(said.is_empty(), "{}: {said:?}", node.name);
+        let said = || {
+            let mut said = Vec::new();
+            let verify = Tool::find("systemd-analyze", "systemd").unwrap().args(["verify", "--man=no"]);
+            let verify = verify.arg(hab::exec::arg_with_path("--root=", root.path())).args(&units);
+            verify.stream(|line| said.push(line.to_owned())).unwrap();
+            said
+        };
+        assert_eq!(said(), [""; 0], "{}", node.name);
+        let unit = root.path().join(units[0].trim_start_matches('/'));
+        std::fs::write(&unit, node.text(units[0]).replace("[Service]", "[Service]\nRestrat=always")).unwrap();
+        assert!(said().iter().any(|line| line.contains("Restrat")), "{}: a typo is not found", node.name);
     }
 }
 

@@ -199,7 +199,7 @@ fn nothing_is_open_to_others_whatever_the_umask() {
                 }
             }
         }
-        assert_eq!(files, 8 + 1 + 7 + 1, "eight in ca/, one a node, the host's, the lock");
+        assert_eq!(files, 8 + 1 + 7 + 2, "eight in ca/, the host's, one a node, the lock, the one for git");
     }
 }
 

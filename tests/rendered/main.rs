@@ -9,6 +9,8 @@
 
 mod closure;
 mod golden;
+#[path = "../support/isolated.rs"]
+mod isolated;
 mod manifests;
 #[path = "../support/rendered.rs"]
 mod rendered;

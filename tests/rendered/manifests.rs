@@ -161,25 +161,29 @@ fn kubeconfig(text: &str) {
 #[test]
 fn no_word_of_the_user_stands_without_quotes_where_yaml_reads_more_into_it() {
     // Kubernetes reads YAML 1.1, where `no` is a truth value; the parser here knows 1.2, where it is a word.
+    /// Whether the line has one of these words as a value that is not in quotes.
+    fn bare(line: &str, words: &[&str]) -> bool {
+        words.iter().flat_map(|word| [format!(": {word}"), format!("- {word}")]).any(|plain| {
+            line.ends_with(&plain) || [",", "}", "-"].iter().any(|end| line.contains(&format!("{plain}{end}")))
+        })
+    }
+    assert!(bare("a: no", &["no"]) && bare("{a: no, b: c}", &["no"]) && bare("- 2026-01-02", &["2026-01"]));
+    assert!(!bare("a: \"no\"", &["no"]) && !bare("a: none", &["no"]));
     for name in TRAPS {
         let text = format!(
             "lab: \"{name}\"\nkubernetes: {{domain: \"{name}\"}}\nnodes: {{worker: {{prefix: \"2026-01\"}}}}\n"
         );
-        let lab = Lab::new(&text);
+        let (lab, mut quoted) = (Lab::new(&text), 0);
         for node in &lab.nodes {
             for (path, text) in yaml(node).chain(node.ending(".conf")) {
                 for line in text.lines() {
-                    let plain = [format!(": {name}"), format!("- {name}"), ": 2026-01-0".to_owned()];
-                    let bare = plain.iter().any(|plain| {
-                        line.ends_with(plain.as_str())
-                            || line.contains(&format!("{plain},"))
-                            || line.contains(&format!("{plain}}}"))
-                    });
-                    assert!(!bare && !line.contains(": 2026-01-0"), "{}: {path}: {line}", node.name);
+                    assert!(!bare(line, &[name, "2026-01"]), "{}: {path}: {line}", node.name);
+                    quoted += usize::from([name, "2026-01-"].iter().any(|word| line.contains(&format!("\"{word}"))));
                 }
                 documents(text);
             }
         }
+        assert!(quoted > 0, "{name} is nowhere");
     }
 }
 

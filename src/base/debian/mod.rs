@@ -26,6 +26,7 @@ use crate::exec::mke2fs::{Ext4, mke2fs};
 use crate::exec::mksquashfs;
 use crate::exec::pinned_tools::PinnedTools;
 use crate::lock::{self, Deb};
+use crate::node::base_files;
 use crate::progress::Step;
 use crate::provider;
 
@@ -64,7 +65,7 @@ pub fn build(base: &BaseBuild<'_>, packages: &[Deb], tools: &Path, entry: &Path,
 
     step.status("unpacking packages");
     let taken = usr::unpack(base.cache, packages, &at("usr"))?;
-    let overlay = overlay::read()?;
+    let overlay = base_files::read()?;
     overlay::write_usr(&overlay, work.path())?;
     modules::index(&tools, work.path(), &taken.release)?;
 

@@ -5,6 +5,20 @@ set -u
 . /etc/kubernetes/hab/lib.sh
 say start
 
+# Is this processor emulated by qemu (TCG)? The kernel shows it by the model's name, if it is the one that qemu gives its
+# own; systemd also knows qemu's signature. A processor that is passed through (kvm) has its real name and kvm's signature.
+emulated() {
+    grep -q 'QEMU TCG CPU' /proc/cpuinfo || [ "$(systemd-detect-virt --vm)" = qemu ]
+}
+
+# What kind of machine this is, for units' EnvironmentFile.
+mkdir -p /run/hab
+if emulated; then
+    { echo EMULATED=yes && cat /etc/kubernetes/hab/emulated.env; } >/run/hab/machine.env
+else
+    echo EMULATED=no >/run/hab/machine.env
+fi
+
 mapfile -t modules </etc/kubernetes/hab/modules
 modprobe --all "${modules[@]}"
 

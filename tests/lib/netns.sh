@@ -1,11 +1,11 @@
 #!/bin/sh
-# A libvirt of our own in a room with no way out.
+# A libvirt of our own in a namespace with no way out.
 #
-#   netns.sh start STATE             make the room and start virtlogd and libvirtd in it
+#   netns.sh start STATE             make the namespace and start virtlogd and libvirtd in it
 #   netns.sh run   STATE USER CMD..  run a command in it (USER: root or any account), in the current folder
 #   netns.sh stop  STATE             end everything in it
 #
-# The room is one set of namespaces, held by one process:
+# "The namespace" is three kernel namespaces together, held by one process:
 #   net    only a loopback device; libvirt's bridges and taps appear in it, nothing leads out of it
 #   mount  libvirt's folders (/etc, /run, /var/lib, ...) are STATE's; a libvirt of the machine's owner is not touched
 #   pid    ending the holder ends libvirtd, dnsmasq and every qemu: nothing is looked up by name to be killed
@@ -14,18 +14,18 @@
 set -eu
 
 FOLDERS="etc/libvirt run/libvirt var/lib/libvirt var/cache/libvirt var/log/libvirt"
-# Pid 1 of the room. It must reap orphans (bash does): libvirt waits 40 s for each qemu that stays a zombie.
+# Pid 1 of the namespace. It must reap orphans (bash does): libvirt waits 40 s for each qemu that stays a zombie.
 HOLDER='while sleep 3600; do :; done # hab-netns'
 
 die() { echo "netns: $*" >&2; exit 1; }
 
-# The pid of the room's holder, if it lives. The number alone says nothing: it may be somebody else's by now.
+# The pid of the namespace's holder, if it lives. The number alone says nothing: it may be somebody else's by now.
 holder() {
     pid=$(cat "$1/pid" 2>/dev/null) || return 1
     case $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") in "bash -c $HOLDER "*) echo "$pid" ;; *) return 1 ;; esac
 }
 
-# Run a command inside the room that STATE holds.
+# Run a command inside the namespace of STATE.
 inside() {
     state=$1; shift
     pid=$(holder "$state") || die "nothing runs for $state"
@@ -39,8 +39,8 @@ start() {
         command -v "$tool" >/dev/null || die "$tool is missing"
     done
     getent group libvirt >/dev/null || die "the group libvirt is missing (package libvirt-daemon-system)"
-    [ -n "$state" ] || die "the folder of the room has no name"
-    ! holder "$state" >/dev/null || die "$state is a room that runs already"
+    [ -n "$state" ] || die "the folder for the namespace's state has no name"
+    ! holder "$state" >/dev/null || die "the namespace of $state runs already"
     # What an earlier libvirtd noted of itself: its pools are not there any more.
     rm -rf "$state/run/libvirt"
     mkdir -p "$state"
@@ -50,7 +50,7 @@ start() {
     chmod 0711 "$state/var/lib/libvirt"
     cat >>"$state/etc/libvirt/libvirtd.conf" <<CONF
 
-# Added by $0: no polkit in this room.
+# Added by $0: no polkit in this namespace.
 unix_sock_group = "libvirt"
 unix_sock_rw_perms = "0770"
 auth_unix_ro = "none"
@@ -78,7 +78,7 @@ CONF
         for folder in "$@"; do mount --bind "$state/$folder" "/$folder"; done
         [ ! -e "$state/kvm" ] || mount --bind "$state/kvm" /dev/kvm
         ip link set lo up
-        # Their usual pid files are in /run, which the room shares with the machine and with other rooms.
+        # Their usual pid files are in /run, which the namespace shares with the machine and with other namespaces.
         virtlogd --daemon --pid-file /run/libvirt/virtlogd.pid
         libvirtd --daemon --pid-file /run/libvirt/libvirtd.pid
     ' sh "$state" $FOLDERS

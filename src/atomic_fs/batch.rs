@@ -1,0 +1,66 @@
+//! Files that belong together.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use tempfile::TempPath;
+
+use super::write::{place, stage};
+
+/// Files that belong together: each is written beside its place at once, and [`Batch::commit`] puts all into place. When
+/// one can't be written, or the batch is dropped, everything stays as it was.
+#[derive(Debug, Default)]
+pub struct Batch {
+    staged: Vec<(TempPath, PathBuf)>,
+}
+
+impl Batch {
+    /// Writes one of the files, as [`write_unflushed`](super::write_unflushed) would, up to the rename.
+    ///
+    /// # Errors
+    /// As [`write`](super::write()).
+    pub fn add(&mut self, path: &Path, mode: u32, bytes: &[u8]) -> Result<()> {
+        if let Some(beside) = stage(path, mode, bytes, false)? {
+            self.staged.push((beside, path.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Renames all, and returns how many were new or different.
+    ///
+    /// # Errors
+    /// A rename fails, which leaves those before it done.
+    pub fn commit(self) -> Result<usize> {
+        let count = self.staged.len();
+        for (beside, path) in self.staged {
+            place(beside, &path)?;
+        }
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fs_err as fs;
+
+    use super::super::{PUBLIC, SECRET, mode, write};
+    use super::*;
+
+    #[test]
+    fn a_batch_is_put_in_place_as_a_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let [one, two] = ["one", "two"].map(|name| dir.path().join(name));
+        write(&one, PUBLIC, b"old").unwrap();
+        let mut batch = Batch::default();
+        batch.add(&one, PUBLIC, b"new").unwrap();
+        batch.add(&two, SECRET, b"new").unwrap();
+        assert!(batch.add(&dir.path().join("gone/three"), PUBLIC, b"").is_err());
+        drop(batch);
+        assert_eq!((fs::read(&one).unwrap(), fs::read_dir(dir.path()).unwrap().count()), (b"old".to_vec(), 1));
+        let mut batch = Batch::default();
+        batch.add(&one, PUBLIC, b"old").unwrap();
+        batch.add(&two, SECRET, b"new").unwrap();
+        assert_eq!(batch.commit().unwrap(), 1);
+        assert_eq!((fs::read(&two).unwrap(), mode(&two)), (b"new".to_vec(), SECRET));
+    }
+}

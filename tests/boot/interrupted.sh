@@ -1,0 +1,44 @@
+# Builds that meet each other, a signal, or an end with no time to tidy up. Sourced by run.sh.
+# shellcheck shell=bash
+
+echo "-- builds that are disturbed"
+# A cache of hard links to hab's own, but for what was downloaded of Debian, for what came of that, and for what is made
+# last: a build makes it again. Hard links have other times than the cache noted, so it reads everything through, once.
+mkdir -p "$work/other/hab"
+others=()
+for name in scratch cache.lock go deb debian-programs payload disk box; do others+=(! -name "$name"); done
+find "$cache" -mindepth 1 -maxdepth 1 "${others[@]}" -exec cp --archive --link {} "$work/other/hab/" \;
+
+# A second lab of the same inputs, at the same time.
+mkdir "$work/twin"
+cp "$lab/hab.yaml" "$lab/hab.lock" "$lab/worker.ign" "$work/twin/"
+before=$(box_sums)
+XDG_CACHE_HOME=$work/other "$hab" --quiet -C "$lab" build &
+one=$!
+XDG_CACHE_HOME=$work/other "$hab" --quiet -C "$work/twin" build &
+two=$!
+sleep 0.3
+kill -0 "$one" && kill -0 "$two"
+together=$?
+wait "$one"
+claim 'a build fetches by itself what the cache lacks' $?
+wait "$two"
+status=$?
+claim 'two builds at once on one cache both end well' "$([ "$together" -eq 0 ] && [ "$status" -eq 0 ]; echo $?)"
+holds 'and make the same boxes' same "$(box_sums)"$'\n'"$(box_sums "$work/twin")" "$before"$'\n'"$before"
+rm -rf "$work/twin"
+
+# The boot tests again, with the packer that ./test has built; the first time hab is killed while they run.
+rm -rf "$work/other/hab/boot-test"
+anew=(env PATH="$tools/packer:$PATH" XDG_CACHE_HOME="$work/other" "$hab" --quiet -C "$lab" build)
+said=$(ns_root bash "$here/signals.sh" killed "${anew[@]}")
+claim "a hab that is killed leaves no packer and no machine running: $said" $?
+ns_root "${anew[@]}"
+status=$?
+tested=$(find "$work/other/hab/boot-test" -mindepth 1 -maxdepth 1 -type d | wc -l)
+claim "the next build tests every box, with $("$tools/packer/packer" version) and its qemu plugin" "$([ "$status" -eq 0 ] && [ "$tested" -eq 3 ]; echo $?)"
+rm -rf "$work/other"
+
+said=$(ns_root bash "$here/signals.sh" nohup "$hab" -C "$lab" wait)
+claim "hab lives on after SIGHUP under nohup, and only then: $said" $?
+chown -R "$user:" "$work"

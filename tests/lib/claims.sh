@@ -1,0 +1,48 @@
+# Claims: each is one line, and the script that makes them ends as "N passed, N failed". Sourced.
+# shellcheck shell=bash
+
+passed=0 failed=0 start=$SECONDS
+
+claim() { # text, status
+    if [ "$2" -eq 0 ]; then
+        passed=$((passed + 1))
+        printf '%5d s  ok      %s\n' $((SECONDS - start)) "$1"
+    else
+        failed=$((failed + 1))
+        printf '%5d s  FAILED  %s\n' $((SECONDS - start)) "$1"
+    fi
+}
+
+# The claim holds when the command succeeds.
+holds() { # text, command...
+    local text=$1
+    shift
+    "$@"
+    claim "$text" $?
+}
+
+# A command that fails shows an absence only if it would have shown a presence. So it is run twice: with PRESENT as its
+# last argument it must succeed, with ABSENT it must fail.
+tells_apart() { # present, absent, command...
+    local present=$1 absent=$2
+    shift 2
+    if ! "$@" "$present"; then
+        echo "        the control failed: $* $present" >&2
+        return 1
+    fi
+    ! "$@" "$absent"
+}
+
+# Two texts are the same, and not for both being empty.
+same() { # found, wanted
+    if [ -z "$1" ] || [ "$1" != "$2" ]; then
+        printf '        found:  %s\n        wanted: %s\n' "$1" "$2" >&2
+        return 1
+    fi
+}
+
+# The last line; fails when a claim has.
+summary() {
+    echo "$passed passed, $failed failed"
+    [ "$failed" -eq 0 ]
+}
