@@ -47,6 +47,7 @@ impl Step<'_> {
     }
 
     /// Ends well; returns how long it took.
+    #[allow(clippy::must_use_candidate, reason = "most callers only end it")]
     pub fn done(mut self, outcome: &str) -> Duration {
         self.ended = true;
         let took = self.start.elapsed();

@@ -115,9 +115,6 @@ pub struct ImageSpec {
 
 impl Catalog {
     /// The catalog of the supply `source` with this version of Kubernetes.
-    ///
-    /// # Errors
-    /// The embedded catalog is broken, which the unit tests rule out, or has no such version.
     pub fn source(kubernetes: &str) -> Result<Self> {
         let text = embedded::text(&format!("{FOLDER}.yaml"))?;
         let mut catalog: Self = serde_yaml::from_str(text).with_context(|| format!("reading images/{FOLDER}.yaml"))?;

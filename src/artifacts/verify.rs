@@ -9,9 +9,6 @@ use crate::lock::{Built, Deb, Source, Upstream};
 
 /// The lock of a supply that is about to be built for the first time. `debs` are the packages of
 /// [`Catalog::debian_packages`] with all they depend on.
-///
-/// # Errors
-/// The embedded data are broken, which the unit tests rule out.
 pub fn pin(catalog: &Catalog, debs: Vec<Deb>) -> Result<Source> {
     Ok(Source { go: catalog.go.clone(), upstreams: upstreams(catalog)?, debs, built: None })
 }

@@ -89,9 +89,6 @@ impl Graph {
 }
 
 /// The steps of everything in the catalog.
-///
-/// # Errors
-/// The embedded tables are broken, which the unit tests rule out.
 pub fn steps(catalog: &Catalog) -> Result<Vec<Box<dyn Step>>> {
     let makers = makers(catalog);
     let mut steps: Vec<Box<dyn Step>> = vec![Box::new(Tools), Box::new(BaseDisk)];

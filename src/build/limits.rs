@@ -55,7 +55,7 @@ impl Limits {
     }
 }
 
-/// `MemAvailable` of /proc/meminfo, in MiB (proc_meminfo(5); it counts KiB).
+/// `MemAvailable` of /proc/meminfo, in MiB (`proc_meminfo(5)`; it counts KiB).
 fn available(meminfo: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? >> 10)

@@ -17,7 +17,7 @@ fn key(text: &str) -> Key {
 
 fn fill(entry: &Path) -> Result<()> {
     fs::create_dir(entry.join("bin"))?;
-    fs::write(entry.join("bin/etcd"), [7; 100_000])?;
+    fs::write(entry.join("bin/etcd"), vec![7; 100_000])?;
     std::os::unix::fs::symlink("etcd", entry.join("bin/link"))?;
     Ok(fs::write(entry.join("note"), "hi")?)
 }
@@ -64,7 +64,7 @@ type Damage = fn(&Path);
 fn whatever_damages_an_entry_it_is_noticed_and_made_again() {
     let damages: [(&str, Damage); 8] = [
         ("emptied", |entry| fs::write(entry.join("bin/etcd"), "").unwrap()),
-        ("truncated", |entry| fs::write(entry.join("bin/etcd"), [7; 99_999]).unwrap()),
+        ("truncated", |entry| fs::write(entry.join("bin/etcd"), vec![7; 99_999]).unwrap()),
         ("flipped", |entry| {
             let mut bytes = vec![7; 100_000];
             bytes[50_000] ^= 1;
@@ -87,7 +87,7 @@ fn whatever_damages_an_entry_it_is_noticed_and_made_again() {
         assert!(again(&cache).verify(&path).is_err(), "{name}");
         assert_eq!(make(&again(&cache)), path, "{name}");
         assert!(matches!(again(&cache).find("test", &key("1")), Lookup::Hit(_)), "{name}");
-        assert_eq!(fs::read(path.join("bin/etcd")).unwrap(), [7; 100_000], "{name}");
+        assert_eq!(fs::read(path.join("bin/etcd")).unwrap(), vec![7; 100_000], "{name}");
     }
 }
 

@@ -4,12 +4,16 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 
 use super::{Global, print};
-use crate::cluster::{Cluster, ClusterState};
+use crate::cluster::{Cluster, ClusterState, NodeState};
 use crate::lab;
 use crate::pki::Expiry;
 
 /// From so many days on, every certificate that ends is named: a month is time enough to build and boot anew.
 const SOON: i64 = 30;
+
+/// From so many seconds on, a clock that is wrong is named. Less does nobody harm, and one second is no more than the
+/// resolution of what is compared.
+const SKEW: i64 = 2;
 
 /// Say what is Ready, what is not and why, and how long the certificates last; code 1 when not all is Ready
 #[derive(Debug, clap::Args)]
@@ -20,7 +24,7 @@ pub struct Status {
 }
 
 #[derive(Serialize)]
-struct Whole<'s> {
+struct Output<'s> {
     #[serde(flatten)]
     state: &'s ClusterState,
     certificates: &'s [Expiry],
@@ -32,9 +36,9 @@ impl Status {
         let plan = super::plan(global)?;
         let pki = lab::pki(&global.lab, &plan)?;
         let certificates = pki.expiry(&plan)?;
-        let state = Cluster::new(&plan, &pki.client())?.probe();
+        let state = Cluster::new(&plan, &pki.client(), &global.lab)?.probe();
         if self.json {
-            print::json(&Whole { state: &state, certificates: &certificates })?;
+            print::json(&Output { state: &state, certificates: &certificates })?;
         } else {
             print::out(text(&state, &certificates))?;
         }
@@ -49,10 +53,22 @@ impl Status {
 
 fn text(state: &ClusterState, certificates: &[Expiry]) -> String {
     let head = ["NODE", "ROLE", "STATE"].map(str::to_owned);
-    let nodes = state.nodes.iter().map(|node| [node.name.clone(), node.role.to_string(), node.says.clone()]);
-    let dns = ["DNS".to_owned(), String::new(), state.dns.says.clone()];
+    let nodes = state.nodes.iter().map(|node| [node.name.clone(), node.role.to_string(), node.message.clone()]);
+    let dns = ["DNS".to_owned(), String::new(), state.dns.message.clone()];
     let rows: Vec<_> = std::iter::once(head).chain(nodes).chain([dns]).collect();
-    print::table(&rows) + "\n" + &days_left(certificates)
+    print::table(&rows) + "\n" + &clocks(state) + &days_left(certificates)
+}
+
+/// Whose clock is wrong. Certificates and tokens have a beginning and an end; a machine takes its clock from the host when
+/// it starts, and a host that was suspended leaves it behind.
+fn clocks(state: &ClusterState) -> String {
+    let line = |node: &NodeState| {
+        let skew = node.clock_skew_seconds.filter(|skew| skew.abs() > SKEW)?;
+        let way = if skew < 0 { "behind" } else { "ahead of" };
+        let name = &node.name;
+        Some(format!("{name}'s clock is {} s {way} this machine's: `vagrant reload {name}` sets it\n", skew.abs()))
+    };
+    state.nodes.iter().filter_map(line).collect()
 }
 
 /// The nearest end, or all that are near.
@@ -73,6 +89,28 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
+    use crate::cluster::{Part, Reason, Stage};
+    use crate::role::Role;
+
+    #[test]
+    fn a_clock_that_is_wrong_is_said() {
+        let node = |(name, skew): (&str, Option<i64>)| NodeState {
+            name: name.to_owned(),
+            role: Role::Master,
+            stage: Stage::Ready,
+            reason: Reason::Ready,
+            message: "Ready".to_owned(),
+            event: None,
+            stale: None,
+            clock_skew_seconds: skew,
+        };
+        let dns = Part { ready: true, reason: Reason::Ready, message: "ready".to_owned() };
+        let nodes = [("a", None), ("b", Some(2)), ("c", Some(-2)), ("d", Some(3)), ("e", Some(-3600))].map(node);
+        let text = text(&ClusterState { ready: true, nodes: nodes.into(), dns }, &[]);
+        let expected = "DNS           ready\n\nd's clock is 3 s ahead of this machine's: `vagrant reload d` sets it\n\
+                        e's clock is 3600 s behind this machine's: `vagrant reload e` sets it\n";
+        assert!(text.ends_with(expected), "{text}");
+    }
 
     fn expiry(name: &str, days: i64) -> Expiry {
         Expiry { name: name.to_owned(), days, not_after: OffsetDateTime::UNIX_EPOCH + time::Duration::days(days) }

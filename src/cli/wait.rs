@@ -28,7 +28,7 @@ impl Wait {
         let progress = progress::printer(global);
         let step = format!("{} nodes", plan.nodes.len());
         let shown = progress.step(&step, None);
-        Cluster::new(&plan, &pki.client())?.wait(progress.as_ref(), limits)?;
+        Cluster::new(&plan, &pki.client(), &global.lab)?.wait(progress.as_ref(), limits)?;
         shown.done("all Ready");
         drop(progress);
         if global.quiet {

@@ -1,4 +1,4 @@
-//! The answers of etcd and of API servers, read as far as hab needs them.
+//! Reads the answers of etcd and of API servers, as far as hab needs them.
 
 use std::collections::HashMap;
 
@@ -28,10 +28,13 @@ pub(super) enum Dns {
     Missing,
     /// It is there, and Kubernetes knows of no pod of it that is ready.
     Unavailable,
-    /// Kubernetes believes a pod of it to be ready, which does not answer: so it is for a while after a halt.
-    Silent,
-    /// A pod of it answers.
-    Answers,
+    /// Kubernetes believes a pod of it to be ready.
+    Available {
+        /// How many pods say so themselves. None for a while after a halt.
+        ready: usize,
+        /// How many there should be.
+        wanted: usize,
+    },
 }
 
 /// etcd's `/health` (<https://etcd.io/docs/v3.6/op-guide/monitoring/>): `None` when it is healthy, else why it isn't.
@@ -124,7 +127,14 @@ impl NodeList {
 #[derive(Deserialize)]
 pub(super) struct Deployment {
     #[serde(default)]
+    spec: DeploymentSpec,
+    #[serde(default)]
     status: DeploymentStatus,
+}
+
+#[derive(Deserialize, Default)]
+struct DeploymentSpec {
+    replicas: Option<usize>,
 }
 
 #[derive(Deserialize, Default)]
@@ -136,6 +146,11 @@ struct DeploymentStatus {
 impl Deployment {
     pub fn is_available(&self) -> bool {
         self.status.available > 0
+    }
+
+    /// How many pods there should be; Kubernetes' own default is one.
+    pub fn replicas(&self) -> usize {
+        self.spec.replicas.unwrap_or(1)
     }
 }
 
@@ -151,8 +166,8 @@ struct PodItem {
 }
 
 impl PodList {
-    pub fn names(self) -> impl Iterator<Item = String> {
-        self.items.into_iter().map(|pod| pod.metadata.name)
+    pub fn names(self) -> Vec<String> {
+        self.items.into_iter().map(|pod| pod.metadata.name).collect()
     }
 }
 
@@ -210,9 +225,15 @@ mod tests {
 
     #[test]
     fn dns_is_there_when_a_pod_of_it_is() {
-        let available = |body| serde_json::from_str::<Deployment>(body).unwrap().is_available();
-        assert!(available(r#"{"status":{"observedGeneration":1,"replicas":2,"availableReplicas":1}}"#));
-        assert!(!available(r#"{"status":{"replicas":2,"unavailableReplicas":2}}"#));
+        let deployment = |body| serde_json::from_str::<Deployment>(body).unwrap();
+        let one = deployment(
+            r#"{"spec":{"replicas":2},"status":{"observedGeneration":1,"replicas":2,"availableReplicas":1}}"#,
+        );
+        assert!(one.is_available());
+        assert_eq!(one.replicas(), 2);
+        let none = deployment(r#"{"status":{"replicas":2,"unavailableReplicas":2}}"#);
+        assert!(!none.is_available());
+        assert_eq!(none.replicas(), 1);
     }
 
     #[test]

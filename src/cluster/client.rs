@@ -1,4 +1,4 @@
-//! One question to one node, over TLS with the lab's own certificates, and how the network itself answers.
+//! Requests to one node, over TLS with the lab's own certificates, and what a failure to connect means.
 
 use std::io::{ErrorKind, Read as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
 use ureq::Agent;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
 use super::api::{self, Deployment, Dns, NodeList, PodList};
-use crate::pki::{Client, Pair};
+use super::parallel::side_by_side;
+use super::skew::skew;
+use crate::pki::{self, Pair};
 use crate::plan::{Node, port};
 use crate::role::Role;
 
@@ -35,50 +38,64 @@ const PODS: &str = "api/v1/namespaces/kube-system/pods";
 const DNS_LABEL: &str = "k8s-app%3Dkube-dns";
 const DNS_READY: u16 = 8181;
 
-/// What a node says when asked for what it is for.
+/// How the service is that a node is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// Nothing is at its address.
-    Nothing,
+pub(super) enum Health {
+    /// Nothing is at the node's address.
+    Silent,
     /// The machine is there and the port closed.
     Refused,
     /// The kubelet's port is open, and that is all there is (all there can be, on a worker).
     KubeletOnly,
-    /// The service answers and is not well.
-    Bad(String),
+    /// The service answers, and why it is not well.
+    Unhealthy(String),
     /// The service is well.
-    Good,
+    Healthy,
 }
 
-/// Speaks to nodes.
-pub(super) struct Asker {
+/// A node's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reply {
+    pub health: Health,
+    /// Seconds by which the node's clock is ahead of this machine's, where the node said what it has.
+    pub clock_skew: Option<i64>,
+}
+
+impl From<Health> for Reply {
+    fn from(health: Health) -> Self {
+        Self { health, clock_skew: None }
+    }
+}
+
+/// An HTTPS client for the nodes of one lab.
+pub(super) struct Client {
     etcd: Agent,
     kubernetes: Agent,
 }
 
-impl Asker {
-    pub fn new(client: &Client) -> Result<Self> {
+impl Client {
+    pub fn new(certificates: &pki::Client) -> Result<Self> {
         Ok(Self {
-            etcd: agent(&client.etcd_ca, &client.etcd).context("reading the certificates for etcd")?,
-            kubernetes: agent(&client.kubernetes_ca, &client.admin)
+            etcd: agent(&certificates.etcd_ca, &certificates.etcd).context("reading the certificates for etcd")?,
+            kubernetes: agent(&certificates.kubernetes_ca, &certificates.admin)
                 .context("reading the certificates for Kubernetes")?,
         })
     }
 
     /// Asks a node for what it is for.
-    pub fn ask(&self, node: &Node) -> Answer {
+    pub fn ask(&self, node: &Node) -> Reply {
         let address = node.address;
         match node.role {
-            Role::Etcd => match knock(address, port::ETCD_CLIENT) {
-                Answer::Good => health(&self.etcd, address, port::ETCD_CLIENT, "health", api::etcd_health),
-                other => other,
+            Role::Etcd => match connect(address, port::ETCD_CLIENT) {
+                Ok(()) => ask_health(&self.etcd, &url(address, port::ETCD_CLIENT, "health"), api::etcd_health),
+                Err(health) => health.into(),
             },
-            Role::Master => match knock(address, port::API) {
-                Answer::Good => health(&self.kubernetes, address, port::API, "readyz?verbose", api::readyz),
-                Answer::Refused => kubelet(address),
-                other => other,
+            Role::Master => match connect(address, port::API) {
+                Ok(()) => ask_health(&self.kubernetes, &url(address, port::API, "readyz?verbose"), api::readyz),
+                Err(Health::Refused) => kubelet(address).into(),
+                Err(health) => health.into(),
             },
-            Role::Worker => kubelet(address),
+            Role::Worker => kubelet(address).into(),
         }
     }
 
@@ -88,8 +105,8 @@ impl Asker {
         self.json(master, "api/v1/nodes?resourceVersion=0")?.context("it knows no nodes")
     }
 
-    /// Asks an API server for the DNS deployment, and its pods, through that server, whether they are ready: what
-    /// Kubernetes says of them is of the time before, when all machines were off.
+    /// Asks an API server for the DNS deployment, and its pods, through that server, whether they are ready: after a
+    /// halt, what Kubernetes says of them is of the time before, when all machines were off.
     pub fn dns(&self, master: Ipv4Addr) -> Result<Dns> {
         let Some(deployment) = self.json::<Deployment>(master, DNS)? else {
             return Ok(Dns::Missing);
@@ -99,12 +116,12 @@ impl Asker {
         }
         let pods: Option<PodList> =
             self.json(master, &format!("{PODS}?labelSelector={DNS_LABEL}&resourceVersion=0"))?;
-        let answers = |pod| {
+        let answers = side_by_side(&pods.map(PodList::names).unwrap_or_default(), |pod| {
             let url = url(master, port::API, &format!("{PODS}/http%3A{pod}%3A{DNS_READY}/proxy/ready"));
             self.kubernetes.get(url).call().is_ok_and(|response| response.status() == 200)
-        };
-        let answers = pods.is_some_and(|pods| pods.names().any(answers));
-        Ok(if answers { Dns::Answers } else { Dns::Silent })
+        });
+        let ready = answers.into_iter().filter(|ready| *ready).count();
+        Ok(Dns::Available { ready, wanted: deployment.replicas() })
     }
 
     /// `None` when it is not there.
@@ -146,46 +163,43 @@ fn url(address: Ipv4Addr, port: u16, path: &str) -> String {
     format!("https://{address}:{port}/{path}")
 }
 
-/// Tries to connect: `Good` means that somebody listens.
-fn knock(address: Ipv4Addr, port: u16) -> Answer {
+/// Finds out whether somebody listens, and if not, how that shows.
+fn connect(address: Ipv4Addr, port: u16) -> Result<(), Health> {
     match TcpStream::connect_timeout(&SocketAddr::from((address, port)), CONNECT) {
-        Ok(_) => Answer::Good,
+        Ok(_) => Ok(()),
         Err(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset) => {
-            Answer::Refused
+            Err(Health::Refused)
         }
-        Err(_) => Answer::Nothing,
+        Err(_) => Err(Health::Silent),
     }
 }
 
-fn kubelet(address: Ipv4Addr) -> Answer {
-    match knock(address, port::KUBELET) {
-        Answer::Good => Answer::KubeletOnly,
-        other => other,
-    }
+fn kubelet(address: Ipv4Addr) -> Health {
+    connect(address, port::KUBELET).err().unwrap_or(Health::KubeletOnly)
 }
 
-fn health(
-    agent: &Agent,
-    address: Ipv4Addr,
-    port: u16,
-    path: &str,
-    judge: impl Fn(u16, &str) -> Option<String>,
-) -> Answer {
-    let text = || -> Result<(u16, String), ureq::Error> {
-        let response = agent.get(url(address, port, path)).call()?;
+/// Asks for an URL whose answer `assess` understands: `None` when the service is well, else why it isn't.
+fn ask_health(agent: &Agent, url: &str, assess: impl Fn(u16, &str) -> Option<String>) -> Reply {
+    let mut clock_skew = None;
+    let mut ask = || -> Result<(u16, String), ureq::Error> {
+        let asked = OffsetDateTime::now_utc();
+        let response = agent.get(url).call()?;
+        let date = response.headers().get("date").and_then(|date| date.to_str().ok());
+        clock_skew = date.and_then(|date| skew(date, asked, OffsetDateTime::now_utc()));
         let status = response.status().as_u16();
         let mut body = Vec::new();
         response.into_body().into_reader().take(MAX_TEXT).read_to_end(&mut body)?;
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
     };
-    match text() {
-        Ok((status, body)) => judge(status, &body).map_or(Answer::Good, Answer::Bad),
-        Err(error) => Answer::Bad(trouble(&error)),
-    }
+    let health = match ask() {
+        Ok((status, body)) => assess(status, &body).map_or(Health::Healthy, Health::Unhealthy),
+        Err(error) => Health::Unhealthy(failure(&error)),
+    };
+    Reply { health, clock_skew }
 }
 
 /// Why a connection that was accepted led to no answer.
-fn trouble(error: &ureq::Error) -> String {
+fn failure(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Timeout(_) => "it takes connections and does not answer yet".to_owned(),
         // rustls hands its own errors on as invalid data; any other is the connection's.

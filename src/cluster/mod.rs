@@ -1,79 +1,102 @@
 //! A running cluster, seen from the host: what is Ready, what is not and why, and waiting until all is.
 //!
 //! hab asks the nodes' own services over TLS, with the lab's own certificates: etcd for its health, API servers for
-//! their readiness and for what kubelets report. There is no agent on a node and no way in.
+//! their readiness and for what kubelets report. Of a node that does not answer, the provider and the recorded console
+//! tell more. There is no agent on a node and no way in.
 
 mod api;
+mod assess;
 mod client;
+mod console;
+mod machine;
+mod parallel;
+mod skew;
 mod status;
 mod wait;
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::HashMap;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-pub use status::{ClusterState, NodeState, Part, Stage};
+pub use status::{ClusterState, NodeState, Part, Reason, Stage};
 pub use wait::Limits;
 
 use crate::exec::signal;
-use crate::pki::Client;
-use crate::plan::Plan;
+use crate::exec::virsh::DomainState;
+use crate::pki;
+use crate::plan::{Node, Plan};
 use crate::progress::Progress;
 use crate::role::Role;
-use client::{Answer, Asker};
-use status::Seen;
-use wait::{Verdict, Watch};
-
-/// How many nodes are asked at once: few enough for any limit on open files, many enough that a lab of usual size in
-/// which no machine answers takes one time-out.
-const AT_ONCE: usize = 16;
+use api::NodeList;
+use assess::{Observed, assess};
+use client::{Client, Health, Reply};
+use machine::Machines;
+use parallel::side_by_side;
+use wait::{Tracker, Verdict};
 
 /// A lab's cluster.
 pub struct Cluster<'a> {
     plan: &'a Plan,
-    asker: Asker,
+    client: Client,
+    machines: Machines<'a>,
 }
 
 impl<'a> Cluster<'a> {
-    /// The cluster of `plan`, asked with `client`'s certificates.
+    /// The cluster of `plan`, asked with the lab's certificates; `lab` is the folder that `vagrant up` runs in.
     ///
     /// # Errors
-    /// The certificates can't be used.
-    pub fn new(plan: &'a Plan, client: &Client) -> Result<Self> {
-        Ok(Self { plan, asker: Asker::new(client)? })
+    /// The certificates can't be used, or `out/nodes.json` is damaged.
+    pub fn new(plan: &'a Plan, certificates: &pki::Client, lab: &Path) -> Result<Self> {
+        let machines = Machines::new(plan, lab)?;
+        Ok(Self { plan, client: Client::new(certificates)?, machines })
+    }
+
+    /// The same with another way to ask how machines are than the provider's own.
+    #[must_use]
+    pub fn with_domains(
+        mut self,
+        ask: impl Fn() -> Result<HashMap<String, DomainState>> + Send + Sync + 'static,
+    ) -> Self {
+        self.machines.ask = Box::new(ask);
+        self
     }
 
     /// Looks once at everything. A node that does not answer is part of the answer, not an error.
     #[must_use]
     pub fn probe(&self) -> ClusterState {
-        let answers = self.ask_all();
-        let masters = self.plan.nodes.iter().zip(&answers).filter(|(node, _)| node.role == Role::Master);
-        // A ready one first; one that is not may still know the nodes.
-        let (ready, others): (Vec<_>, Vec<_>) = masters.partition(|(_, answer)| **answer == Answer::Good);
-        let others = others.into_iter().filter(|(_, answer)| matches!(answer, Answer::Bad(_)));
-        let mut seen = Seen { answers: Vec::new(), registered: None, dns: None };
-        for (master, _) in ready.into_iter().chain(others) {
-            if let Ok(nodes) = self.asker.nodes(master.address) {
-                seen.registered = Some(nodes.conditions());
-                seen.dns = self.asker.dns(master.address).ok();
-                break;
-            }
+        let replies = side_by_side(&self.plan.nodes, |node| self.client.ask(node));
+        let machines = self.machines.look(replies.iter().map(|reply| &reply.health));
+        let mut observed = Observed { replies, machines, ..Observed::default() };
+        if let Some((master, nodes)) = self.nodes(&observed.replies) {
+            observed.registered = Some(nodes.conditions());
+            observed.dns = self.client.dns(master.address).ok();
         }
-        seen.answers = answers;
-        status::judge(self.plan, &seen)
+        assess(self.plan, &observed)
+    }
+
+    /// What an API server knows of all nodes, and which it was. A ready one is asked; if there is none, or it fails, all
+    /// others that answer: one that is not ready may still know.
+    fn nodes(&self, replies: &[Reply]) -> Option<(&'a Node, NodeList)> {
+        let masters = || self.plan.nodes.iter().zip(replies).filter(|(node, _)| node.role == Role::Master);
+        let ready = masters().filter(|(_, reply)| reply.health == Health::Healthy);
+        let others = masters().filter(|(_, reply)| matches!(reply.health, Health::Unhealthy(_)));
+        let ask = |master: &&'a Node| self.client.nodes(master.address).ok().map(|nodes| (*master, nodes));
+        let all: Vec<&Node> = ready.clone().chain(others).map(|(master, _)| master).collect();
+        let (first, rest) = all.split_at(ready.count().min(1));
+        first.first().and_then(ask).or_else(|| side_by_side(rest, ask).into_iter().flatten().next())
     }
 
     /// Looks again and again until everything is Ready; `progress` hears every change.
     ///
     /// # Errors
-    /// A limit is reached. The message names every node that is stuck, and at what.
+    /// A limit is reached, or a node can't become Ready any more. The message names every such node, and why.
     pub fn wait(&self, progress: &dyn Progress, limits: Limits) -> Result<ClusterState> {
-        let (begin, mut watch) = (Instant::now(), Watch::new(limits));
+        let (begin, mut tracker) = (Instant::now(), Tracker::new(limits));
         loop {
             let state = self.probe();
-            let (lines, verdict) = watch.look(&state, begin.elapsed());
+            let (lines, verdict) = tracker.update(&state, begin.elapsed());
             for line in lines {
                 progress.note(&line);
             }
@@ -83,31 +106,5 @@ impl<'a> Cluster<'a> {
                 Verdict::Wait => signal::pause(limits.poll)?,
             }
         }
-    }
-
-    fn ask_all(&self) -> Vec<Answer> {
-        let nodes = &self.plan.nodes;
-        let (next, answers) = (AtomicUsize::new(0), Mutex::new(vec![Answer::Nothing; nodes.len()]));
-        std::thread::scope(|scope| {
-            let work = || {
-                while let Some((at, node)) = {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    nodes.get(at).map(|node| (at, node))
-                } {
-                    let answer = self.asker.ask(node);
-                    if let Ok(mut answers) = answers.lock() {
-                        answers[at] = answer;
-                    }
-                }
-            };
-            // With fewer threads than wanted, or none, it only takes longer.
-            for _ in 1..nodes.len().min(AT_ONCE) {
-                if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
-                    break;
-                }
-            }
-            work();
-        });
-        answers.into_inner().unwrap_or_default()
     }
 }

@@ -1,12 +1,8 @@
-//! What is seen of a cluster, and the words for it.
-
-use std::collections::HashMap;
+//! The state of a cluster at one moment, as `hab status` prints it.
 
 use serde::Serialize;
 
-use super::api::{Condition, Dns};
-use super::client::Answer;
-use crate::plan::{Node, Plan};
+use crate::lab::origin::Stale;
 use crate::role::Role;
 
 /// How far a node has come. The order is that of a boot.
@@ -17,10 +13,56 @@ pub enum Stage {
     Off,
     /// It is on the network; what it is for has not started.
     Up,
-    /// What it is for has started and is not done.
+    /// What it is for has started and is not done, or the machine is older than the lab.
     Started,
     /// Done.
     Ready,
+}
+
+/// Why something is as it is: a fixed word for programs, where [`NodeState::message`] is for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// It is ready.
+    Ready,
+    /// The provider has no machine of that name.
+    NotCreated,
+    /// The machine is shut off, or has crashed.
+    MachineOff,
+    /// The machine is paused.
+    MachinePaused,
+    /// The initramfs gave up, and powered the machine off.
+    BootFailed,
+    /// The kernel gave up.
+    KernelPanic,
+    /// The machine runs, and nothing is at its address.
+    Booting,
+    /// Nothing is at its address, and more is not known.
+    NoAnswer,
+    /// The machine is on the network, and etcd does not listen.
+    WaitingForEtcd,
+    /// It can't go on without an API server.
+    WaitingForApiServer,
+    /// The machine is on the network, and the kubelet does not listen.
+    WaitingForKubelet,
+    /// etcd answers, and is not healthy.
+    EtcdUnhealthy,
+    /// The API server answers, and is not ready.
+    ApiServerNotReady,
+    /// The API server does not know the node.
+    NotRegistered,
+    /// The node has no role yet.
+    NotLabelled,
+    /// The kubelet says that the node is not Ready, or has said nothing for long.
+    NotReady,
+    /// It would be ready if the machine were not older than its box or its Ignition config.
+    Stale,
+    /// There is no DNS deployment.
+    DnsMissing,
+    /// Kubernetes knows of no DNS pod that is available.
+    DnsUnavailable,
+    /// No DNS pod says that it is ready.
+    DnsSilent,
 }
 
 /// One node as it is seen.
@@ -32,8 +74,16 @@ pub struct NodeState {
     pub role: Role,
     /// How far it has come.
     pub stage: Stage,
-    /// The same in words: what it waits for, or that it is ready.
-    pub says: String,
+    /// Why it is no further.
+    pub reason: Reason,
+    /// The same in words.
+    pub message: String,
+    /// The last event on its console, while it is not on the network or waits for its service.
+    pub event: Option<String>,
+    /// In what its machine is older than the lab.
+    pub stale: Option<Stale>,
+    /// Seconds by which its clock is ahead of this machine's (behind: negative), at least; `null` where it is not known.
+    pub clock_skew_seconds: Option<i64>,
 }
 
 impl NodeState {
@@ -60,146 +110,8 @@ pub struct ClusterState {
 pub struct Part {
     /// It is there.
     pub ready: bool,
+    /// Why it is not.
+    pub reason: Reason,
     /// The same in words.
-    pub says: String,
-}
-
-/// All that was asked, before it is judged.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    /// What each node of the plan answered, in its order: etcd's health, a master's readiness, a worker's kubelet.
-    pub answers: Vec<Answer>,
-    /// The Ready condition of every registered node; `None` while no API server answers.
-    pub registered: Option<HashMap<String, Condition>>,
-    /// The DNS deployment; `None` while no API server answers.
-    pub dns: Option<Dns>,
-}
-
-/// Puts what was seen into words.
-pub(super) fn judge(plan: &Plan, seen: &Seen) -> ClusterState {
-    let nodes: Vec<_> =
-        plan.nodes.iter().zip(&seen.answers).map(|(node, answer)| judge_node(node, answer, seen)).collect();
-    let dns = match &seen.dns {
-        None => Part { ready: false, says: "waiting for an API server".to_owned() },
-        Some(Dns::Missing) => Part { ready: false, says: "not applied yet".to_owned() },
-        Some(Dns::Unavailable) => Part { ready: false, says: "applied, no pod is available yet".to_owned() },
-        Some(Dns::Silent) => Part { ready: false, says: "its pods do not answer yet".to_owned() },
-        Some(Dns::Answers) => Part { ready: true, says: "ready".to_owned() },
-    };
-    ClusterState { ready: dns.ready && nodes.iter().all(NodeState::is_ready), nodes, dns }
-}
-
-fn judge_node(node: &Node, answer: &Answer, seen: &Seen) -> NodeState {
-    let (stage, says) = match (node.role, answer) {
-        (_, Answer::Nothing) => (Stage::Off, "not on the network yet".to_owned()),
-        (Role::Etcd, Answer::Refused) => (Stage::Up, "up, waiting for etcd".to_owned()),
-        (Role::Master, Answer::KubeletOnly) => (Stage::Up, "kubelet runs, waiting for the API server".to_owned()),
-        // A worker's gate holds its kubelet back until its HAProxy sees an API server.
-        (Role::Worker, Answer::Refused) if seen.registered.is_none() => {
-            (Stage::Up, "up, waiting for an API server".to_owned())
-        }
-        (_, Answer::Refused) => (Stage::Up, "up, waiting for the kubelet".to_owned()),
-        (Role::Etcd, Answer::Bad(why)) => (Stage::Started, format!("etcd is not healthy: {why}")),
-        (_, Answer::Bad(why)) => (Stage::Started, format!("the API server is not ready: {why}")),
-        (Role::Etcd, Answer::Good) => (Stage::Ready, "etcd is healthy".to_owned()),
-        (_, Answer::Good | Answer::KubeletOnly) => registration(node, seen),
-    };
-    NodeState { name: node.name.clone(), role: node.role, stage, says }
-}
-
-/// The last step of masters and workers: what the API server knows of their kubelet.
-fn registration(node: &Node, seen: &Seen) -> (Stage, String) {
-    let Some(registered) = &seen.registered else {
-        return (Stage::Started, "kubelet runs, waiting for an API server".to_owned());
-    };
-    match registered.get(&node.name) {
-        None => (Stage::Started, "waiting for the kubelet to register the node".to_owned()),
-        Some(condition) if condition.ready && !condition.labelled => {
-            (Stage::Started, "Ready, waiting for a master to label it with its role".to_owned())
-        }
-        Some(condition) if condition.ready => (Stage::Ready, "Ready".to_owned()),
-        Some(condition) => (Stage::Started, format!("NotReady: {}", condition.why)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn plan() -> Plan {
-        let text = b"{lab: demo, nodes: {master: {prefix: master}, worker: {count: 1, prefix: worker}}}";
-        Plan::new(crate::config::read("hab.yaml", text, &|_| Ok(())).config().unwrap()).unwrap()
-    }
-
-    fn says(answers: [Answer; 3], registered: Option<&[(&str, bool)]>, dns: Option<Dns>) -> ClusterState {
-        let why = "KubeletNotReady: cni plugin not initialized";
-        let condition = |ready| Condition { ready, why: why.to_owned(), labelled: true };
-        let registered = registered.map(|all| all.iter().map(|(n, r)| ((*n).to_owned(), condition(*r))).collect());
-        judge(&plan(), &Seen { answers: answers.into(), registered, dns })
-    }
-
-    fn lines(state: &ClusterState) -> Vec<&str> {
-        state.nodes.iter().map(|node| node.says.as_str()).chain([state.dns.says.as_str()]).collect()
-    }
-
-    #[test]
-    fn a_boot_in_words() {
-        use Answer::{Bad, Good, KubeletOnly, Nothing, Refused};
-        let dark = says([Nothing, Nothing, Nothing], None, None);
-        assert_eq!(lines(&dark)[..3], ["not on the network yet"; 3]);
-        let up = says([Refused, Refused, Refused], None, None);
-        assert_eq!(
-            lines(&up),
-            [
-                "up, waiting for etcd",
-                "up, waiting for the kubelet",
-                "up, waiting for an API server",
-                "waiting for an API server"
-            ]
-        );
-        let etcd = says([Good, KubeletOnly, Refused], None, None);
-        assert_eq!(lines(&etcd)[..2], ["etcd is healthy", "kubelet runs, waiting for the API server"]);
-        let api = says([Good, Bad("etcd".to_owned()), KubeletOnly], Some(&[]), Some(Dns::Missing));
-        assert_eq!(
-            lines(&api)[1..],
-            ["the API server is not ready: etcd", "waiting for the kubelet to register the node", "not applied yet"]
-        );
-        let nodes = [("master", true), ("worker-01", false)];
-        let nodes = says([Good, Good, KubeletOnly], Some(&nodes), Some(Dns::Unavailable));
-        assert_eq!(lines(&nodes)[1], "waiting for the kubelet to register the node");
-        assert_eq!(lines(&nodes)[2], "NotReady: KubeletNotReady: cni plugin not initialized");
-    }
-
-    #[test]
-    fn ready_is_when_everything_is() {
-        use Answer::{Good, KubeletOnly, Nothing, Refused};
-        let all: &[_] = &[("master-01", true), ("worker-01", true)];
-        let ready = |answers, dns| says(answers, Some(all), Some(dns)).ready;
-        assert!(ready([Good, Good, KubeletOnly], Dns::Answers));
-        assert!(!ready([Good, Good, KubeletOnly], Dns::Unavailable));
-        assert!(!ready([Good, Good, KubeletOnly], Dns::Silent));
-        assert!(!ready([Refused, Good, KubeletOnly], Dns::Answers));
-        // For 40 s after a halt the API server still believes a node to be Ready; its own silence counts.
-        assert!(!ready([Good, Good, Nothing], Dns::Answers));
-        assert!(!ready([Good, Good, Refused], Dns::Answers));
-    }
-
-    #[test]
-    fn a_node_without_its_role_is_not_done() {
-        let master = Condition { ready: true, why: String::new(), labelled: false };
-        let registered = Some(HashMap::from([("master-01".to_owned(), master)]));
-        let answers = vec![Answer::Good, Answer::Good, Answer::Nothing];
-        let state = judge(&plan(), &Seen { answers, registered, dns: None });
-        assert_eq!(lines(&state)[1], "Ready, waiting for a master to label it with its role");
-        assert!(!state.nodes[1].is_ready());
-    }
-
-    #[test]
-    fn json_has_plain_words() {
-        let state = says([Answer::Good, Answer::Refused, Answer::Nothing], None, None);
-        let json = serde_json::to_value(&state).unwrap();
-        assert_eq!(json["ready"], false);
-        assert_eq!(json["nodes"][0]["stage"], "ready");
-        assert_eq!(json["nodes"][2]["stage"], "off");
-    }
+    pub message: String,
 }

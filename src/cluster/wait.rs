@@ -1,15 +1,17 @@
-//! Waiting with eyes open: what changed is said, and who does not change is named.
+//! Decides after every look whether to go on waiting, and prints what changed. Names the nodes that are stuck.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::status::ClusterState;
+use super::status::{ClusterState, Reason, Stage};
 
 /// How patient a wait is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Between two looks.
     pub poll: Duration,
+    /// A machine that is off may be about to be started for so long: `hab wait` may have begun before `vagrant up`.
+    pub off: Duration,
     /// Without anything new for so long, the wait is given up.
     pub stall: Duration,
     /// After so long it is given up in any case.
@@ -23,6 +25,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             poll: Duration::from_secs(3),
+            off: Duration::from_secs(60),
             stall: Duration::from_secs(15 * 60),
             ceiling: Duration::from_secs(60 * 60),
         }
@@ -40,128 +43,124 @@ pub(super) enum Verdict {
     GiveUp(String),
 }
 
+/// What one node, or DNS, was at a look.
+#[derive(Debug)]
+struct Item<'s> {
+    name: &'s str,
+    message: &'s str,
+    ready: bool,
+    stale: bool,
+    kind: Kind,
+}
+
+/// What counts as progress when it was never seen before: nothing that a node words freely, for a number that counts in
+/// such words would keep a stuck wait alive.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    stage: Option<Stage>,
+    reason: Reason,
+    event: Option<String>,
+}
+
 /// Remembers what was seen.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct Tracker {
     limits: Limits,
-    last: BTreeMap<String, String>,
-    known: BTreeSet<(String, String)>,
+    /// What was last printed of each, without its numbers.
+    printed: BTreeMap<String, (Kind, String)>,
+    known: BTreeSet<(String, Kind)>,
+    /// Whose machines were off at this look, and already at the one before.
+    off: BTreeMap<String, bool>,
     progress: Duration,
 }
 
-impl Watch {
+impl Tracker {
     pub fn new(limits: Limits) -> Self {
-        Self { limits, last: BTreeMap::new(), known: BTreeSet::new(), progress: Duration::ZERO }
+        let (printed, known, off) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        Self { limits, printed, known, off, progress: Duration::ZERO }
     }
 
     /// Takes a look's result, `elapsed` after the beginning; the lines say what is different from the last look.
     ///
     /// Only what was never seen before counts as progress: a node that goes to and fro between two troubles is stuck.
-    pub fn look(&mut self, state: &ClusterState, elapsed: Duration) -> (Vec<String>, Verdict) {
+    pub fn update(&mut self, state: &ClusterState, elapsed: Duration) -> (Vec<String>, Verdict) {
         let mut lines = Vec::new();
-        for (name, says, _) in things(state) {
-            if self.last.get(name).is_some_and(|last| last == says) {
-                continue;
+        for item in items(state) {
+            let now = (item.kind, without_numbers(item.message));
+            if self.printed.get(item.name) != Some(&now) {
+                lines.push(format!("{}: {}", item.name, item.message));
             }
-            self.last.insert(name.to_owned(), says.to_owned());
-            lines.push(format!("{name}: {says}"));
-            if self.known.insert((name.to_owned(), says.to_owned())) {
+            if self.known.insert((item.name.to_owned(), now.0.clone())) {
                 self.progress = elapsed;
             }
+            self.printed.insert(item.name.to_owned(), now);
         }
+        let off = state.nodes.iter().filter(|n| matches!(n.reason, Reason::MachineOff | Reason::MachinePaused));
+        self.off = off.map(|node| (node.name.clone(), self.off.contains_key(&node.name))).collect();
         (lines, self.verdict(state, elapsed))
     }
 
     fn verdict(&self, state: &ClusterState, elapsed: Duration) -> Verdict {
-        let span = |time: Duration| match time.as_secs() {
-            seconds @ ..120 => format!("{seconds} seconds"),
-            seconds => format!("{} minutes", seconds / 60),
-        };
         let still = elapsed.saturating_sub(self.progress);
-        let why = if state.ready {
-            return Verdict::Ready;
+        let all: fn(&Item) -> bool = |item| !item.ready;
+        if state.ready {
+            Verdict::Ready
+        } else if items(state).any(|item| self.is_lost(&item, elapsed)) {
+            give_up("the cluster can't become Ready", state, |item| self.is_lost(item, elapsed))
+        } else if items(state).all(|item| item.ready || item.stale) {
+            give_up("the cluster is not Ready, and will not be by waiting", state, all)
         } else if elapsed >= self.limits.ceiling {
-            format!("the cluster is not Ready after {}", span(elapsed))
+            give_up(&format!("the cluster is not Ready after {}; stuck", span(elapsed)), state, all)
         } else if still >= self.limits.stall {
-            format!("the cluster is not Ready, and nothing has moved for {}", span(still))
+            let why = format!("the cluster is not Ready, and nothing has moved for {}; stuck", span(still));
+            give_up(&why, state, all)
         } else {
-            return Verdict::Wait;
-        };
-        let stuck = things(state).filter(|(_, _, ready)| !ready).map(|(name, says, _)| format!("\n  {name}: {says}"));
-        Verdict::GiveUp(format!("{why}; stuck:{}", stuck.collect::<String>()))
+            Verdict::Wait
+        }
+    }
+
+    /// True when it can't become Ready by itself. A boot that failed would fail again; a machine that is off may be
+    /// about to start, or on its way through a reload.
+    fn is_lost(&self, item: &Item<'_>, elapsed: Duration) -> bool {
+        let off = elapsed >= self.limits.off && self.off.get(item.name).is_some_and(|before| *before);
+        item.kind.reason == Reason::BootFailed || off
     }
 }
 
-/// Every node and DNS: name, words, whether it is ready.
-fn things(state: &ClusterState) -> impl Iterator<Item = (&str, &str, bool)> {
-    let nodes = state.nodes.iter().map(|node| (node.name.as_str(), node.says.as_str(), node.is_ready()));
-    nodes.chain(std::iter::once(("dns", state.dns.says.as_str(), state.dns.ready)))
+fn give_up(why: &str, state: &ClusterState, which: impl Fn(&Item<'_>) -> bool) -> Verdict {
+    let lines = items(state).filter(which).map(|item| format!("\n  {}: {}", item.name, item.message));
+    Verdict::GiveUp(format!("{why}:{}", lines.collect::<String>()))
+}
+
+fn span(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ ..120 => format!("{seconds} seconds"),
+        seconds => format!("{} minutes", seconds / 60),
+    }
+}
+
+fn without_numbers(text: &str) -> String {
+    text.replace(|c: char| c.is_ascii_digit(), "")
+}
+
+/// Every node, and DNS.
+fn items(state: &ClusterState) -> impl Iterator<Item = Item<'_>> {
+    let nodes = state.nodes.iter().map(|node| Item {
+        name: &node.name,
+        message: &node.message,
+        ready: node.is_ready(),
+        stale: node.stale.is_some(),
+        kind: Kind { stage: Some(node.stage), reason: node.reason, event: node.event.as_deref().map(without_numbers) },
+    });
+    let dns = &state.dns;
+    nodes.chain(std::iter::once(Item {
+        name: "dns",
+        message: &dns.message,
+        ready: dns.ready,
+        stale: false,
+        kind: Kind { stage: None, reason: dns.reason, event: None },
+    }))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cluster::{NodeState, Part, Stage};
-    use crate::role::Role;
-
-    fn state(says: &str, ready: bool) -> ClusterState {
-        let stage = if ready { Stage::Ready } else { Stage::Up };
-        let node = |name: &str, stage, says: &str| NodeState {
-            name: name.to_owned(),
-            role: Role::Worker,
-            stage,
-            says: says.to_owned(),
-        };
-        ClusterState {
-            ready,
-            nodes: vec![node("a", stage, says), node("b", Stage::Ready, "Ready")],
-            dns: Part { ready: true, says: "ready".to_owned() },
-        }
-    }
-
-    fn minutes(minutes: u64) -> Duration {
-        Duration::from_secs(minutes * 60)
-    }
-
-    #[test]
-    fn only_changes_are_said() {
-        let mut watch = Watch::new(Limits::default());
-        let (lines, verdict) = watch.look(&state("up", false), minutes(0));
-        assert_eq!((lines.len(), verdict), (3, Verdict::Wait));
-        assert_eq!(watch.look(&state("up", false), minutes(1)).0, Vec::<String>::new());
-        let (lines, verdict) = watch.look(&state("Ready", true), minutes(2));
-        assert_eq!((lines, verdict), (vec!["a: Ready".to_owned()], Verdict::Ready));
-    }
-
-    #[test]
-    fn a_stall_names_who_is_stuck_and_at_what() {
-        let mut watch = Watch::new(Limits::default());
-        watch.look(&state("up, waiting for the kubelet", false), minutes(2));
-        assert_eq!(watch.look(&state("up, waiting for the kubelet", false), minutes(16)).1, Verdict::Wait);
-        let (_, verdict) = watch.look(&state("up, waiting for the kubelet", false), minutes(17));
-        let why = "the cluster is not Ready, and nothing has moved for 15 minutes; stuck:\n  \
-                   a: up, waiting for the kubelet";
-        assert_eq!(verdict, Verdict::GiveUp(why.to_owned()));
-    }
-
-    #[test]
-    fn to_and_fro_is_no_progress() {
-        let mut watch = Watch::new(Limits::default());
-        let mut looks = (0..).map(|minute| {
-            let says = if minute % 2 == 0 { "one" } else { "other" };
-            (minute, watch.look(&state(says, false), minutes(minute)).1)
-        });
-        let (minute, _) = looks.find(|(_, verdict)| *verdict != Verdict::Wait).unwrap();
-        assert_eq!(minute, 16);
-    }
-
-    #[test]
-    fn the_ceiling_holds_while_things_move() {
-        let mut watch = Watch::new(Limits::default());
-        for minute in 0..60 {
-            assert_eq!(watch.look(&state(&minute.to_string(), false), minutes(minute)).1, Verdict::Wait);
-        }
-        let (_, verdict) = watch.look(&state("60", false), minutes(60));
-        assert!(matches!(verdict, Verdict::GiveUp(why) if why.contains("after 60 minutes") && why.contains("a: 60")));
-    }
-}
+mod tests;

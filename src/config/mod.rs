@@ -74,7 +74,7 @@ pub struct Machines {
     pub memory: u32,
     /// Virtual processors of each.
     pub cpus: u32,
-    /// YamlNode names are `<prefix>-01`, `<prefix>-02`, ...
+    /// Node names are `<prefix>-01`, `<prefix>-02`, ...
     pub prefix: Label,
 }
 

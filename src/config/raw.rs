@@ -1,4 +1,4 @@
-//! NodeFiles to fields: every key optional, every value of the right type and at its place. Nothing is decided here.
+//! The YAML tree as fields: every key optional, every value of the right type and at its place. Nothing is decided here.
 
 use super::fields::{Section, read_section};
 use super::yaml::YamlNode;

@@ -16,6 +16,7 @@ pub mod pinned_tools;
 pub mod qemu;
 pub mod qemu_img;
 pub mod signal;
+pub mod virsh;
 pub mod zstd;
 
 use std::ffi::{OsStr, OsString};

@@ -2,6 +2,7 @@
 
 pub mod lock;
 pub mod nodes_json;
+pub mod origin;
 pub mod publish;
 pub mod render;
 

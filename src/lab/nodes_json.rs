@@ -106,9 +106,6 @@ impl<'a> Data<'a> {
     }
 
     /// The file's bytes.
-    ///
-    /// # Errors
-    /// It can't be put into JSON, which does not happen.
     pub fn to_json(&self) -> Result<Vec<u8>> {
         let mut bytes = serde_json::to_vec_pretty(self).context("writing out/nodes.json as JSON")?;
         bytes.push(b'\n');

@@ -1,4 +1,4 @@
-//! NodeFiles -> Ignition JSON. Written by hand as text in pieces, because a lab of a thousand nodes shares most of it;
+//! Node files -> Ignition JSON. Written by hand as text in pieces, because a lab of a thousand nodes shares most of it;
 //! Ignition's own types then parse it back.
 
 use std::io::Write as _;
@@ -31,9 +31,6 @@ pub struct Encoded {
 }
 
 /// Turns a tree into the JSON of its items.
-///
-/// # Errors
-/// A file can't be compressed, which does not happen.
 pub fn encode(tree: NodeFiles) -> Result<Encoded> {
     let mut encoded = Encoded::default();
     for (path, item) in tree.iter() {

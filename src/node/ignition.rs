@@ -15,6 +15,7 @@ use crate::plan::{Node, Plan};
 use crate::role::{PerRole, Role};
 
 const ORIGIN: &str = "ignition";
+/// Where units stand on a node.
 pub const UNITS: &str = "/etc/systemd/system/";
 
 /// The folder with a link for each unit that runs. Links of our own instead of `systemctl enable`: they work whether or

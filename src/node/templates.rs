@@ -40,9 +40,6 @@ pub struct Templates {
 
 impl Templates {
     /// Reads all templates.
-    ///
-    /// # Errors
-    /// A template is wrong, which the tests would have shown.
     pub fn new(plan: &Plan) -> Result<Self> {
         let mut tera = Tera::default();
         // Nothing here is HTML, and no user text is in it that could break a quote: types have refused it before.

@@ -22,9 +22,6 @@ pub struct Contents {
 
 impl Contents {
     /// The table of `role`.
-    ///
-    /// # Errors
-    /// The embedded table is broken, which the unit tests rule out.
     pub fn of(role: Role) -> Result<Self> {
         let path = format!("payload/{role}.yaml");
         serde_yaml::from_str(embedded::text(&path)?).with_context(|| format!("reading images/{path}"))

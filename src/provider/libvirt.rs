@@ -6,7 +6,7 @@ use ipnet::Ipv4Net;
 use serde_json::{Value, json};
 
 use super::Facts;
-use crate::exec::qemu_img;
+use crate::exec::{qemu_img, virsh};
 
 /// See [`Facts`].
 pub const FACTS: Facts = Facts {
@@ -21,6 +21,7 @@ pub const FACTS: Facts = Facts {
         (net(192, 168, 121), "vagrant-libvirt's own management network"),
         (net(192, 168, 122), "libvirt's default network"),
     ],
+    domains: || virsh::domains(&virsh::default_uri()),
     box_metadata,
     box_vagrantfile: include_str!("../../vagrant/box/Vagrantfile"),
     vagrantfile: concat!(

@@ -6,8 +6,10 @@ echo "-- builds that are disturbed"
 # last: a build makes it again. Hard links have other times than the cache noted, so it reads everything through, once.
 mkdir -p "$work/other/hab"
 others=()
-for name in scratch cache.lock go deb debian-programs payload disk box; do others+=(! -name "$name"); done
+for name in scratch cache.lock go debian-programs payload disk box; do others+=(! -name "$name"); done
 find "$cache" -mindepth 1 -maxdepth 1 "${others[@]}" -exec cp --archive --link {} "$work/other/hab/" \;
+ln -s "$cache/go" "$work/other/hab/go"
+bash "$here/damage.sh" "$work/other/hab" deb tools base go-programs image
 
 # A second lab of the same inputs, at the same time.
 mkdir "$work/twin"
@@ -21,21 +23,24 @@ sleep 0.3
 kill -0 "$one" && kill -0 "$two"
 together=$?
 wait "$one"
-claim 'a build fetches by itself what the cache lacks' $?
+claim 'a build makes again what is damaged in the cache, and fetches what is lacking' $?
 wait "$two"
 status=$?
 claim 'two builds at once on one cache both end well' "$([ "$together" -eq 0 ] && [ "$status" -eq 0 ]; echo $?)"
 holds 'and make the same boxes' same "$(box_sums)"$'\n'"$(box_sums "$work/twin")" "$before"$'\n'"$before"
+said=$(XDG_CACHE_HOME=$work/other "$hab" -C "$lab" build --verify 2>&1)
+claim "after that every byte of the cache is right: $said" "$([[ $said == 'nothing to do'* ]]; echo $?)"
 rm -rf "$work/twin"
 
 # The boot tests again, with the packer that ./test has built; the first time hab is killed while they run.
-rm -rf "$work/other/hab/boot-test"
+bash "$here/damage.sh" "$work/other/hab" boot-test
+touch "$work/damaged"
 anew=(env PATH="$tools/packer:$PATH" XDG_CACHE_HOME="$work/other" "$hab" --quiet -C "$lab" build)
 said=$(ns_root bash "$here/signals.sh" killed "${anew[@]}")
 claim "a hab that is killed leaves no packer and no machine running: $said" $?
 ns_root "${anew[@]}"
 status=$?
-tested=$(find "$work/other/hab/boot-test" -mindepth 1 -maxdepth 1 -type d | wc -l)
+tested=$(find "$work/other/hab/boot-test" -name report.json -size +1k -newer "$work/damaged" | wc -l)
 claim "the next build tests every box, with $("$tools/packer/packer" version) and its qemu plugin" "$([ "$status" -eq 0 ] && [ "$tested" -eq 3 ]; echo $?)"
 rm -rf "$work/other"
 

@@ -8,50 +8,7 @@ root=$(cd "$here/../.." && pwd)
 . "$root/tests/lib/install.sh"
 . "$root/tests/lib/claims.sh"
 
-if [ "$(id -u)" -ne 0 ]; then
-    echo "the boot tests make network namespaces, so they run as root: sudo ./test --boot" >&2
-    echo "0 passed, 1 failed"
-    exit 1
-fi
-
-# An ordinary user in the group libvirt, with a home closed to others; everything of the lab is that user's.
-user=hab-tester
-made=''
-id "$user" >/dev/null 2>&1 || { useradd --create-home --groups libvirt --shell /bin/bash "$user" && made=1; }
-home=$(getent passwd "$user" | cut -d : -f 6)
-chmod 0700 "$home"
-work=$home/work-$$ namespace=$home/namespace-$$
-mkdir -p "$work"
-install -m 0755 "$root/target/release/hab" "$work/hab"
-hab=$work/hab lab=$work/lab
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/hab
-
-cleanup() {
-    "$netns" stop "$namespace"
-    rm -rf "$work" "$namespace"
-    [ -z "$made" ] || userdel --remove "$user" 2>/dev/null
-}
-trap cleanup EXIT
-
-# Commands in the namespace: as root, as the user, and two that the user has.
-netns=$root/tests/lib/netns.sh
-ns_root() { "$netns" run "$namespace" root "$@"; }
-ns_user() { "$netns" run "$namespace" "$user" env HOME="$home" VAGRANT_CWD="$lab" PATH="$work:$PATH" "$@"; }
-kubectl() { ns_user "$lab/out/bin/kubectl" --kubeconfig="$lab/out/kubeconfig" --request-timeout=120s "$@"; }
-# Vagrant draws its upload progress with carriage returns, hundreds of kilobytes of it.
-vagrant() {
-    ns_user vagrant "$@" 2>&1 | stdbuf -oL tr '\r' '\n' | grep --line-buffered -v 'Progress:' | cut -c 1-200
-    return "${PIPESTATUS[0]}"
-}
-# The digests of what lies in out/boxes: three lines, or it fails.
-box_sums() { (cd "${1:-$lab}/out/boxes" && sha256sum etcd.box master.box worker.box); }
-# A field of the lab's nodes, one a line, those of some roles only if any are named.
-nodes() { # field, roles...
-    local field=$1
-    shift
-    jq -r --arg field "$field" '.nodes[] | select($ARGS.positional == [] or (.role | IN($ARGS.positional[]))) | .[$field]' \
-        "$lab/out/nodes.json" --args "$@"
-}
+. "$root/tests/lib/lab.sh"
 
 . "$here/build.sh"
 . "$here/interrupted.sh"

@@ -102,3 +102,21 @@ fn a_lab_that_was_not_built_has_no_status() {
         ran.leaves(&["hab.yaml"]);
     }
 }
+
+/// What writes into a lab waits for whoever does so, and says so even when told to be quiet: a build that runs meanwhile
+/// would write its old lock back.
+#[test]
+fn what_writes_into_a_lab_waits_for_another_run() {
+    for verb in [&["lock", "--update"][..], &["fetch"], &["build"], &["render"]] {
+        let test = Test::lab();
+        let held = std::fs::File::open(test.path()).unwrap();
+        rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
+        let wrapper = ["timeout", "--preserve-status", "0.4"].map(str::to_owned).to_vec();
+        let ran =
+            test.through(wrapper).run(verb.iter().chain(&["--quiet"])).complains("waiting for another run of hab");
+        drop(held);
+        // Free, it gets further: to the first program that it misses, or to the end.
+        let ran = ran.then().after("PATH=/nowhere").run(verb.iter().chain(&["--quiet"]));
+        assert!(!ran.stderr().contains("waiting"), "{verb:?}");
+    }
+}

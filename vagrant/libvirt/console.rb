@@ -19,7 +19,8 @@ module HabLab
 
       def run(env, node)
         file = node.console unless ENV["HAB_CONSOLE"] == "off"
-        begin_file(file, node[:name]) if file
+        # An old log would be taken for what this boot says.
+        file ? begin_file(file, node[:name]) : self.class.forget(node)
         record(env[:machine], file)
         @app.call(env)
       rescue ::Libvirt::Error => e

@@ -13,7 +13,7 @@ mod usr;
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use fs_err as fs;
 
 use super::{BaseBuild, DISK};

@@ -1,0 +1,195 @@
+//! Whether a machine was created from the box and the Ignition config that the lab has now. Ignition runs once, so a
+//! newer one changes nothing on a machine that is there.
+//!
+//! The Vagrantfile notes in `.vagrant/machines/NODE/PROVIDER/hab-origin` what it created a machine from.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+
+use super::OUT;
+use crate::kinds::Provider;
+use crate::provider::facts;
+
+/// Vagrant's own folder in the lab, unless `VAGRANT_DOTFILE_PATH` says otherwise.
+const DOTFILE_PATH: &str = ".vagrant";
+
+/// In what a machine differs from what would be created now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stale {
+    /// Its box has another version.
+    Box,
+    /// Its Ignition config has another content.
+    Ignition,
+    /// Both.
+    BoxAndIgnition,
+}
+
+impl fmt::Display for Stale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Box => "box",
+            Self::Ignition => "Ignition config",
+            Self::BoxAndIgnition => "box and its Ignition config",
+        })
+    }
+}
+
+/// What each node would be created from now, and what its machine was created from.
+#[derive(Debug)]
+pub struct Origins {
+    /// Vagrant's folder for machines.
+    machines: PathBuf,
+    provider: &'static str,
+    now: HashMap<String, Source>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Source {
+    box_version: Option<String>,
+    ignition_sha256: String,
+}
+
+impl Origins {
+    /// Reads `out/nodes.json` of the lab in `folder`; before the first build there is none.
+    ///
+    /// # Errors
+    /// It is damaged.
+    pub fn read(folder: &Path, provider: Provider) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct File {
+            nodes: Vec<Node>,
+        }
+        #[derive(Deserialize)]
+        struct Node {
+            name: String,
+            #[serde(flatten)]
+            source: Source,
+        }
+        let own = std::env::var_os("VAGRANT_DOTFILE_PATH").filter(|path| !path.is_empty());
+        let machines = folder.join(own.unwrap_or_else(|| DOTFILE_PATH.into())).join("machines");
+        let path = folder.join(OUT).join("nodes.json");
+        let mut now = HashMap::new();
+        if path.is_file() {
+            let file: File = serde_json::from_slice(&fs::read(&path)?)
+                .with_context(|| format!("reading {} (`hab build` writes it anew)", path.display()))?;
+            now = file.nodes.into_iter().map(|node| (node.name, node.source)).collect();
+        }
+        Ok(Self { machines, provider: facts(provider).name, now })
+    }
+
+    /// In what the machine of `node` is older than the lab; `None` also when nobody noted what it was created from.
+    #[must_use]
+    pub fn stale(&self, node: &str) -> Option<Stale> {
+        let (now, then) = (self.now.get(node)?, self.origin(node)?);
+        let (version, sha256) = then.trim_end().split_once(' ')?;
+        // A lab that was rendered and not built knows no version.
+        let other_box = now.box_version.as_ref().is_some_and(|now| now != version);
+        match (other_box, now.ignition_sha256 != sha256) {
+            (false, false) => None,
+            (true, false) => Some(Stale::Box),
+            (false, true) => Some(Stale::Ignition),
+            (true, true) => Some(Stale::BoxAndIgnition),
+        }
+    }
+
+    /// True when Vagrant has created a machine for `node` in this lab's folder, and not destroyed it.
+    #[must_use]
+    pub fn is_created(&self, node: &str) -> bool {
+        self.path(node, "id").is_file()
+    }
+
+    /// The note of what the machine of `node` was created from: the box's version, a blank, the config's SHA-256.
+    fn origin(&self, node: &str) -> Option<String> {
+        self.is_created(node).then(|| fs::read_to_string(self.path(node, "hab-origin")).ok())?
+    }
+
+    /// A file that Vagrant keeps about the machine of `node`.
+    fn path(&self, node: &str, file: &str) -> PathBuf {
+        self.machines.join(node).join(self.provider).join(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A lab with one node, `n`, of box 1.2.3.4 and config `abc`.
+    fn lab() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join(".vagrant/machines/n/libvirt")).unwrap();
+        std::fs::create_dir(dir.path().join("out")).unwrap();
+        nodes(&dir, r#""1.2.3.4""#);
+        dir
+    }
+
+    fn nodes(dir: &tempfile::TempDir, version: &str) {
+        let node = format!(r#"{{"name": "n", "role": "etcd", "box_version": {version}, "ignition_sha256": "abc"}}"#);
+        std::fs::write(dir.path().join("out/nodes.json"), format!(r#"{{"schema": 1, "nodes": [{node}]}}"#)).unwrap();
+    }
+
+    fn note(dir: &tempfile::TempDir, file: &str, text: &str) {
+        std::fs::write(dir.path().join(".vagrant/machines/n/libvirt").join(file), text).unwrap();
+    }
+
+    fn origins(dir: &tempfile::TempDir) -> Origins {
+        Origins::read(dir.path(), Provider::Libvirt).unwrap()
+    }
+
+    fn stale(dir: &tempfile::TempDir) -> Option<Stale> {
+        origins(dir).stale("n")
+    }
+
+    #[test]
+    fn a_machine_is_held_against_what_it_was_created_from() {
+        let dir = lab();
+        note(&dir, "id", "8a5d");
+        for (origin, expected) in [
+            ("1.2.3.4 abc", None),
+            ("1.2.3.3 abc", Some(Stale::Box)),
+            ("1.2.3.4 abd", Some(Stale::Ignition)),
+            ("1.2.3.3 abd", Some(Stale::BoxAndIgnition)),
+        ] {
+            note(&dir, "hab-origin", origin);
+            assert_eq!(stale(&dir), expected, "{origin}");
+        }
+        assert_eq!(origins(&dir).stale("other"), None);
+    }
+
+    #[test]
+    fn without_a_note_or_a_machine_nothing_is_stale() {
+        let dir = lab();
+        note(&dir, "id", "8a5d");
+        assert_eq!(stale(&dir), None);
+        note(&dir, "hab-origin", "1.2.3.3 abd");
+        assert!(stale(&dir).is_some() && origins(&dir).is_created("n"));
+        std::fs::remove_file(dir.path().join(".vagrant/machines/n/libvirt/id")).unwrap();
+        assert_eq!(stale(&dir), None);
+        assert!(!origins(&dir).is_created("n"));
+    }
+
+    #[test]
+    fn a_lab_without_boxes_has_no_newer_one() {
+        let dir = lab();
+        note(&dir, "id", "8a5d");
+        note(&dir, "hab-origin", "1.2.3.3 abc");
+        assert_eq!(stale(&dir), Some(Stale::Box));
+        nodes(&dir, "null");
+        assert_eq!(stale(&dir), None);
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error() {
+        let dir = lab();
+        std::fs::write(dir.path().join("out/nodes.json"), "{").unwrap();
+        let error = Origins::read(dir.path(), Provider::Libvirt).unwrap_err().to_string();
+        assert!(error.contains("nodes.json") && error.contains("hab build"), "{error}");
+        std::fs::remove_file(dir.path().join("out/nodes.json")).unwrap();
+        assert!(origins(&dir).now.is_empty());
+    }
+}
