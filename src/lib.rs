@@ -1,7 +1,25 @@
 //! hab turns one file, `hab.yaml`, into golden Vagrant boxes and one Ignition config per node.
 //!
-//! The modules stand in the order in which data flows; a module uses only those above it
-//! (`tests/architecture.rs` holds that).
+//! # A short tour
+//!
+//! 1. [`config`] reads `hab.yaml`, sets the defaults and reports every problem at its place. What can be chosen in it
+//!    stands in [`kinds`].
+//! 2. [`plan`] decides every name and address. It is pure: the same file gives the same [`plan::Plan`].
+//! 3. [`lock`] pins what boxes are made of, [`base`] and [`artifacts`] make the parts, [`payload`] puts a role's parts on
+//!    a disk, [`boot_test`] boots it, [`vagrant_box`] packs it.
+//! 4. [`build`] is the graph of all these steps: each is a [`build::Step`] that makes one entry of the [`cache`]. Begin
+//!    with [`build::Graph`] to see how a build runs.
+//! 5. [`pki`] issues certificates, and [`node`] puts files, templates and certificates together as one Ignition config per
+//!    node.
+//! 6. [`lab`] writes all of it into the lab's folder, where Vagrant reads it. [`cluster`] then looks at what runs.
+//! 7. [`cli`] has the verbs: each parses, calls the modules above and prints.
+//!
+//! What follows from a choice is a table: [`provider`] for what runs the machines, [`base`] for their operating system,
+//! [`arch`] for their processor. Other programs are run by [`exec`] alone, and the lab's files are written by
+//! [`atomic_fs`].
+//!
+//! The modules stand below in the order in which data flows; a module uses only those above it
+//! (`tests/architecture.rs` holds that). `docs/architecture.md` says more, `CONTRIBUTING.md` where a new thing goes.
 
 pub mod problems;
 pub mod progress;
