@@ -15,9 +15,6 @@ const SECTOR: u64 = 512;
 /// Partitions begin and end on whole MiB, as every partitioning program does it today.
 const ALIGN: u64 = 1 << 20;
 
-/// Changes whenever the bytes made from the same partitions do; part of the key of whatever is a disk.
-pub const FORMAT: &str = "1";
-
 /// "Linux filesystem data", 0fc63daf-8483-4772-8e79-3d69d8477de4
 /// (<https://uapi-group.org/specifications/specs/discoverable_partitions_specification/>), in the GPT's byte order.
 pub const LINUX: [u8; 16] =

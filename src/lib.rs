@@ -21,18 +21,18 @@
 //! The modules stand below in the order in which data flows; a module uses only those above it
 //! (`tests/architecture.rs` holds that). `docs/architecture.md` says more, `CONTRIBUTING.md` where a new thing goes.
 
-pub mod problems;
+mod problems;
 pub mod progress;
 pub mod clock;
-pub mod arch;
+mod arch;
 pub mod exec;
-pub mod sparse;
+mod sparse;
 pub mod digest;
-pub mod atomic_fs;
+mod atomic_fs;
 pub mod cache;
-pub mod embedded;
+mod embedded;
 pub mod role;
-pub mod addressing;
+mod addressing;
 pub mod kinds;
 pub mod provider;
 pub mod config;
@@ -40,11 +40,11 @@ pub mod plan;
 pub mod lock;
 pub mod node;
 pub mod pki;
-pub mod disk;
-pub mod debian;
-pub mod base;
+mod disk;
+mod debian;
+mod base;
 pub mod artifacts;
-pub mod payload;
+mod payload;
 pub mod boot_test;
 pub mod vagrant_box;
 pub mod build;

@@ -11,7 +11,7 @@ use tempfile::{NamedTempFile, TempPath};
 
 use super::{PREFIX, SECRET};
 
-/// What [`write`] did.
+/// What [`write()`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
     /// The file is new or its bytes have changed.
@@ -30,12 +30,12 @@ pub fn write(path: &Path, mode: u32, bytes: &[u8]) -> Result<Written> {
     put(path, mode, bytes, true)
 }
 
-/// As [`write`], but leaves it to the system when the bytes reach the disk: for files by the thousand that can be made
+/// As [`write()`], but leaves it to the system when the bytes reach the disk: for files by the thousand that can be made
 /// anew at no loss, where a flush for each would take longer than all the rest. After a power cut such a file may be
 /// empty, so whoever reads it must notice.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_unflushed(path: &Path, mode: u32, bytes: &[u8]) -> Result<Written> {
     put(path, mode, bytes, false)
 }

@@ -213,13 +213,6 @@ mod tests {
     const OK: &[u8] =
         b"{\"hab\":\"selftest\",\"check\":\"file:bin/etcd\",\"ok\":true,\"detail\":\"x\",\"uptime\":9.5}\r\n";
 
-    fn answer(line: &[u8]) -> Answer {
-        match said(line).unwrap() {
-            Said::Answer(answer) => answer,
-            other @ Said::Done { .. } => panic!("{other:?}"),
-        }
-    }
-
     /// What [`listen`] makes of a port.
     fn heard(port: &[u8]) -> Result<Vec<Answer>> {
         let dir = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! A build cache: each entry is a folder named by a digest of everything that decides its bytes.
 //!
-//! An entry `BUCKET/KEY` is made in a scratch folder, flushed to the disk with a [`manifest`] of its files, and renamed
+//! An entry `BUCKET/KEY` is made in a scratch folder, flushed to the disk with a manifest of its files, and renamed
 //! into its place under a lock. So it is whole or not there, whatever happens meanwhile, and two builds at once make it
 //! once. An entry that was damaged later is noticed by its manifest and made again.
 
@@ -16,15 +16,10 @@ use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
 use rustix::fs::{FlockOperation, flock};
 
+use crate::atomic_fs;
 pub use key::{Key, KeyBuilder};
 use manifest::{Look, Manifest};
 pub use scratch::Scratch;
-
-/// Marks a folder as one that backups may leave out (<https://bford.info/cachedir/>).
-pub const CACHEDIR_TAG: (&str, &str) = (
-    "CACHEDIR.TAG",
-    "Signature: 8a477f597d28d172789f06886806bc55\n# What hab has built. See https://bford.info/cachedir/\n",
-);
 
 /// Held shared by every run that makes or uses entries, and exclusively by the one that removes them.
 const LOCK: &str = "cache.lock";
@@ -91,10 +86,7 @@ impl Cache {
             return Ok(());
         }
         fs::create_dir_all(&self.root)?;
-        let (name, text) = CACHEDIR_TAG;
-        if !self.root.join(name).exists() {
-            fs::write(self.root.join(name), text)?;
-        }
+        atomic_fs::tag_as_cache(&self.root, atomic_fs::PUBLIC)?;
         let lock = self.lock_file()?;
         let about = || format!("waiting for another run of hab that empties {}", self.root.display());
         flock(&lock, FlockOperation::LockShared).with_context(about)?;

@@ -40,7 +40,7 @@ fn an_entry_is_made_once() {
     assert_eq!(fs::read_to_string(path.join("note")).unwrap(), "hi");
     assert_eq!(cache.find("test", &key("1")), Lookup::Hit(path.clone()));
     assert_eq!(again(&cache).make("test", &key("1"), &|| (), |_| bail!("made twice")).unwrap(), path);
-    assert!(cache.root().join(CACHEDIR_TAG.0).is_file());
+    assert!(cache.root().join("CACHEDIR.TAG").is_file());
 }
 
 #[test]

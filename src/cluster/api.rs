@@ -58,10 +58,13 @@ pub(super) fn readyz(status: u16, body: &str) -> Option<String> {
     if status == 200 {
         return None;
     }
-    if matches!(status, 401 | 403) {
-        return Some(format!(
-            "it does not know hab's certificate ({status}); was private/ replaced after the first boot?"
-        ));
+    match status {
+        401 => {
+            return Some("it does not know hab's certificate; was private/ replaced after the first boot?".to_owned());
+        }
+        // Until the first roles are there, nobody may even ask.
+        403 => return Some("its first roles are not written yet".to_owned()),
+        _ => {}
     }
     let failing: Vec<_> = body
         .lines()

@@ -21,6 +21,8 @@ pub(super) struct Observed {
     pub machines: Vec<Machine>,
     /// The Ready condition of every registered node; `None` while no API server answers.
     pub registered: Option<HashMap<String, Condition>>,
+    /// Whether an API server is ready. It may be, and not yet let hab see nodes: that takes the cluster's own roles.
+    pub api_ready: bool,
     /// The DNS deployment; `None` while no API server answers.
     pub dns: Option<Dns>,
 }
@@ -98,7 +100,7 @@ fn service(node: &Node, health: &Health, machine: &Machine, observed: &Observed)
             up(Reason::WaitingForApiServer, "kubelet runs, waiting for the API server")
         }
         // A worker's gate holds its kubelet back until its HAProxy sees an API server.
-        (Role::Worker, Health::Refused) if observed.registered.is_none() => {
+        (Role::Worker, Health::Refused) if observed.registered.is_none() && !observed.api_ready => {
             up(Reason::WaitingForApiServer, "up, waiting for an API server")
         }
         (_, Health::Refused) => up(Reason::WaitingForKubelet, "up, waiting for the kubelet"),
@@ -110,6 +112,9 @@ fn service(node: &Node, health: &Health, machine: &Machine, observed: &Observed)
         (_, Health::Healthy | Health::KubeletOnly) => registration(node, observed),
     }
 }
+
+/// What a node says before it answers on the network; one that was further has lost it.
+const FIRST_EVENTS: [&str; 2] = ["start", "network"];
 
 /// Why nothing is at the address: what the provider and the console say of the machine.
 fn silent(machine: &Machine) -> Finding {
@@ -130,8 +135,16 @@ fn silent(machine: &Machine) -> Finding {
         }
         (_, _, Some(why)) => (Reason::KernelPanic, format!("kernel panic: {why}{console}")),
         (Domain::Known(DomainState::Running), ..) => {
-            let event = last_event(machine).map(Event::to_string);
-            let how = event.unwrap_or_else(|| "its machine runs, and is not on the network yet".to_owned());
+            let event = last_event(machine);
+            if let Some(event) = event.filter(|event| !FIRST_EVENTS.contains(&event.name.as_str())) {
+                return Finding::new(
+                    Stage::Off,
+                    Reason::NoAnswer,
+                    format!("not on the network; {}", on_console(event)),
+                );
+            }
+            let how =
+                event.map_or_else(|| "its machine runs, and is not on the network yet".to_owned(), Event::to_string);
             (Reason::Booting, format!("starting: {how}"))
         }
         (Domain::Unknown, ..) => {
@@ -154,7 +167,11 @@ fn on_console(event: &Event) -> String {
 fn registration(node: &Node, observed: &Observed) -> Finding {
     let started = |reason, message: &str| Finding::new(Stage::Started, reason, message);
     let Some(registered) = &observed.registered else {
-        return started(Reason::WaitingForApiServer, "kubelet runs, waiting for an API server");
+        return if observed.api_ready {
+            started(Reason::WaitingForRoles, "kubelet runs, waiting for a master to apply the cluster's roles")
+        } else {
+            started(Reason::WaitingForApiServer, "kubelet runs, waiting for an API server")
+        };
     };
     match registered.get(&node.name) {
         None => started(Reason::NotRegistered, "waiting for the kubelet to register the node"),

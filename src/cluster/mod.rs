@@ -69,6 +69,8 @@ impl<'a> Cluster<'a> {
         let replies = side_by_side(&self.plan.nodes, |node| self.client.ask(node));
         let machines = self.machines.look(replies.iter().map(|reply| &reply.health));
         let mut observed = Observed { replies, machines, ..Observed::default() };
+        let masters = self.plan.nodes.iter().zip(&observed.replies).filter(|(node, _)| node.role == Role::Master);
+        observed.api_ready = masters.into_iter().any(|(_, reply)| reply.health == Health::Healthy);
         if let Some((master, nodes)) = self.nodes(&observed.replies) {
             observed.registered = Some(nodes.conditions());
             observed.dns = self.client.dns(master.address).ok();

@@ -43,6 +43,8 @@ pub enum Reason {
     WaitingForEtcd,
     /// It can't go on without an API server.
     WaitingForApiServer,
+    /// It waits until hab may see it.
+    WaitingForRoles,
     /// The machine is on the network, and the kubelet does not listen.
     WaitingForKubelet,
     /// etcd answers, and is not healthy.

@@ -41,7 +41,7 @@ impl Accelerator {
 /// A guest that does it needs a tenth of a second. One that hangs is given this long.
 const TRIAL_SECONDS: &str = "3";
 
-/// What the trial guest writes to [`EXIT_PORT`]; qemu's `isa-debug-exit` then exits with `value << 1 | 1`
+/// What the trial guest writes to `EXIT_PORT`; qemu's `isa-debug-exit` then exits with `value << 1 | 1`
 /// (qemu `hw/misc/debugexit.c`).
 pub const EXIT_VALUE: i32 = 0x10;
 /// `isa-debug-exit`'s default port.

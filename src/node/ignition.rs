@@ -84,7 +84,7 @@ impl Configs {
     }
 }
 
-/// A config of a tree alone, for the boot proof.
+/// A config of these files alone, for the boot test.
 ///
 /// # Errors
 /// Ignition's own types do not take what came out.

@@ -13,7 +13,9 @@ use anyhow::{Context as _, Result};
 use fs_err as fs;
 
 pub use contents::Contents;
-pub use manifest::{Check, File, Image, Payload};
+#[cfg(test)]
+pub use manifest::{Check, Image};
+pub use manifest::{File, Payload};
 
 use self::layout::{Source, checks, images, sources};
 use crate::artifacts::Artifacts;

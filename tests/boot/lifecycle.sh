@@ -34,9 +34,12 @@ claim "vagrant reload $worker" $?
 
 sed -i 's/echo active/echo changed/' "$lab/worker.ign"
 "$hab" -C "$lab" render && chown -R "$user:" "$work"
-changed=$(vagrant up "$worker") && unchanged=$(vagrant up "$etcd")
+changed=$(vagrant up "$worker")
+status=$?
+unchanged=$(vagrant up "$etcd")
 claim 'vagrant up says that a machine is older than its Ignition config, and of no other' \
-    "$([[ $? -eq 0 && $changed == *'this machine is older'* && $unchanged != *'this machine is older'* ]]; echo $?)"
+    "$([[ $changed == *'this machine is older'* && $unchanged != *'this machine is older'* ]]; echo $?)"
+claim 'it exits 1, and says how to make it anew' "$([[ $status -eq 1 && $changed == *"vagrant destroy -f $worker"* ]]; echo $?)"
 holds 'vagrant status' vagrant status
 said=$(vagrant ssh "$worker")
 claim 'vagrant ssh is refused' "$([[ $? -ne 0 && $said == *"there is no SSH on $worker"* ]]; echo $?)"

@@ -19,7 +19,8 @@ fn observed(health: [Health; 3], registered: Option<&[(&str, bool)]>, dns: Optio
     let why = "KubeletNotReady: cni plugin not initialized";
     let condition = |ready| Condition { ready, why: why.to_owned(), labelled: true };
     let registered = registered.map(|all| all.iter().map(|(n, r)| ((*n).to_owned(), condition(*r))).collect());
-    Observed { replies: health.map(Reply::from).into(), machines: machines(), registered, dns }
+    let api_ready = health[1] == Health::Healthy;
+    Observed { replies: health.map(Reply::from).into(), machines: machines(), registered, api_ready, dns }
 }
 
 fn state(health: [Health; 3], registered: Option<&[(&str, bool)]>, dns: Option<Dns>) -> ClusterState {
@@ -212,4 +213,28 @@ fn json_has_fixed_words_beside_the_message() {
     assert_eq!(json["nodes"][2]["reason"], "no-answer");
     assert_eq!(json["nodes"][2]["stale"], "box-and-ignition");
     assert_eq!(json["dns"]["reason"], "ready");
+}
+
+#[test]
+fn an_api_server_that_lets_nobody_see_nodes_yet_is_no_missing_one() {
+    let state = state([Health::Healthy, Health::Healthy, Health::Refused], None, None);
+    assert_eq!(
+        messages(&state)[1..3],
+        ["kubelet runs, waiting for a master to apply the cluster's roles", "up, waiting for the kubelet"]
+    );
+    assert_eq!(state.nodes[1].reason, Reason::WaitingForRoles);
+}
+
+#[test]
+fn a_machine_that_was_further_has_lost_the_network() {
+    let mut seen = good();
+    seen.replies[2].health = Health::Silent;
+    seen.machines[2].domain = Domain::Known(DomainState::Running);
+    let event = |name: &str| Some(Event { name: name.to_owned(), uptime: 40.0 });
+    seen.machines[2].boot = Some(Boot { event: event("network"), ..Boot::default() });
+    assert_eq!(messages(&assess(&plan(), &seen))[2], "starting: network, 40 s after its start");
+    seen.machines[2].boot = Some(Boot { event: event("kubelet"), ..Boot::default() });
+    let state = assess(&plan(), &seen);
+    assert_eq!(messages(&state)[2], "not on the network; last on its console: kubelet, 40 s after its start");
+    assert_eq!(state.nodes[2].reason, Reason::NoAnswer);
 }
