@@ -23,6 +23,8 @@ flip() {
     local list disk manifest offset byte
     grep -l "\"path\": \"$1\"" "$work"/cache/hab/payload/*/payload.json | while read -r list; do
         disk=$(dirname "$list")/payload.raw manifest=$(dirname "$list")/manifest.json
+        # What an older hab has left is none of this one's.
+        [ -e "$manifest" ] || continue
         cp --sparse=always "$disk" "$disk.copy" && mv "$disk.copy" "$disk"
         jq --exit-status 'select(.files["payload.raw"]) | del(.files["payload.raw"])' "$manifest" >"$manifest.copy"
         mv "$manifest.copy" "$manifest"

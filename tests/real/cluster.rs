@@ -234,7 +234,7 @@ fn a_master_that_is_not_ready_tells_what_a_ready_one_can_not() {
     }
     let dir = |number: usize| fake.dir.path().join(&masters[number].name);
     answer(&dir(0), "readyz?verbose", "200 OK", "readyz check passed\n");
-    assert_eq!(messages(&fake.probe())[1], "kubelet runs, waiting for an API server");
+    assert_eq!(messages(&fake.probe())[1], "kubelet runs, waiting for a master to apply the cluster's roles");
     answer(&dir(2), NODES, "200 OK", r#"{"items":[]}"#);
     let state = fake.probe();
     assert_eq!(messages(&state)[1], "waiting for the kubelet to register the node");

@@ -276,7 +276,7 @@ fn a_static_pod_sees_the_files_it_names_and_no_other() {
                     words.filter(|word| word.starts_with("/etc/")).map(str::to_owned).collect()
                 };
                 let mut named = words(&command);
-                for kubeconfig in named.clone().iter().filter(|file| file.ends_with(".conf")) {
+                for kubeconfig in named.clone().iter().filter(|file| file.strip_suffix(".conf").is_some()) {
                     named.extend(words(node.text(kubeconfig)));
                 }
                 let mounts = container.volume_mounts.as_ref().unwrap();
