@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use tempfile::TempPath;
 
+use super::share::stage_shared;
 use super::write::{place, stage};
 
 /// Files that belong together: each is written beside its place at once, and [`Batch::commit`] puts all into place. When
@@ -21,6 +22,17 @@ impl Batch {
     /// As [`write`](super::write()).
     pub fn add(&mut self, path: &Path, mode: u32, bytes: &[u8]) -> Result<()> {
         if let Some(beside) = stage(path, mode, bytes, false)? {
+            self.staged.push((beside, path.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Hands out a large file, read-only, as a reflink, a hard link or a copy of `source`, up to the rename.
+    ///
+    /// # Errors
+    /// As [`write`](super::write()).
+    pub fn share(&mut self, source: &Path, path: &Path) -> Result<()> {
+        if let Some(beside) = stage_shared(source, path)? {
             self.staged.push((beside, path.to_owned()));
         }
         Ok(())

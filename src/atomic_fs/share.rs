@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
 use rustix::fs::ioctl_ficlone;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 use super::write::{beside, parent, place, set_mode};
 use super::{PREFIX, Written};
@@ -35,37 +35,44 @@ pub fn clone_or_copy(source: &Path, path: &Path, mode: u32) -> Result<Written> {
     if ioctl_ficlone(beside.as_file(), from.file()).is_err() {
         std::io::copy(&mut from, beside.as_file_mut()).with_context(|| format!("writing {}", path.display()))?;
     }
-    finish(beside, &wanted, path, mode)
+    place(flushed(beside, &wanted, path, mode)?, path)?;
+    Ok(Written::Changed)
 }
 
-/// Makes `path` a read-only file with the bytes of `source`: a reflink, else a hard link, which makes `source` read-only
-/// as well, and across file systems a copy.
+/// Whether [`Batch::share`](super::Batch::share) would have nothing to do.
 ///
 /// # Errors
-/// As [`write`](super::write()).
-pub fn clone_or_link(source: &Path, path: &Path) -> Result<Written> {
+/// `source` can't be looked at, or a folder is in the way.
+pub fn is_shared(source: &Path, path: &Path) -> Result<bool> {
     let wanted = fs::metadata(source)?;
-    if let Some(found) = replaceable(path)?
-        && (is_same_file(&found, &wanted) || is_copy(&found, &wanted))
-        && found.mode() & 0o7777 == SHARED
-    {
-        return Ok(Written::Same);
+    Ok(replaceable(path)?.is_some_and(|found| {
+        (is_same_file(&found, &wanted) || is_copy(&found, &wanted)) && found.mode() & 0o7777 == SHARED
+    }))
+}
+
+/// A read-only file beside `path` with the bytes of `source`: a reflink, else a hard link, which makes `source` read-only
+/// as well, and across file systems a copy. `None` when `path` is that already.
+pub(super) fn stage_shared(source: &Path, path: &Path) -> Result<Option<TempPath>> {
+    let about = || format!("writing {}", path.display());
+    let wanted = fs::metadata(source)?;
+    if replaceable(path)?.is_some_and(|found| is_same_file(&found, &wanted)) {
+        fs::set_permissions(path, Permissions::from_mode(SHARED))?;
     }
-    let beside = beside(path)?;
-    if ioctl_ficlone(beside.as_file(), fs::File::open(source)?.file()).is_ok() {
-        return finish(beside, &wanted, path, SHARED);
+    if is_shared(source, path)? {
+        return Ok(None);
     }
-    let scratch = tempfile::Builder::new()
-        .prefix(PREFIX)
-        .tempdir_in(parent(path)?)
-        .with_context(|| format!("writing {}", path.display()))?;
-    let link = scratch.path().join("link");
-    if fs::hard_link(source, &link).is_err() {
-        return clone_or_copy(source, path, SHARED);
+    let mut copy = beside(path)?;
+    let mut from = fs::File::open(source)?;
+    if ioctl_ficlone(copy.as_file(), from.file()).is_err() {
+        let link =
+            tempfile::Builder::new().prefix(PREFIX).make_in(parent(path)?, |beside| std::fs::hard_link(source, beside));
+        if let Ok(link) = link {
+            fs::set_permissions(link.path(), Permissions::from_mode(SHARED))?;
+            return Ok(Some(link.into_temp_path()));
+        }
+        std::io::copy(&mut from, copy.as_file_mut()).with_context(about)?;
     }
-    fs::set_permissions(&link, Permissions::from_mode(SHARED))?;
-    fs::rename(&link, path)?;
-    Ok(Written::Changed)
+    flushed(copy, &wanted, path, SHARED).map(Some)
 }
 
 /// What stands at `path`, if anything that may be replaced.
@@ -87,20 +94,25 @@ fn is_copy(found: &Metadata, wanted: &Metadata) -> bool {
     found.is_file() && looks(found) == looks(wanted)
 }
 
-fn finish(beside: NamedTempFile, wanted: &Metadata, path: &Path, mode: u32) -> Result<Written> {
+fn flushed(beside: NamedTempFile, wanted: &Metadata, path: &Path, mode: u32) -> Result<TempPath> {
     let file = beside.as_file();
     set_mode(file, mode, path)?;
     let about = || format!("flushing {}", path.display());
     file.set_modified(wanted.modified().with_context(about)?).with_context(about)?;
     file.sync_all().with_context(about)?;
-    place(beside.into_temp_path(), path)?;
-    Ok(Written::Changed)
+    Ok(beside.into_temp_path())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::mode;
+    use super::super::{Batch, mode};
     use super::*;
+
+    fn share(source: &Path, path: &Path) -> Result<Written> {
+        let mut batch = Batch::default();
+        batch.share(source, path)?;
+        Ok(if batch.commit()? == 1 { Written::Changed } else { Written::Same })
+    }
 
     fn folder() -> (tempfile::TempDir, std::path::PathBuf, std::path::PathBuf) {
         let dir = tempfile::tempdir().unwrap();
@@ -130,14 +142,14 @@ mod tests {
     #[test]
     fn what_is_shared_is_read_only_and_follows_its_source() {
         let (dir, source, path) = folder();
-        assert_eq!(clone_or_link(&source, &path).unwrap(), Written::Changed);
-        assert_eq!(clone_or_link(&source, &path).unwrap(), Written::Same);
+        assert_eq!(share(&source, &path).unwrap(), Written::Changed);
+        assert_eq!(share(&source, &path).unwrap(), Written::Same);
         assert_eq!(mode(&path), SHARED);
         // Where there are reflinks, it is a file of its own, and the source may be written to.
         assert!(inode(&path) != inode(&source) || mode(&source) == SHARED);
         fs::remove_file(&source).unwrap();
         fs::write(&source, "other").unwrap();
-        assert_eq!(clone_or_link(&source, &path).unwrap(), Written::Changed);
+        assert_eq!(share(&source, &path).unwrap(), Written::Changed);
         assert_eq!(fs::read_to_string(&path).unwrap(), "other");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     }
@@ -149,8 +161,8 @@ mod tests {
         let device = |path: &Path| fs::metadata(path).unwrap().dev();
         assert_ne!(device(dir.path()), device(other.path()), "/dev/shm is no file system of its own here");
         let path = other.path().join("path");
-        assert_eq!(clone_or_link(&source, &path).unwrap(), Written::Changed);
-        assert_eq!(clone_or_link(&source, &path).unwrap(), Written::Same);
+        assert_eq!(share(&source, &path).unwrap(), Written::Changed);
+        assert_eq!(share(&source, &path).unwrap(), Written::Same);
         assert_eq!((fs::read_to_string(&path).unwrap().as_str(), mode(&path)), ("one", SHARED));
         assert_eq!(fs::read_dir(other.path()).unwrap().count(), 1);
     }
@@ -158,7 +170,7 @@ mod tests {
     #[test]
     fn a_folder_is_in_the_way() {
         let (dir, source, _) = folder();
-        assert!(clone_or_link(&source, dir.path()).unwrap_err().to_string().contains("in the way"));
+        assert!(share(&source, dir.path()).unwrap_err().to_string().contains("in the way"));
         assert!(clone_or_copy(&source, dir.path(), 0o755).unwrap_err().to_string().contains("in the way"));
     }
 }

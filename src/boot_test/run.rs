@@ -57,24 +57,27 @@ pub fn run(subject: &Subject<'_>, scratch: &Path, step: &Step<'_>) -> Result<Rep
     let Prepared { template, variables, console, answers: port } = prepare(subject, scratch).with_context(about)?;
     let started = Instant::now();
     let done = AtomicBool::new(false);
-    let mut answers = Ok(Vec::new());
+    let mut heard = Ok(Heard::default());
     let outcome = std::thread::scope(|scope| {
         let listener = scope.spawn(|| listen(role, &port, &done, step));
         let outcome = packer::build(scratch, &template, &variables, |_| {});
         done.store(true, Ordering::Release);
         match listener.join() {
-            Ok(heard) => answers = heard,
+            Ok(all) => heard = all,
             Err(_) => bail!("the thread that reads the guest's answers stopped"),
         }
         outcome
     });
-    let answers = answers.with_context(|| format!("{}\n{}", about(), tail(&console)))?;
-    let report = Report::new(role, subject.checks, answers, started.elapsed());
-    // A guest that said everything and still did not switch itself off is worth its own words first.
-    if report.failures().is_empty() || report.answers.is_empty() {
+    let heard = heard.with_context(|| format!("{}\n{}", about(), tail(&console)))?;
+    let judged = heard.is_judged();
+    let count = heard.answers.len();
+    let report = Report::new(role, subject.checks, heard.answers, started.elapsed());
+    // A guest that said what is wrong and did not switch itself off is worth its own words first.
+    if !judged || report.failures().is_empty() {
         outcome.with_context(about)?;
     }
-    ensure!(!report.answers.is_empty(), "{}: the guest answered nothing\n{}", about(), tail(&console));
+    let of = subject.checks.len();
+    ensure!(judged, "{}: the guest ended after {count} of {of} answers\n{}", about(), tail(&console));
     if report.failures().is_empty() {
         let out = scratch.join("output/disk1.qcow2");
         let same = sha256_file(&out).with_context(about)? == sha256_file(subject.disk)?;
@@ -142,12 +145,28 @@ pub fn prepare(subject: &Subject<'_>, scratch: &Path) -> Result<Prepared> {
     Ok(Prepared { template, variables, console, answers })
 }
 
+/// What the guest said.
+#[derive(Debug, Default)]
+struct Heard {
+    answers: Vec<Answer>,
+    /// It came to its end, so an answer that is missing was never going to come.
+    complete: bool,
+}
+
+impl Heard {
+    /// Whether this says something about the box. A guest that was cut off in the middle (by a full disk, by the
+    /// kernel's want of memory, by packer's patience) says nothing against it.
+    fn is_judged(&self) -> bool {
+        self.complete || self.answers.iter().any(|answer| !answer.ok)
+    }
+}
+
 /// Follows the guest's answers until packer has ended, passing them on.
 ///
 /// # Errors
 /// A line is no answer, whatever else the guest said.
-fn listen(role: Role, port: &Path, done: &AtomicBool, step: &Step<'_>) -> Result<Vec<Answer>> {
-    let mut answers = Vec::new();
+fn listen(role: Role, port: &Path, done: &AtomicBool, step: &Step<'_>) -> Result<Heard> {
+    let mut heard = Heard::default();
     let mut offset = 0;
     let mut rest = Vec::new();
     let mut wrong = None;
@@ -167,14 +186,14 @@ fn listen(role: Role, port: &Path, done: &AtomicBool, step: &Step<'_>) -> Result
                 Ok(Said::Answer(answer)) => {
                     let verdict = if answer.ok { "ok" } else { "FAILED" };
                     step.note(&format!("{role} {:>5.1} s  {verdict}  {}", answer.uptime, answer.check));
-                    answers.push(answer);
+                    heard.answers.push(answer);
                 }
-                Ok(Said::Done { .. }) => {}
+                Ok(Said::Done { .. }) => heard.complete = true,
                 Err(error) => wrong = wrong.or(Some(error)),
             }
         }
         if last {
-            return wrong.map_or(Ok(answers), Err);
+            return wrong.map_or(Ok(heard), Err);
         }
         std::thread::sleep(LOOK);
     }
@@ -214,7 +233,7 @@ mod tests {
         b"{\"hab\":\"selftest\",\"check\":\"file:bin/etcd\",\"ok\":true,\"detail\":\"x\",\"uptime\":9.5}\r\n";
 
     /// What [`listen`] makes of a port.
-    fn heard(port: &[u8]) -> Result<Vec<Answer>> {
+    fn heard(port: &[u8]) -> Result<Heard> {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("answers");
         fs::write(&file, port).unwrap();
@@ -226,7 +245,16 @@ mod tests {
     fn answers_are_read_to_the_last_line() {
         let port = [OK, OK, b"{\"hab\":\"selftest\",\"done\":2}\r\n"].concat();
         let heard = heard(&port).unwrap();
-        assert_eq!((heard.len(), heard[0].check.as_str()), (2, "file:bin/etcd"));
+        assert_eq!((heard.answers.len(), heard.answers[0].check.as_str()), (2, "file:bin/etcd"));
+        assert!(heard.is_judged());
+    }
+
+    #[test]
+    fn a_guest_that_was_cut_off_says_nothing_against_its_box() {
+        assert!(!heard(&[OK, OK].concat()).unwrap().is_judged());
+        assert!(!heard(b"").unwrap().is_judged());
+        let wrong = String::from_utf8_lossy(OK).replace("true", "false");
+        assert!(heard(&[OK, wrong.as_bytes()].concat()).unwrap().is_judged());
     }
 
     #[test]

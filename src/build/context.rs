@@ -1,6 +1,6 @@
 //! What every step may use.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
 
@@ -29,7 +29,7 @@ pub struct Context<'a> {
     pub provider: &'static Facts,
     /// Who hears how far it is.
     pub progress: &'a dyn Progress,
-    accelerator: OnceLock<Accelerator>,
+    accelerator: Mutex<Option<Accelerator>>,
 }
 
 impl<'a> Context<'a> {
@@ -41,7 +41,7 @@ impl<'a> Context<'a> {
         let catalog = Catalog::source(&plan.kubernetes.version)?;
         let provider = provider::facts(plan.provider);
         let (base, network) = (plan.base, plan.kubernetes.cni);
-        let context = Self { cache, catalog, lock, base, network, provider, progress, accelerator: OnceLock::new() };
+        let context = Self { cache, catalog, lock, base, network, provider, progress, accelerator: Mutex::default() };
         same_upstreams(&context.catalog, context.source())?;
         Ok(context)
     }
@@ -58,17 +58,18 @@ impl<'a> Context<'a> {
     /// # Errors
     /// qemu is missing.
     pub fn accelerator(&self) -> Result<Accelerator> {
-        if let Some(accelerator) = self.accelerator.get() {
-            return Ok(*accelerator);
+        // Held over the trial, so that steps side by side wait for one and agree.
+        let mut known = self.accelerator.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(accelerator) = *known {
+            return Ok(accelerator);
         }
         let scratch = self.cache.scratch()?;
         let accelerator = qemu::accelerator(scratch.path())?;
-        if self.accelerator.set(accelerator).is_ok() {
-            self.progress.note(match accelerator {
-                Accelerator::Kvm => "kvm runs a guest here: using it",
-                Accelerator::Tcg => "no kvm here: emulating, which takes about five times as long",
-            });
-        }
+        self.progress.note(match accelerator {
+            Accelerator::Kvm => "kvm runs a guest here: using it",
+            Accelerator::Tcg => "no kvm here: emulating, which takes about five times as long",
+        });
+        *known = Some(accelerator);
         Ok(accelerator)
     }
 }

@@ -1,6 +1,7 @@
 //! Runs the steps that a build has to make, side by side as far as needs, processors and memory allow.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::Scope;
@@ -33,7 +34,8 @@ pub struct Outcome {
 enum Ended {
     Made {
         entry: PathBuf,
-        took: Duration,
+        /// How long that took here; nothing, if another run of hab made it.
+        took: Option<Duration>,
     },
     Failed(Error),
     /// Entries that it needs, by place, are damaged: it has made nothing.
@@ -137,7 +139,11 @@ impl<'r> Run<'r> {
                 let (graph, context, sender) = (self.graph, self.context, sender.clone());
                 let (entries, expected) = (self.entries_for(place)?, self.times.of(&self.name(place)));
                 scope.spawn(move || {
-                    let ended = job(graph, context, place, (entries, expected));
+                    let work = AssertUnwindSafe(|| job(graph, context, place, (entries, expected)));
+                    // A thread that only vanished would be waited for without end.
+                    let ended = catch_unwind(work).unwrap_or_else(|_| {
+                        Ended::Failed(anyhow!("{}: a fault of hab's, see above", graph.steps()[place].name()))
+                    });
                     // Nobody listens any more only when the build is over.
                     let _ = sender.send((place, ended));
                 });
@@ -161,7 +167,9 @@ impl<'r> Run<'r> {
         self.stages[place] = Stage::Settled;
         match ended {
             Ended::Made { entry, took } => {
-                self.times.note(&name, took);
+                if let Some(took) = took {
+                    self.times.note(&name, took);
+                }
                 self.count.0 += 1;
                 self.outcome.made.insert(name);
                 self.entries.insert(place, entry);
@@ -169,6 +177,12 @@ impl<'r> Run<'r> {
             Ended::Failed(error) => self.outcome.errors.push((name, error)),
             Ended::Needs(damaged) => {
                 self.stages[place] = Stage::Waiting;
+                // Another step may have found the same damage before: then its entry is a new one by now.
+                let stale = |(need, _): &(usize, String)| match self.entries.get(need) {
+                    Some(entry) => self.context.cache.verify(entry).is_err(),
+                    None => false,
+                };
+                let damaged: Vec<_> = damaged.into_iter().filter(stale).collect();
                 for (need, why) in &damaged {
                     self.context
                         .progress
@@ -230,7 +244,7 @@ impl<'r> Run<'r> {
             work += rest * self.limits.processors_of(self.load(place));
             longest = longest.max(rest);
         }
-        Some(Duration::from_secs_f64(longest.max(work / self.limits.processors())))
+        Duration::try_from_secs_f64(longest.max(work / self.limits.processors())).ok()
     }
 }
 
@@ -248,14 +262,17 @@ fn job(graph: &Graph, context: &Context<'_>, place: usize, (needs, expected): Gi
     let shown = context.progress.step(&step.name(), expected);
     let needs = needs.into_iter().map(|(need, entry)| (graph.steps()[need].name(), entry));
     let needs = Entries(needs.collect());
-    let mut result = "made by another run of hab".to_owned();
+    let mut result = None;
     let waiting = || shown.status("waiting: another run of hab is making it");
     let made = context.cache.make(step.bucket(), graph.key(place), &waiting, |entry| {
-        result = step.run(context, &Job { needs: &needs, entry, step: &shown })?;
+        result = Some(step.run(context, &Job { needs: &needs, entry, step: &shown })?);
         Ok(())
     });
     match made.and_then(|entry| step.check(context, &entry).map(|()| entry)) {
-        Ok(entry) => Ended::Made { entry, took: shown.done(&result) },
+        Ok(entry) => {
+            let took = shown.done(result.as_deref().unwrap_or("made by another run of hab"));
+            Ended::Made { entry, took: result.map(|_| took) }
+        }
         Err(error) => Ended::Failed(error),
     }
 }
@@ -295,11 +312,11 @@ pub fn preflight(graph: &Graph, context: &Context<'_>, goals: &[usize]) -> Resul
 }
 
 /// Reads through every entry of the build that is in the cache, and removes those that are damaged; returns what was
-/// removed.
+/// removed, by place, and why.
 ///
 /// # Errors
 /// A damaged entry can't be removed.
-pub fn verify(graph: &Graph, context: &Context<'_>) -> Result<Vec<String>> {
+pub fn verify(graph: &Graph, context: &Context<'_>) -> Result<Vec<(usize, String)>> {
     let mut removed = Vec::new();
     for (place, step) in graph.steps().iter().enumerate() {
         signal::check()?;
@@ -307,7 +324,7 @@ pub fn verify(graph: &Graph, context: &Context<'_>) -> Result<Vec<String>> {
             && let Err(why) = context.cache.verify(&entry)
         {
             context.cache.remove(&entry)?;
-            removed.push(format!("{}: {why:#}", step.name()));
+            removed.push((place, format!("{}: {why:#}", step.name())));
         }
     }
     Ok(removed)

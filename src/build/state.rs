@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::{Context, Graph};
+use super::{Context, Entries, Graph};
 use crate::cache::Lookup;
 
 /// What is known of a step.
@@ -49,4 +49,14 @@ pub fn state(graph: &Graph, context: &Context<'_>, place: usize) -> State {
             Err(error) => State::Refused(format!("{error:#}")),
         },
     }
+}
+
+/// The entries of all steps that are in the cache, wanted or not.
+#[must_use]
+pub fn present(graph: &Graph, context: &Context<'_>) -> Entries {
+    let found = graph.steps().iter().enumerate().filter_map(|(place, step)| match state(graph, context, place) {
+        State::There(entry) => Some((step.name(), entry)),
+        _ => None,
+    });
+    Entries(found.collect())
 }

@@ -153,6 +153,7 @@ struct Made {
     name: &'static str,
     needs: &'static [&'static str],
     fails: bool,
+    panics: bool,
     log: Arc<Log>,
 }
 
@@ -178,6 +179,7 @@ impl Step for Made {
     }
 
     fn run(&self, _context: &Context<'_>, job: &Job<'_>) -> Result<String> {
+        assert!(!self.panics, "a step that panics");
         self.log.most.fetch_max(self.log.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         std::thread::sleep(std::time::Duration::from_millis(30));
         self.log.now.fetch_sub(1, Ordering::SeqCst);
@@ -197,7 +199,13 @@ impl Step for Made {
 /// `one` and `two`, then `three` of both, then `four`; and `other` alone.
 fn made_up(context: &Context<'_>, log: &Arc<Log>, failing: &str) -> Graph {
     let step = |name: &'static str, needs| -> Box<dyn Step> {
-        Box::new(Made { name, needs, fails: name == failing, log: log.clone() })
+        Box::new(Made {
+            name,
+            needs,
+            fails: name == failing,
+            panics: failing == format!("panic {name}"),
+            log: log.clone(),
+        })
     };
     let steps = vec![
         step("one", &[]),
@@ -232,6 +240,16 @@ fn what_the_goals_want_is_made_once_side_by_side_and_in_order() {
     }
     let again = run(&graph, &context, &[3]).unwrap();
     assert_eq!((text(&again), ran(&log), again.made.len()), (text(&outcome), vec![], 0));
+}
+
+#[test]
+fn a_step_that_panics_ends_the_build_and_not_its_other_steps() {
+    let (lab, log) = (Lab::new(), Arc::default());
+    let context = lab.context();
+    let outcome = run(&made_up(&context, &log, "panic two"), &context, &[3, 4]).unwrap();
+    let [(step, error)] = &outcome.errors[..] else { panic!("{:?}", outcome.errors) };
+    assert_eq!((step.as_str(), error.to_string().as_str()), ("two", "two: a fault of hab's, see above"));
+    assert_eq!(ran(&log), ["one", "other"]);
 }
 
 #[test]

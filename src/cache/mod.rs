@@ -86,10 +86,10 @@ impl Cache {
             return Ok(());
         }
         fs::create_dir_all(&self.root)?;
-        atomic_fs::tag_as_cache(&self.root, atomic_fs::PUBLIC)?;
         let lock = self.lock_file()?;
         let about = || format!("waiting for another run of hab that empties {}", self.root.display());
         flock(&lock, FlockOperation::LockShared).with_context(about)?;
+        atomic_fs::tag_as_cache(&self.root, atomic_fs::PUBLIC)?;
         // Another thread may have been quicker; one lock is as good as two.
         let _ = self.held.set(lock);
         scratch::remove_stale(&self.root.join(SCRATCH))
@@ -160,6 +160,7 @@ impl Cache {
         if let Lookup::Hit(path) = self.find(bucket, key)
             && self.verify(&path).is_ok()
         {
+            fs::remove_file(&lock_path)?;
             return Ok(path);
         }
         let fresh = self.scratch()?;

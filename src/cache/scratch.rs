@@ -1,6 +1,7 @@
 //! Scratch folders: each is locked while its run lives, so that a later run knows which ones nobody uses any more.
 
 use std::fs::Permissions;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -26,13 +27,16 @@ impl Scratch {
         loop {
             let dir =
                 tempfile::tempdir_in(parent).with_context(|| format!("making a folder in {}", parent.display()))?;
-            let lock = fs::File::open(dir.path());
-            // Another run may have taken it for stale before the lock was there.
-            if let Ok(lock) = lock
-                && flock(&lock, FlockOperation::NonBlockingLockShared).is_ok()
-                && dir.path().exists()
-            {
-                return Ok(Self { dir, _lock: lock });
+            let held = fs::File::open(dir.path()).and_then(|lock| {
+                flock(&lock, FlockOperation::NonBlockingLockShared)?;
+                Ok(lock)
+            });
+            match held {
+                Ok(lock) if dir.path().exists() => return Ok(Self { dir, _lock: lock }),
+                // Another run has taken it for stale before the lock was there, or is about to.
+                Ok(_) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::WouldBlock) => {}
+                Err(error) => return Err(error).with_context(|| format!("making a folder in {}", parent.display())),
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::progress::Progress;
 /// Build and boot-test every box, and render everything: after this, `vagrant up`
 #[derive(Debug, clap::Args)]
 pub struct Build {
-    /// Read through everything of this lab in the cache first, and make again what is damaged
+    /// Read through the steps of this lab in the cache first, and make again what is damaged
     #[arg(long)]
     verify: bool,
 
@@ -60,10 +60,11 @@ impl Build {
         let lock = lab::lock::open(&global.lab, &cache, plan, progress)?;
         let context = Context::new(&cache, &lock, plan, progress)?;
         let graph = Graph::new(&context)?;
-        let goals = graph.goals()?;
+        let mut goals = graph.goals()?;
         if self.verify {
-            for damaged in build::verify(&graph, &context)? {
-                progress.note(&format!("damaged in the cache, {damaged}"));
+            for (place, why) in build::verify(&graph, &context)? {
+                progress.note(&format!("damaged in the cache, {why}"));
+                goals.push(place);
             }
         }
         let outcome = build::run(&graph, &context, &goals)?;

@@ -94,7 +94,8 @@ impl Child {
                 return Err(error.into());
             }
         }
-        self.untrack(signal::caught().is_some());
+        // A leader that died may have left others behind.
+        self.untrack(true);
         self.process.wait()
     }
 
@@ -124,15 +125,32 @@ impl Drop for Child {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_child_that_is_dropped_ends_with_its_own_children() {
+    /// A shell that has a child of its own, and that child.
+    fn parent(script: &str) -> (Child, Pid) {
         let mut command = Command::new("sh");
-        command.args(["-c", "sleep 60 & echo $!; wait"]).stdout(Stdio::piped());
+        command.args(["-c", script]).stdout(Stdio::piped());
         let mut child = spawn(&mut command).unwrap();
         let mut line = String::new();
         io::BufRead::read_line(&mut io::BufReader::new(child.stdout().unwrap()), &mut line).unwrap();
-        let grandchild = Pid::from_raw(line.trim().parse().unwrap()).unwrap();
+        (child, Pid::from_raw(line.trim().parse().unwrap()).unwrap())
+    }
+
+    #[test]
+    fn a_child_that_is_dropped_ends_with_its_own_children() {
+        let (child, grandchild) = parent("sleep 60 & echo $!; wait");
+        assert!(rustix::process::test_kill_process(grandchild).is_ok());
         drop(child);
+        assert_ended(grandchild);
+    }
+
+    #[test]
+    fn a_child_that_dies_by_itself_leaves_none_behind() {
+        let (mut child, grandchild) = parent("sleep 60 >&- & echo $!; exit 3");
+        assert_eq!(child.wait().unwrap().code(), Some(3));
+        assert_ended(grandchild);
+    }
+
+    fn assert_ended(grandchild: Pid) {
         // It is init's to reap, so it may be seen dead for a moment.
         let ended = || rustix::process::test_kill_process(grandchild).is_err() || zombie(grandchild);
         let start = std::time::Instant::now();

@@ -24,22 +24,25 @@ pub fn open(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress) -> 
     update(lab, cache, plan, progress)
 }
 
-/// Pins everything as it is today, and writes the lock. The serial numbers of boxes go on from those of the old lock, if
-/// there is one that can be read.
+/// Pins everything as it is today, and writes the lock. From the old lock, if there is one that can be read, the
+/// serial numbers of boxes go on, and what was built counts where it is built from the same.
 ///
 /// # Errors
 /// Debian's indexes can't be had, or the folder not be written to.
 pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress) -> Result<Lock> {
-    let boxes = Lock::read(lab).ok().flatten().map(|lock| lock.boxes);
+    let old = Lock::read(lab).ok().flatten();
     let catalog = Catalog::source(&plan.kubernetes.version)?;
     let step = progress.step("lock", None);
     let index = Index::refresh(cache)?;
     let (tools, base) = (base::resolve_tools(&index)?, base::resolve(plan.base, &index)?);
-    let source = artifacts::pin(&catalog, index.closure(catalog.debian_packages())?)?;
+    let mut source = artifacts::pin(&catalog, index.closure(catalog.debian_packages())?)?;
+    if let Some(Lock { supply: Supply::Source(old), .. }) = &old {
+        source.built = old.still_built(&source);
+    }
     let packages = tools.len() + base.packages().len() + source.debs.len();
     let outcome = format!("{packages} packages and {} modules pinned", source.upstreams.len());
     let mut lock = Lock::new(tools, base, Supply::Source(source));
-    lock.boxes = boxes.unwrap_or_default();
+    lock.boxes = old.map(|old| old.boxes).unwrap_or_default();
     write(lab, &lock)?;
     step.done(&outcome);
     Ok(lock)

@@ -7,9 +7,9 @@ use anyhow::{Context as _, Error, Result, anyhow};
 
 use super::{OUT, absolute, lock};
 use crate::artifacts::{built, program_file};
-use crate::atomic_fs::{self, Batch, Written};
+use crate::atomic_fs::{self, Batch};
 use crate::boot_test::{Failed, Report};
-use crate::build::{Context, Entries, Outcome, PROGRAM_STEP, boot_test, packed, vagrant_box};
+use crate::build::{Context, Entries, Graph, Outcome, PROGRAM_STEP, boot_test, packed, present, vagrant_box};
 use crate::lock::{Built, Lock, LockedBox, Supply};
 use crate::plan::Plan;
 use crate::role::{PerRole, Role};
@@ -64,20 +64,35 @@ pub fn publish(lab: &Path, plan: &Plan, context: &Context<'_>, outcome: Outcome)
         }
     }
     let lock = locked(context, &entries)?;
+    let (new, batch) = boxes_of(&out, plan, (context, &lock), &entries)?;
     if lock != *context.lock {
         lock::write(lab, &lock)?;
     }
-    let new = write_boxes(&out, plan, (context, &lock), &entries)?;
+    batch.commit()?;
     // The cluster's own kubectl, for a host that has none.
     let bin = out.join("bin");
     atomic_fs::create_dir(&bin, 0o755)?;
-    let program = program_file(entries.get(PROGRAM_STEP.0)?, PROGRAM_STEP.1)?;
+    let entry = entries.get(PROGRAM_STEP.0)?;
+    let program = program_file(entry, PROGRAM_STEP.1)?;
+    if !bin.join(PROGRAM_STEP.1).exists() {
+        whole(context, entry)?;
+    }
     atomic_fs::clone_or_copy(&program.path, &bin.join(PROGRAM_STEP.1), 0o755)?;
     Ok(new)
 }
 
-/// Boxes and their metadata are put into place together.
-fn write_boxes(out: &Path, plan: &Plan, (context, lock): (&Context<'_>, &Lock), entries: &Entries) -> Result<usize> {
+/// Reads an entry through before its bytes leave the cache for good.
+fn whole(context: &Context<'_>, entry: &Path) -> Result<()> {
+    context.cache.verify(entry).context("damaged in the cache: `hab build --verify` makes it again")
+}
+
+/// Boxes and their metadata, written beside their places, to be put there together; and how many boxes are new.
+fn boxes_of(
+    out: &Path,
+    plan: &Plan,
+    (context, lock): (&Context<'_>, &Lock),
+    entries: &Entries,
+) -> Result<(usize, Batch)> {
     let boxes = out.join("boxes");
     let mut new = 0;
     let mut batch = Batch::default();
@@ -93,14 +108,18 @@ fn write_boxes(out: &Path, plan: &Plan, (context, lock): (&Context<'_>, &Lock), 
             packed,
         };
         let file = absolute(&boxes)?.join(format!("{role}.box"));
-        new += usize::from(atomic_fs::clone_or_link(&entry.join(crate::build::BOX), &file)? == Written::Changed);
+        let source = entry.join(crate::build::BOX);
+        if !atomic_fs::is_shared(&source, &file)? {
+            new += 1;
+            whole(context, entry)?;
+        }
+        batch.share(&source, &file)?;
         batch.add(&boxes.join(format!("{role}.json")), atomic_fs::PUBLIC, &metadata(&box_of_role, &file))?;
         published.push((format!("boxes/{role}.box"), box_of_role));
     }
     let list = published.iter().map(|(file, published)| (file.as_str(), published));
     batch.add(&out.join(CATALOG), atomic_fs::PUBLIC, &catalog(list))?;
-    batch.commit()?;
-    Ok(new)
+    Ok((new, batch))
 }
 
 /// The lock with what came out: digests of programs and images from the first build on, and the boxes of this one.
@@ -109,12 +128,13 @@ fn locked(context: &Context<'_>, entries: &Entries) -> Result<Lock> {
     let Supply::Source(source) = &mut lock.supply;
     if source.built.is_none() {
         let mut all = Built::default();
-        for entry in entries.0.values() {
+        // Also of steps that this build had no need of, because what is made of them was there.
+        for entry in present(&Graph::new(context)?, context).0.values() {
             let built = built(entry)?;
             all.programs.extend(built.programs);
             all.images.extend(built.images);
         }
-        // Only a build that has made or seen everything knows it all.
+        // What was thrown away since is not known.
         let whole = context.catalog.artifacts.keys().all(|name| all.programs.contains_key(name));
         source.built = whole.then_some(all);
     }

@@ -30,6 +30,15 @@ pub struct Source {
     pub built: Option<Built>,
 }
 
+impl Source {
+    /// What was built of this, if `new` is built from the same.
+    #[must_use]
+    pub fn still_built(&self, new: &Self) -> Option<Built> {
+        let same = (&self.go, &self.upstreams, &self.debs) == (&new.go, &new.upstreams, &new.debs);
+        self.built.clone().filter(|_| same)
+    }
+}
+
 /// A Go module and all it needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,4 +59,18 @@ pub struct Built {
     pub programs: BTreeMap<String, String>,
     /// The digest of every container image, by its full name.
     pub images: BTreeMap<String, String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_built_counts_for_what_is_built_from_the_same() {
+        let plain = Source { go: "go1".into(), upstreams: BTreeMap::new(), debs: Vec::new(), built: None };
+        let built = Source { built: Some(Built::default()), ..plain.clone() };
+        assert_eq!(built.still_built(&plain), Some(Built::default()));
+        assert_eq!(built.still_built(&Source { go: "go2".into(), ..plain.clone() }), None);
+        assert_eq!(plain.still_built(&plain), None);
+    }
 }
