@@ -5,6 +5,7 @@
 
 use anyhow::{Result, ensure};
 
+use super::run::MEMORY;
 use crate::cache::KeyBuilder;
 use crate::embedded::embedded;
 use crate::node::NodeKind;
@@ -118,6 +119,7 @@ pub fn key(kind: NodeKind, mut key: KeyBuilder) -> Result<KeyBuilder> {
     for file in embedded(crate::embedded::folder(FOLDER)?) {
         key = key.add(file.name, file.bytes);
     }
+    key = key.add("memory", MEMORY.to_le_bytes());
     Ok(key.add("template", crate::embedded::text(TEMPLATE)?))
 }
 

@@ -23,8 +23,9 @@ use crate::role::Role;
 /// and 200 s in a noisy one; packer must not end it while it still works.
 const SHUTDOWN_TIMEOUT: &str = "30m";
 
-/// Memory of a guest that tests itself, in MiB: an etcd node's default, the smallest of the three.
-const MEMORY: u32 = 768;
+/// Memory of a guest that tests itself, in MiB: an etcd node's default, the smallest of the three. Part of
+/// every key.
+pub const MEMORY: u32 = 768;
 
 /// How often the file of answers is looked at for new lines.
 const LOOK: Duration = Duration::from_millis(200);

@@ -17,8 +17,9 @@ pub trait Step: Sync {
     /// The cache's bucket for its entries.
     fn bucket(&self) -> &'static str;
 
-    /// Counts up whenever the code makes other bytes out of the same inputs; part of the key. A test with a digest of
-    /// something small made by the same code fails when that was forgotten.
+    /// Counts up whenever the code makes other bytes out of the same inputs; part of the key. Options of programs are in
+    /// the key themselves; of what hab writes itself, a test with the digest of something small fails when this was
+    /// forgotten.
     fn version(&self) -> u32;
 
     /// The names of the steps whose entries it reads; their keys are part of its own.

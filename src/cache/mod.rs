@@ -160,7 +160,6 @@ impl Cache {
         if let Lookup::Hit(path) = self.find(bucket, key)
             && self.verify(&path).is_ok()
         {
-            fs::remove_file(&lock_path)?;
             return Ok(path);
         }
         let fresh = self.scratch()?;

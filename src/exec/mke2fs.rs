@@ -7,6 +7,14 @@ use fs_err as fs;
 
 use super::pinned_tools::PinnedTools;
 
+/// What every file system is made with; part of every key. One inode for 16 KiB is mke2fs' own rule; a journal of 32 MiB is
+/// plenty for a node; nothing is kept for root, since there is no one else.
+pub const ARGS: [&str; 10] = ["-q", "-F", "-t", "ext4", "-i", "16384", "-J", "size=32", "-m", "0"];
+
+/// The extended options, part of every key, too. The file is all zeros already, so neither mke2fs nor the node's kernel
+/// needs to write any.
+pub const EXTENDED: &str = "root_owner=0:0,assume_storage_prezeroed=1,lazy_itable_init=0,lazy_journal_init=0";
+
 /// What makes one ext4 file system differ from another of the same content.
 #[derive(Debug, Clone, Copy)]
 pub struct Ext4<'a> {
@@ -24,16 +32,10 @@ pub struct Ext4<'a> {
 /// It does not fit or can't be written.
 pub fn mke2fs(tools: &PinnedTools, conf: &Path, ext4: Ext4, archive: &Path, out: &Path) -> Result<()> {
     fs::File::create(out)?.set_len(ext4.size)?;
-    // The file is all zeros already, so neither mke2fs nor the node's kernel needs to write any.
-    let extended = format!(
-        "hash_seed={},root_owner=0:0,assume_storage_prezeroed=1,lazy_itable_init=0,lazy_journal_init=0",
-        ext4.uuid
-    );
+    let extended = format!("hash_seed={},{EXTENDED}", ext4.uuid);
     let tool = tools.tool("mke2fs")?.env("SOURCE_DATE_EPOCH", "0").env("MKE2FS_CONFIG", conf);
-    tool.args(["-q", "-F", "-t", "ext4", "-L", ext4.label, "-U", ext4.uuid])
-        // One inode for 16 KiB is mke2fs' own rule; a journal of 32 MiB is plenty for a node; nothing is kept for root,
-        // since there is no one else.
-        .args(["-i", "16384", "-J", "size=32", "-m", "0", "-E", &extended, "-d"])
+    tool.args(ARGS)
+        .args(["-L", ext4.label, "-U", ext4.uuid, "-E", &extended, "-d"])
         .arg(archive)
         .arg(out)
         .run()

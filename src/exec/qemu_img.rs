@@ -6,15 +6,17 @@ use anyhow::Result;
 
 use super::Tool;
 
-/// Converts the raw disk `source` into the new qcow2 `target`, its clusters compressed with zstd (qemu 5.1 and newer):
-/// quick to unpack, which is done again at every read. The same input gives the same bytes, as long as
-/// `-W` (out-of-order writes) stays away.
+/// What a qcow2 is made with; part of its key. Clusters compressed with zstd (qemu 5.1 and newer) are quick to unpack,
+/// which is done again at every read. The same input gives the same bytes, as long as `-W` (out-of-order writes) stays
+/// away.
+pub const QCOW2: [&str; 8] = ["convert", "-f", "raw", "-O", "qcow2", "-c", "-o", "compression_type=zstd"];
+
+/// Converts the raw disk `source` into the new qcow2 `target`.
 ///
 /// # Errors
 /// qemu-img is missing or fails.
 pub fn to_qcow2(source: &Path, target: &Path) -> Result<()> {
-    let tool = tool()?.args(["convert", "-f", "raw", "-O", "qcow2"]);
-    tool.args(["-c", "-o", "compression_type=zstd"]).arg(source).arg(target).run()
+    tool()?.args(QCOW2).arg(source).arg(target).run()
 }
 
 /// qemu-img.

@@ -13,6 +13,7 @@ pub const FACTS: Facts = Facts {
     name: "libvirt",
     disk_format: "qcow2",
     convert: qemu_img::to_qcow2,
+    convert_options: &qemu_img::QCOW2,
     // Its config comes through qemu's fw_cfg.
     ignition_platform: "qemu",
     // The prefix that qemu and libvirt use for their guests.

@@ -22,6 +22,8 @@ pub struct Facts {
     pub disk_format: &'static str,
     /// Turns a raw disk into that format: the same bytes from the same disk.
     pub convert: fn(&Path, &Path) -> Result<()>,
+    /// The options with which it does; part of every disk's key.
+    pub convert_options: &'static [&'static str],
     /// What Ignition is told to run on, so that it finds its config
     /// (<https://coreos.github.io/ignition/supported-platforms/>).
     pub ignition_platform: &'static str,

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 
+use crate::cache::KeyBuilder;
 use crate::embedded::text;
 use crate::exec::fat::{self, Fat};
 use crate::exec::pinned_tools::PinnedTools;
@@ -38,6 +39,11 @@ const PLATFORM: &str = "@PLATFORM@";
 /// hab was built without it.
 pub fn menu(provider: &provider::Facts) -> Result<String> {
     Ok(text("base/debian/syslinux.cfg")?.replace(PLATFORM, provider.ignition_platform))
+}
+
+/// Adds what decides the boot partition's bytes, next to what is in it.
+pub fn key(key: KeyBuilder) -> KeyBuilder {
+    key.add("boot size", SIZE.to_le_bytes()).add_all("boot", [SERIAL, fat::EPOCH, fat::LABEL])
 }
 
 /// The files of the boot partition.

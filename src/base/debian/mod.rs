@@ -22,13 +22,19 @@ use crate::cache::KeyBuilder;
 use crate::debian::Index;
 use crate::disk::{self, Partition};
 use crate::embedded::{IMAGES, embedded, table};
-use crate::exec::mke2fs::{Ext4, mke2fs};
-use crate::exec::mksquashfs;
+use crate::exec::mke2fs::{self, Ext4};
 use crate::exec::pinned_tools::PinnedTools;
+use crate::exec::{mksquashfs, zstd};
 use crate::lock::{self, Deb};
 use crate::node::base_files;
 use crate::progress::Step;
 use crate::provider;
+
+/// The partitions' names, by which the node finds them.
+const PARTITIONS: [&str; 3] = ["hab-boot", "hab-usr", "hab-root"];
+
+/// What the disk's and its partitions' GUIDs come from.
+const SEED: &str = "base debian";
 
 /// `hab-root` as the node sees it; the file holds only what is written. etcd and containerd keep their data here.
 const ROOT: Ext4 = Ext4 { label: "root", uuid: "68616200-726f-4f74-8000-000000000000", size: 8 << 30 };
@@ -46,7 +52,9 @@ pub fn resolve(index: &Index) -> Result<lock::Base> {
 /// # Errors
 /// hab was built without a part.
 pub fn key(packages: &[Deb], provider: &provider::Facts, key: KeyBuilder) -> Result<KeyBuilder> {
-    let mut key = key.add("menu", boot::menu(provider)?);
+    let mut key = boot::key(key.add("menu", boot::menu(provider)?));
+    key = key.add("disk", SEED).add_all("partition", PARTITIONS).add_all("zstd", zstd::ARGS);
+    key = key.add("root", format!("{ROOT:?}")).add_all("ext4", mke2fs::ARGS).add("ext4 options", mke2fs::EXTENDED);
     key = key.add_all("small", mksquashfs::SMALL).add_all("fixed", mksquashfs::FIXED);
     for file in embedded(&IMAGES).iter().filter(|file| file.name.starts_with("base/debian/")) {
         key = key.add(file.name, file.bytes);
@@ -77,7 +85,7 @@ pub fn build(base: &BaseBuild<'_>, packages: &[Deb], tools: &Path, entry: &Path,
 
     step.status("writing the root file system");
     overlay::write_root(&overlay, &at("root.tar"))?;
-    mke2fs(&tools, &tools.files().join("etc/mke2fs.conf"), ROOT, &at("root.tar"), &at("root.ext4"))?;
+    mke2fs::mke2fs(&tools, &tools.files().join("etc/mke2fs.conf"), ROOT, &at("root.tar"), &at("root.ext4"))?;
 
     step.status("writing the disk");
     fs::write(at("vmlinuz"), &taken.kernel)?;
@@ -86,12 +94,13 @@ pub fn build(base: &BaseBuild<'_>, packages: &[Deb], tools: &Path, entry: &Path,
     boot::write(&tools, &parts, &at("boot.fat"))?;
     let (boot, usr, root) = (at("boot.fat"), at("usr.squashfs"), at("root.ext4"));
     let partition = |name, kind, attributes, content| Partition { name, kind, attributes, content };
+    let [boot_name, usr_name, root_name] = PARTITIONS;
     let partitions = [
-        partition("hab-boot", boot::KIND, boot::BOOTABLE, &boot),
-        partition("hab-usr", TARGET.usr_partition, usr::READ_ONLY, &usr),
-        partition("hab-root", TARGET.root_partition, 0, &root),
+        partition(boot_name, boot::KIND, boot::BOOTABLE, &boot),
+        partition(usr_name, TARGET.usr_partition, usr::READ_ONLY, &usr),
+        partition(root_name, TARGET.root_partition, 0, &root),
     ];
-    disk::write_gpt(&entry.join(DISK), "base debian", &partitions)?;
+    disk::write_gpt(&entry.join(DISK), SEED, &partitions)?;
     boot::write_code(tools.files(), &entry.join(DISK))?;
     Ok(format!("{} packages", packages.len()))
 }

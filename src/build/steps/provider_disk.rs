@@ -61,7 +61,8 @@ impl Step for ProviderDisk {
     }
 
     fn inputs(&self, context: &Context<'_>, key: KeyBuilder) -> Result<KeyBuilder> {
-        Ok(key.add("provider", context.provider.name).add("format", context.provider.disk_format))
+        let provider = context.provider;
+        Ok(key.add("provider", provider.name).add_all("options", provider.convert_options))
     }
 
     fn detail(&self, context: &Context<'_>) -> Option<String> {

@@ -58,7 +58,8 @@ impl Step for VagrantBox {
     }
 
     fn inputs(&self, context: &Context<'_>, key: KeyBuilder) -> Result<KeyBuilder> {
-        Ok(key.add("vagrantfile", context.provider.box_vagrantfile))
+        let metadata = (context.provider.box_metadata)(&[]).to_string();
+        Ok(key.add("vagrantfile", context.provider.box_vagrantfile).add("metadata", metadata))
     }
 
     fn run(&self, context: &Context<'_>, job: &Job<'_>) -> Result<String> {
