@@ -81,7 +81,7 @@ impl GoBuild<'_> {
         let source = self.unfold()?;
         let packages: Vec<&str> = self.catalog.go_packages(self.name).into_values().collect();
         let fetched = self.go().fetch(source.path(), &packages, |line| step.status(line));
-        fetched.map(drop).with_context(|| format!("fetching the Go modules of {}", self.name))
+        fetched.with_context(|| format!("fetching the Go modules of {}", self.name))
     }
 
     /// Builds the programs into `entry`.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use tempfile::TempPath;
 
-use super::share::stage_shared;
+use super::share::{stage_copy, stage_shared};
 use super::write::{place, stage};
 
 /// Files that belong together: each is written beside its place at once, and [`Batch::commit`] puts all into place. When
@@ -21,21 +21,32 @@ impl Batch {
     /// # Errors
     /// As [`write`](super::write()).
     pub fn add(&mut self, path: &Path, mode: u32, bytes: &[u8]) -> Result<()> {
-        if let Some(beside) = stage(path, mode, bytes, false)? {
-            self.staged.push((beside, path.to_owned()));
-        }
+        self.put(stage(path, mode, bytes, false)?, path);
         Ok(())
     }
 
-    /// Hands out a large file, read-only, as a reflink, a hard link or a copy of `source`, up to the rename.
+    /// Hands out a large file, read-only, as a reflink, a hard link or a copy of `source`, up to the rename. Returns whether
+    /// `path` was another file.
     ///
     /// # Errors
     /// As [`write`](super::write()).
-    pub fn share(&mut self, source: &Path, path: &Path) -> Result<()> {
-        if let Some(beside) = stage_shared(source, path)? {
-            self.staged.push((beside, path.to_owned()));
-        }
-        Ok(())
+    pub fn share(&mut self, source: &Path, path: &Path) -> Result<bool> {
+        Ok(self.put(stage_shared(source, path)?, path))
+    }
+
+    /// Hands out a file of its own with the bytes of `source` and `mode`, as a reflink or a copy, up to the rename. Whatever
+    /// is done to it, `source` stays as it is. Returns whether `path` was another file.
+    ///
+    /// # Errors
+    /// As [`write`](super::write()).
+    pub fn copy(&mut self, source: &Path, path: &Path, mode: u32) -> Result<bool> {
+        Ok(self.put(stage_copy(source, path, mode)?, path))
+    }
+
+    fn put(&mut self, beside: Option<TempPath>, path: &Path) -> bool {
+        let is_new = beside.is_some();
+        self.staged.extend(beside.map(|beside| (beside, path.to_owned())));
+        is_new
     }
 
     /// Renames all, and returns how many were new or different.

@@ -12,7 +12,6 @@ pub use batch::Batch;
 pub use dir::{create_all_or_nothing, create_dir, create_dir_if_missing, create_private_dir};
 pub use ignored::{ignore_in_git, tag_as_cache};
 pub use remove::{remove, remove_stale};
-pub use share::{clone_or_copy, is_shared};
 pub use write::{Written, write, write_unflushed};
 
 /// The mode of files with keys in them.

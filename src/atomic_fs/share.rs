@@ -10,69 +10,63 @@ use fs_err as fs;
 use rustix::fs::ioctl_ficlone;
 use tempfile::{NamedTempFile, TempPath};
 
-use super::write::{beside, parent, place, set_mode};
-use super::{PREFIX, Written};
+use super::PREFIX;
+use super::write::{beside, parent, set_mode};
 
 /// The mode of a file that two folders may share: a write to one would be a write to the other.
 const SHARED: u32 = 0o444;
 
-/// Makes `path` a file of its own with the bytes of `source` and `mode`: a reflink, or a copy. Whatever is done to it,
-/// `source` stays as it is.
-///
-/// # Errors
-/// As [`write`](super::write()).
-pub fn clone_or_copy(source: &Path, path: &Path, mode: u32) -> Result<Written> {
+/// A file beside `path` with the bytes of `source` and `mode`, a reflink or a copy: see [`Batch::copy`](super::Batch::copy).
+/// `None` when `path` is that already.
+pub(super) fn stage_copy(source: &Path, path: &Path, mode: u32) -> Result<Option<TempPath>> {
     let wanted = fs::metadata(source)?;
-    if let Some(found) = replaceable(path)?
-        && !is_same_file(&found, &wanted)
-        && is_copy(&found, &wanted)
-        && found.mode() & 0o7777 == mode
-    {
-        return Ok(Written::Same);
+    let there = |found: &Metadata| !is_same_file(found, &wanted) && is_copy(found, &wanted, mode);
+    if replaceable(path)?.as_ref().is_some_and(there) {
+        return Ok(None);
     }
-    let mut beside = beside(path)?;
-    let mut from = fs::File::open(source)?;
-    if ioctl_ficlone(beside.as_file(), from.file()).is_err() {
-        std::io::copy(&mut from, beside.as_file_mut()).with_context(|| format!("writing {}", path.display()))?;
+    let mut copy = beside(path)?;
+    if !reflink(source, &copy)? {
+        copy_into(source, &mut copy, path)?;
     }
-    place(flushed(beside, &wanted, path, mode)?, path)?;
-    Ok(Written::Changed)
-}
-
-/// Whether [`Batch::share`](super::Batch::share) would have nothing to do.
-///
-/// # Errors
-/// `source` can't be looked at, or a folder is in the way.
-pub fn is_shared(source: &Path, path: &Path) -> Result<bool> {
-    let wanted = fs::metadata(source)?;
-    Ok(replaceable(path)?.is_some_and(|found| {
-        (is_same_file(&found, &wanted) || is_copy(&found, &wanted)) && found.mode() & 0o7777 == SHARED
-    }))
+    flushed(copy, &wanted, path, mode).map(Some)
 }
 
 /// A read-only file beside `path` with the bytes of `source`: a reflink, else a hard link, which makes `source` read-only
 /// as well, and across file systems a copy. `None` when `path` is that already.
 pub(super) fn stage_shared(source: &Path, path: &Path) -> Result<Option<TempPath>> {
-    let about = || format!("writing {}", path.display());
     let wanted = fs::metadata(source)?;
-    if replaceable(path)?.is_some_and(|found| is_same_file(&found, &wanted)) {
-        fs::set_permissions(path, Permissions::from_mode(SHARED))?;
-    }
-    if is_shared(source, path)? {
-        return Ok(None);
+    if let Some(found) = replaceable(path)? {
+        if is_same_file(&found, &wanted) {
+            if found.mode() & 0o7777 != SHARED {
+                fs::set_permissions(path, Permissions::from_mode(SHARED))?;
+            }
+            return Ok(None);
+        }
+        if is_copy(&found, &wanted, SHARED) {
+            return Ok(None);
+        }
     }
     let mut copy = beside(path)?;
-    let mut from = fs::File::open(source)?;
-    if ioctl_ficlone(copy.as_file(), from.file()).is_err() {
+    if !reflink(source, &copy)? {
         let link =
             tempfile::Builder::new().prefix(PREFIX).make_in(parent(path)?, |beside| std::fs::hard_link(source, beside));
         if let Ok(link) = link {
             fs::set_permissions(link.path(), Permissions::from_mode(SHARED))?;
             return Ok(Some(link.into_temp_path()));
         }
-        std::io::copy(&mut from, copy.as_file_mut()).with_context(about)?;
+        copy_into(source, &mut copy, path)?;
     }
     flushed(copy, &wanted, path, SHARED).map(Some)
+}
+
+/// Whether the file system could make `copy` a reflink of `source`.
+fn reflink(source: &Path, copy: &NamedTempFile) -> Result<bool> {
+    Ok(ioctl_ficlone(copy.as_file(), fs::File::open(source)?.file()).is_ok())
+}
+
+fn copy_into(source: &Path, copy: &mut NamedTempFile, path: &Path) -> Result<()> {
+    let about = || format!("writing {}", path.display());
+    std::io::copy(&mut fs::File::open(source)?, copy.as_file_mut()).map(drop).with_context(about)
 }
 
 /// What stands at `path`, if anything that may be replaced.
@@ -89,9 +83,9 @@ fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
 }
 
 /// A clone or a copy keeps the time of its source.
-fn is_copy(found: &Metadata, wanted: &Metadata) -> bool {
+fn is_copy(found: &Metadata, wanted: &Metadata, mode: u32) -> bool {
     let looks = |meta: &Metadata| (meta.len(), meta.mtime(), meta.mtime_nsec());
-    found.is_file() && looks(found) == looks(wanted)
+    found.is_file() && looks(found) == looks(wanted) && found.mode() & 0o7777 == mode
 }
 
 fn flushed(beside: NamedTempFile, wanted: &Metadata, path: &Path, mode: u32) -> Result<TempPath> {
@@ -105,13 +99,23 @@ fn flushed(beside: NamedTempFile, wanted: &Metadata, path: &Path, mode: u32) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Batch, mode};
+    use super::super::{Batch, Written, mode};
     use super::*;
 
-    fn share(source: &Path, path: &Path) -> Result<Written> {
+    /// What a batch with nothing else in it comes to.
+    fn alone(stage: impl FnOnce(&mut Batch) -> Result<bool>) -> Result<Written> {
         let mut batch = Batch::default();
-        batch.share(source, path)?;
-        Ok(if batch.commit()? == 1 { Written::Changed } else { Written::Same })
+        let is_new = stage(&mut batch)?;
+        assert_eq!(batch.commit()?, usize::from(is_new));
+        Ok(if is_new { Written::Changed } else { Written::Same })
+    }
+
+    fn share(source: &Path, path: &Path) -> Result<Written> {
+        alone(|batch| batch.share(source, path))
+    }
+
+    fn copy(source: &Path, path: &Path) -> Result<Written> {
+        alone(|batch| batch.copy(source, path, 0o755))
     }
 
     fn folder() -> (tempfile::TempDir, std::path::PathBuf, std::path::PathBuf) {
@@ -129,12 +133,12 @@ mod tests {
     fn what_is_done_to_a_copy_is_not_done_to_its_source() {
         let (dir, source, path) = folder();
         fs::hard_link(&source, &path).unwrap();
-        assert_eq!(clone_or_copy(&source, &path, 0o755).unwrap(), Written::Changed);
-        assert_eq!(clone_or_copy(&source, &path, 0o755).unwrap(), Written::Same);
+        assert_eq!(copy(&source, &path).unwrap(), Written::Changed);
+        assert_eq!(copy(&source, &path).unwrap(), Written::Same);
         assert_eq!((fs::read_to_string(&path).unwrap().as_str(), mode(&path)), ("one", 0o755));
         fs::write(&path, "mine").unwrap();
         assert_eq!(fs::read_to_string(&source).unwrap(), "one");
-        assert_eq!(clone_or_copy(&source, &path, 0o755).unwrap(), Written::Changed);
+        assert_eq!(copy(&source, &path).unwrap(), Written::Changed);
         assert_eq!(fs::read_to_string(&path).unwrap(), "one");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     }
@@ -171,6 +175,6 @@ mod tests {
     fn a_folder_is_in_the_way() {
         let (dir, source, _) = folder();
         assert!(share(&source, dir.path()).unwrap_err().to_string().contains("in the way"));
-        assert!(clone_or_copy(&source, dir.path(), 0o755).unwrap_err().to_string().contains("in the way"));
+        assert!(copy(&source, dir.path()).unwrap_err().to_string().contains("in the way"));
     }
 }

@@ -3,6 +3,7 @@
 mod config;
 mod report;
 mod run;
+mod sockets;
 
 pub use config::{Check, config, key};
 pub use report::{Answer, Failed, Report, read, write};

@@ -13,9 +13,11 @@ use serde_json::json;
 
 use super::config::{Check, TEMPLATE};
 use super::report::{Answer, Report};
+use super::sockets::sockets;
 use crate::digest::sha256_file;
+use crate::exec::packer::{self, Folders};
+use crate::exec::plain_path;
 use crate::exec::qemu::Accelerator;
-use crate::exec::{packer, plain_path};
 use crate::progress::Step;
 use crate::role::Role;
 
@@ -55,13 +57,16 @@ pub struct Subject<'a> {
 pub fn run(subject: &Subject<'_>, scratch: &Path, step: &Step<'_>) -> Result<Report> {
     let role = subject.role;
     let about = || format!("booting the {role} box through packer");
-    let Prepared { template, variables, console, answers: port } = prepare(subject, scratch).with_context(about)?;
+    let Prepared { template, variables, disk_sha256, console, answers: port } =
+        prepare(subject, scratch).with_context(about)?;
+    let sockets = sockets(&std::env::temp_dir())?;
+    let folders = Folders { sockets: sockets.path(), scratch };
     let started = Instant::now();
     let done = AtomicBool::new(false);
     let mut heard = Ok(Heard::default());
     let outcome = std::thread::scope(|scope| {
         let listener = scope.spawn(|| listen(role, &port, &done, step));
-        let outcome = packer::build(scratch, &template, &variables, |_| {});
+        let outcome = packer::build(folders, &template, &variables, |_| {});
         done.store(true, Ordering::Release);
         match listener.join() {
             Ok(all) => heard = all,
@@ -81,7 +86,7 @@ pub fn run(subject: &Subject<'_>, scratch: &Path, step: &Step<'_>) -> Result<Rep
     ensure!(judged, "{}: the guest ended after {count} of {of} answers\n{}", about(), tail(&console));
     if report.failures().is_empty() {
         let out = scratch.join("output/disk1.qcow2");
-        let same = sha256_file(&out).with_context(about)? == sha256_file(subject.disk)?;
+        let same = sha256_file(&out).with_context(about)? == disk_sha256;
         ensure!(same, "{}: the disk came out other than it went in", about());
     }
     Ok(report)
@@ -98,7 +103,8 @@ pub fn preflight(scratch: &Path) -> Result<()> {
     let accelerator = Accelerator::Tcg;
     let subject = Subject { role: Role::Etcd, disk: &disk, payload: &disk, config: b"", checks: &[], accelerator };
     let Prepared { template, variables, .. } = prepare(&subject, scratch)?;
-    packer::validate(scratch, &template, &variables)
+    let sockets = sockets(&std::env::temp_dir())?;
+    packer::validate(Folders { sockets: sockets.path(), scratch }, &template, &variables)
 }
 
 /// What packer is started with.
@@ -108,6 +114,8 @@ pub struct Prepared {
     pub template: PathBuf,
     /// The file of its variables.
     pub variables: PathBuf,
+    /// The SHA-256 of the disk that goes in.
+    pub disk_sha256: String,
     /// Where the guest's first serial port will be: its console.
     pub console: PathBuf,
     /// Where its second will be: the answers to the checks.
@@ -128,10 +136,11 @@ pub fn prepare(subject: &Subject<'_>, scratch: &Path) -> Result<Prepared> {
     fs::write(&config, subject.config)?;
     // qemu's options are split at commas, and HCL's ${ would be a template.
     let path = |path: &Path| plain_path(path, &[',', '$', '%', '"', '\\']).map(str::to_owned);
+    let disk_sha256 = sha256_file(subject.disk)?;
     let values = json!({
         "role": subject.role,
         "disk": path(subject.disk)?,
-        "disk_sha256": sha256_file(subject.disk)?,
+        "disk_sha256": disk_sha256,
         "payload": path(subject.payload)?,
         "ignition": path(&config)?,
         "console": path(&console)?,
@@ -143,7 +152,7 @@ pub fn prepare(subject: &Subject<'_>, scratch: &Path) -> Result<Prepared> {
         "shutdown_timeout": SHUTDOWN_TIMEOUT,
     });
     fs::write(&variables, values.to_string())?;
-    Ok(Prepared { template, variables, console, answers })
+    Ok(Prepared { template, variables, disk_sha256, console, answers })
 }
 
 /// What the guest said.

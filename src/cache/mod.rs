@@ -19,13 +19,16 @@ use rustix::fs::{FlockOperation, flock};
 use crate::atomic_fs;
 pub use key::{Key, KeyBuilder};
 use manifest::{Look, Manifest};
-pub use scratch::Scratch;
+pub use scratch::{Scratch, remove_stale};
 
 /// Held shared by every run that makes or uses entries, and exclusively by the one that removes them.
 const LOCK: &str = "cache.lock";
 
 /// The scratch folders of all runs.
 const SCRATCH: &str = "scratch";
+
+/// What each is called, up to what chance adds. Nothing else is in that folder.
+const SCRATCH_PREFIX: &str = "";
 
 /// What a look for an entry led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +95,7 @@ impl Cache {
         atomic_fs::tag_as_cache(&self.root, atomic_fs::PUBLIC)?;
         // Another thread may have been quicker; one lock is as good as two.
         let _ = self.held.set(lock);
-        scratch::remove_stale(&self.root.join(SCRATCH))
+        remove_stale(&self.root.join(SCRATCH), SCRATCH_PREFIX)
     }
 
     fn lock_file(&self) -> Result<fs::File> {
@@ -105,7 +108,7 @@ impl Cache {
     /// It can't be made.
     pub fn scratch(&self) -> Result<Scratch> {
         self.hold()?;
-        Scratch::new(&self.root.join(SCRATCH))
+        Scratch::new(&self.root.join(SCRATCH), SCRATCH_PREFIX)
     }
 
     /// Looks for an entry; reads no more of it than it must.

@@ -18,15 +18,15 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// A new folder in `parent`.
+    /// A new folder in `parent`, whose name begins with `prefix`.
     ///
     /// # Errors
     /// It can't be made.
-    pub fn new(parent: &Path) -> Result<Self> {
+    pub fn new(parent: &Path, prefix: &str) -> Result<Self> {
         fs::create_dir_all(parent)?;
         loop {
-            let dir =
-                tempfile::tempdir_in(parent).with_context(|| format!("making a folder in {}", parent.display()))?;
+            let about = || format!("making a folder in {}", parent.display());
+            let dir = tempfile::Builder::new().prefix(prefix).tempdir_in(parent).with_context(about)?;
             let held = fs::File::open(dir.path()).and_then(|lock| {
                 flock(&lock, FlockOperation::NonBlockingLockShared)?;
                 Ok(lock)
@@ -36,7 +36,7 @@ impl Scratch {
                 // Another run has taken it for stale before the lock was there, or is about to.
                 Ok(_) => {}
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::WouldBlock) => {}
-                Err(error) => return Err(error).with_context(|| format!("making a folder in {}", parent.display())),
+                Err(error) => return Err(error).with_context(about),
             }
         }
     }
@@ -55,13 +55,20 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes the folders in `parent` that no run uses.
-pub fn remove_stale(parent: &Path) -> Result<()> {
+/// Removes the folders in `parent` whose names begin with `prefix` and that no run uses.
+///
+/// # Errors
+/// `parent` can't be read.
+pub fn remove_stale(parent: &Path, prefix: &str) -> Result<()> {
     if !parent.is_dir() {
         return Ok(());
     }
     for found in fs::read_dir(parent)? {
-        let path = found?.path();
+        let found = found?;
+        if !found.file_type()?.is_dir() || !found.file_name().to_string_lossy().starts_with(prefix) {
+            continue;
+        }
+        let path = found.path();
         let Ok(folder) = fs::File::open(&path) else { continue };
         if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
             // Two runs may do this at once.

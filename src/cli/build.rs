@@ -52,14 +52,22 @@ impl Build {
     fn build(&self, global: &Global, plan: &Plan, progress: &dyn Progress) -> Result<usize> {
         let cache = Cache::from_env()?;
         cache.hold()?;
-        // Before the lock is made, too: that takes a network and some seconds.
-        let (known, blank) = (Lock::read(&global.lab)?, lab::lock::blank(plan)?);
-        let context = Context::new(&cache, known.as_ref().unwrap_or(&blank), plan, progress)?;
-        let graph = Graph::new(&context)?;
-        all(build::preflight(&graph, &context, &graph.goals()?)?)?;
-        let lock = lab::lock::open(&global.lab, &cache, plan, progress)?;
+        let known = Lock::read(&global.lab)?;
+        let is_new = known.is_none();
+        let lock = if let Some(lock) = known {
+            lock
+        } else {
+            // Before the lock is made: that takes a network and some seconds.
+            let blank = lab::lock::blank(plan)?;
+            let context = Context::new(&cache, &blank, plan, progress)?;
+            preflight(&Graph::new(&context)?, &context)?;
+            lab::lock::update(&global.lab, &cache, plan, progress)?
+        };
         let context = Context::new(&cache, &lock, plan, progress)?;
         let graph = Graph::new(&context)?;
+        if !is_new {
+            preflight(&graph, &context)?;
+        }
         let mut goals = graph.goals()?;
         if self.verify {
             for (place, why) in build::verify(&graph, &context)? {
@@ -70,4 +78,8 @@ impl Build {
         let outcome = build::run(&graph, &context, &goals)?;
         publish(&global.lab, plan, &context, outcome)
     }
+}
+
+fn preflight(graph: &Graph, context: &Context<'_>) -> Result<()> {
+    all(build::preflight(graph, context, &graph.goals()?)?)
 }

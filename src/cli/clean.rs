@@ -59,7 +59,7 @@ impl Clean {
 /// A machine that Vagrant has made and not destroyed: it notes each in `.vagrant/machines/<name>/<provider>/id`.
 fn machine(folder: &Path) -> Option<String> {
     let entries = |path: PathBuf| fs::read_dir(path).into_iter().flatten().flatten();
-    let mut machines: Vec<String> = entries(folder.join(".vagrant/machines"))
+    let mut machines: Vec<String> = entries(lab::origin::machines(folder))
         .filter(|machine| entries(machine.path()).any(|provider| provider.path().join("id").is_file()))
         .map(|machine| machine.file_name().to_string_lossy().into_owned())
         .collect();

@@ -95,17 +95,15 @@ impl Child {
             }
         }
         // A leader that died may have left others behind.
-        self.untrack(true);
+        self.untrack();
         self.process.wait()
     }
 
-    /// Takes its group off the list of those that signals end; `kill` kills what is left of the group.
-    fn untrack(&mut self, kill: bool) {
+    /// Kills what is left of its group, and takes that off the list of those that signals end.
+    fn untrack(&mut self) {
         let mut groups = signal::groups();
-        if kill {
-            // It fails when nothing is left to kill.
-            let _ = kill_process_group(self.group, Signal::KILL);
-        }
+        // It fails when nothing is left to kill.
+        let _ = kill_process_group(self.group, Signal::KILL);
         groups.retain(|group| *group != self.group);
         self.done = true;
     }
@@ -114,7 +112,7 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         if !self.done {
-            self.untrack(true);
+            self.untrack();
             // Killed; the wait only tidies the process table.
             let _ = self.process.wait();
         }

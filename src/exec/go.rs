@@ -43,17 +43,16 @@ impl Go {
     }
 
     /// Downloads, into the cache, the modules that `packages` need: those and no others, unlike `go mod download`.
-    /// Returns how many packages that is.
     ///
     /// # Errors
     /// A module can't be had or its checksum is wrong.
-    pub fn fetch(&self, dir: &Path, packages: &[&str], mut each: impl FnMut(&str)) -> Result<usize> {
-        let mut count = 0;
+    pub fn fetch(&self, dir: &Path, packages: &[&str], mut each: impl FnMut(&str)) -> Result<()> {
         self.tool()?.dir(dir).args(["list", "-deps"]).args(packages).stream(|line| {
             // A package's path has no blank; what Go tells about downloads has.
-            if line.contains(' ') { each(line) } else { count += 1 }
-        })?;
-        Ok(count)
+            if line.contains(' ') {
+                each(line);
+            }
+        })
     }
 
     /// Builds the main packages `packages` of the module in `dir` into the folder `out`; `each` hears every package

@@ -55,6 +55,13 @@ struct Source {
     ignition_sha256: String,
 }
 
+/// Where Vagrant notes the machines of the lab in `folder`: a folder for each, and in it one for its provider.
+#[must_use]
+pub fn machines(folder: &Path) -> PathBuf {
+    let own = std::env::var_os("VAGRANT_DOTFILE_PATH").filter(|path| !path.is_empty());
+    folder.join(own.unwrap_or_else(|| DOTFILE_PATH.into())).join("machines")
+}
+
 impl Origins {
     /// Reads `out/nodes.json` of the lab in `folder`; before the first build there is none.
     ///
@@ -71,8 +78,7 @@ impl Origins {
             #[serde(flatten)]
             source: Source,
         }
-        let own = std::env::var_os("VAGRANT_DOTFILE_PATH").filter(|path| !path.is_empty());
-        let machines = folder.join(own.unwrap_or_else(|| DOTFILE_PATH.into())).join("machines");
+        let machines = machines(folder);
         let path = folder.join(OUT).join("nodes.json");
         let mut now = HashMap::new();
         if path.is_file() {

@@ -64,20 +64,19 @@ pub fn publish(lab: &Path, plan: &Plan, context: &Context<'_>, outcome: Outcome)
         }
     }
     let lock = locked(context, &entries)?;
-    let (new, batch) = boxes_of(&out, plan, (context, &lock), &entries)?;
-    if lock != *context.lock {
-        lock::write(lab, &lock)?;
-    }
-    batch.commit()?;
+    let (new, mut batch) = boxes_of(&out, plan, (context, &lock), &entries)?;
     // The cluster's own kubectl, for a host that has none.
     let bin = out.join("bin");
     atomic_fs::create_dir(&bin, 0o755)?;
     let entry = entries.get(PROGRAM_STEP.0)?;
     let program = program_file(entry, PROGRAM_STEP.1)?;
-    if !bin.join(PROGRAM_STEP.1).exists() {
+    if batch.copy(&program.path, &bin.join(PROGRAM_STEP.1), 0o755)? {
         whole(context, entry)?;
     }
-    atomic_fs::clone_or_copy(&program.path, &bin.join(PROGRAM_STEP.1), 0o755)?;
+    if lock != *context.lock {
+        lock::write(lab, &lock)?;
+    }
+    batch.commit()?;
     Ok(new)
 }
 
@@ -108,12 +107,10 @@ fn boxes_of(
             packed,
         };
         let file = absolute(&boxes)?.join(format!("{role}.box"));
-        let source = entry.join(crate::build::BOX);
-        if !atomic_fs::is_shared(&source, &file)? {
+        if batch.share(&entry.join(crate::build::BOX), &file)? {
             new += 1;
             whole(context, entry)?;
         }
-        batch.share(&source, &file)?;
         batch.add(&boxes.join(format!("{role}.json")), atomic_fs::PUBLIC, &metadata(&box_of_role, &file))?;
         published.push((format!("boxes/{role}.box"), box_of_role));
     }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use fs_err as fs;
 use serde::Deserialize;
 
-use super::nodes_json::{Data, Rendered};
+use super::nodes_json::{self, Data, Rendered};
 use super::{OUT, PRIVATE};
 use crate::atomic_fs::{self, Batch};
 use crate::clock::Clock;
@@ -56,13 +56,13 @@ fn write(lab: &Path, plan: &Plan, pki: &Pki) -> Result<usize> {
         signal::check()?;
         let config = configs.node(node, pki.node(node)?)?;
         sums.push(sha256(&config));
-        batch.add(&folder.join(format!("{}.ign", node.name)), atomic_fs::SECRET, &config)?;
+        batch.add(&lab.join(nodes_json::ignition_path(&node.name)), atomic_fs::SECRET, &config)?;
     }
     let masters = plan.of(Role::Master);
     let servers = masters.map(|master| (master.name.as_str(), format!("https://{}:{}", master.address, port::API)));
     let kubeconfig = pki.admin_kubeconfig(&servers.collect::<Vec<_>>());
     batch.add(&out.join("kubeconfig"), atomic_fs::SECRET, kubeconfig.reveal().as_bytes())?;
-    let (hab, versions) = (own_file()?, versions(&out)?);
+    let (hab, versions) = (own_file()?, versions(lab)?);
     let nodes = Data::new(plan, &Rendered { hab: &hab, versions: &versions, ignition: &sums })?;
     batch.add(&out.join("nodes.json"), atomic_fs::PUBLIC, &nodes.to_json()?)?;
     batch.add(&out.join("trial.rom"), atomic_fs::PUBLIC, &qemu::trial_firmware())?;
@@ -92,7 +92,7 @@ fn snippets(lab: &Path, plan: &Plan) -> Result<Vec<Snippet>> {
 ///
 /// # Errors
 /// A file is damaged.
-pub fn versions(out: &Path) -> Result<PerRole<Option<String>>> {
+pub fn versions(lab: &Path) -> Result<PerRole<Option<String>>> {
     #[derive(Deserialize)]
     struct Metadata {
         versions: Vec<Version>,
@@ -102,7 +102,7 @@ pub fn versions(out: &Path) -> Result<PerRole<Option<String>>> {
         version: String,
     }
     PerRole::try_from_fn(|role| {
-        let path = out.join("boxes").join(format!("{role}.json"));
+        let path = lab.join(nodes_json::box_metadata_path(role));
         if !path.is_file() {
             return Ok(None);
         }

@@ -1,8 +1,5 @@
 //! A node's files: those that go as they are, those filled in, its certificates and the user's snippets, as one Ignition
-//! config of spec 3.3.0.
-//!
-//! 3.3.0 is the newest spec that Debian's Ignition 2.14, Flatcar's and Fedora CoreOS's all take
-//! (<https://coreos.github.io/ignition/migrating-configs/>).
+//! config of spec 3.3.0 (why that one: [`ignition`]).
 
 pub mod base_files;
 mod encode;

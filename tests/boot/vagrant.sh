@@ -8,22 +8,8 @@ hab=$(realpath "$1") || exit 1
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 
-passed=0 failed=0 start=$SECONDS
-claim() { # text, status
-    if [ "$2" -eq 0 ]; then
-        passed=$((passed + 1))
-        printf '%5d s  ok      %s\n' $((SECONDS - start)) "$1"
-    else
-        failed=$((failed + 1))
-        printf '%5d s  FAILED  %s\n%s\n' $((SECONDS - start)) "$1" "${said:-}"
-    fi
-}
-
-if [ "$(id -u)" -ne 0 ]; then
-    echo "the boot tests make network namespaces, so they run as root: sudo ./test --boot" >&2
-    echo "0 passed, 1 failed"
-    exit 1
-fi
+. "$root/tests/lib/claims.sh"
+needs_root
 
 user=hab-tester-$$
 useradd --create-home --groups libvirt --shell /bin/bash "$user" || exit 1
@@ -35,8 +21,7 @@ lab="$home/it's a <lab>?" other=$home/other
 finish() {
     "$netns" stop "$namespace"
     userdel --remove "$user" 2>/dev/null
-    echo "$passed passed, $failed failed"
-    [ "$failed" -eq 0 ] || exit 1
+    summary || exit 1
 }
 trap finish EXIT
 

@@ -3,6 +3,15 @@
 
 passed=0 failed=0 start=$SECONDS
 
+# Ends the script where it is not run by root, who alone may make network namespaces.
+needs_root() {
+    [ "$(id -u)" -eq 0 ] && return
+    echo "the boot tests make network namespaces, so they run as root: sudo ./test --boot" >&2
+    echo "0 passed, 1 failed"
+    exit 1
+}
+
+# One that fails shows what the script last kept in `said`, if anything.
 claim() { # text, status
     if [ "$2" -eq 0 ]; then
         passed=$((passed + 1))
@@ -10,6 +19,7 @@ claim() { # text, status
     else
         failed=$((failed + 1))
         printf '%5d s  FAILED  %s\n' $((SECONDS - start)) "$1"
+        [ -z "${said:-}" ] || echo "$said"
     fi
 }
 

@@ -2,11 +2,7 @@
 # install.sh and claims.sh; needs `root`, the repository's folder, and root's rights. What it makes is removed at the end.
 # shellcheck shell=bash
 
-if [ "$(id -u)" -ne 0 ]; then
-    echo "the boot tests make network namespaces, so they run as root: sudo ./test --boot" >&2
-    echo "0 passed, 1 failed"
-    exit 1
-fi
+needs_root
 
 # An ordinary user in the group libvirt, with a home closed to others; everything of the lab is that user's.
 user=hab-tester

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use hab::boot_test::{self as proof, Subject};
+use hab::exec::Tool;
+use hab::exec::packer::{self, Folders};
 use hab::exec::qemu::Accelerator;
-use hab::exec::{Tool, packer};
 use hab::role::Role;
 
 use crate::rendered::{DEFAULT, Lab, Node};
@@ -169,13 +170,14 @@ fn programs(unit: &str, root: &Path) {
 #[test]
 fn packer_takes_the_template_with_what_hab_fills_in() {
     let dir = tempfile::tempdir().unwrap();
+    let folders = Folders { sockets: dir.path(), scratch: dir.path() };
     let disk = dir.path().join("disk.qcow2");
     std::fs::write(&disk, "no disk, only a name").unwrap();
     for accelerator in [Accelerator::Kvm, Accelerator::Tcg] {
         let subject =
             Subject { role: Role::Worker, disk: &disk, payload: &disk, config: b"{}", checks: &[], accelerator };
         let prepared = proof::prepare(&subject, dir.path()).unwrap();
-        packer::validate(dir.path(), &prepared.template, &prepared.variables).unwrap();
+        packer::validate(folders, &prepared.template, &prepared.variables).unwrap();
     }
     // A variable that the template does not get is noticed, so the test above says something.
     let prepared = proof::prepare(
@@ -192,5 +194,5 @@ fn packer_takes_the_template_with_what_hab_fills_in() {
     .unwrap();
     let text = std::fs::read_to_string(&prepared.variables).unwrap();
     std::fs::write(&prepared.variables, text.replace("\"answers\"", "\"anwsers\"")).unwrap();
-    assert!(packer::validate(dir.path(), &prepared.template, &prepared.variables).is_err());
+    assert!(packer::validate(folders, &prepared.template, &prepared.variables).is_err());
 }
