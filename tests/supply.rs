@@ -3,8 +3,11 @@
 // All of this file is a test, its helpers too.
 #![allow(clippy::unwrap_used)]
 
-use std::path::Path;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 
 use hab::artifacts::go::GoBuild;
 use hab::artifacts::{Catalog, Origin, built, pin, program_file, same_results};
@@ -12,6 +15,7 @@ use hab::cache::Cache;
 use hab::kinds::Supply;
 use hab::lock::Source;
 use hab::progress::{Progress, Silent};
+use serde_json::Value;
 
 /// The catalog with nothing in it but the probe.
 fn probe_only() -> Catalog {
@@ -74,7 +78,7 @@ fn the_probe_is_built_says_its_version_and_sees_what_is_there_and_what_is_not() 
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8(refused.stdout).unwrap().contains("connection refused"));
 
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut serve = Command::new(program);
     serve.args(["serve", "-listen", &free.to_string()]).env("NODE_NAME", "kube-worker-01").stdin(Stdio::null());
     let _server = Server(serve.spawn().unwrap());
@@ -101,4 +105,191 @@ fn a_toolchain_that_can_not_be_had_builds_nothing() {
     lock.go = "go1.99.99".to_owned();
     let error = format!("{:#}", build(&cache, &catalog, &lock, &dir.path().join("entry")).unwrap_err());
     assert!(error.contains("building probe") && error.contains("go1.99.99"), "{error}");
+}
+
+/// A request, with the number of its connection.
+#[derive(Debug, Clone)]
+struct Request {
+    connection: usize,
+    line: String,
+    content_type: String,
+    body: String,
+}
+
+/// Stands in for an API server, until the test ends: keeps connections, notes requests, and answers each with a status
+/// and a body.
+struct Api {
+    url: String,
+    seen: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Api {
+    /// `answer` is told a request's path and how often that was asked for before.
+    fn new(answer: impl Fn(&str, usize) -> (&'static str, &'static str) + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let seen: Arc<Mutex<Vec<Request>>> = Arc::default();
+        let noted = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            for (connection, stream) in listener.incoming().enumerate() {
+                let mut stream = BufReader::new(stream.unwrap());
+                while let Some(request) = request(&mut stream, connection) {
+                    let before = noted.lock().unwrap().iter().filter(|other| other.line == request.line).count();
+                    let (status, body) = answer(request.line.split(' ').nth(1).unwrap(), before);
+                    noted.lock().unwrap().push(request);
+                    let length = body.len();
+                    write!(stream.get_mut(), "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
+                }
+            }
+        });
+        Self { url, seen }
+    }
+
+    fn seen(&self) -> Vec<Request> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// `hab-probe apply` to this server: its exit code, its lines, and what it complains of.
+    fn apply(&self, program: &Path, within: &str, more: &[&str]) -> (Option<i32>, Vec<Value>, String) {
+        let server = ["apply", "-within", within, "-every", "10ms", "-manager", "a b", "-server", &self.url];
+        let output = probe(program, &[&server, more].concat());
+        let said = String::from_utf8(output.stdout).unwrap();
+        let lines = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        (output.status.code(), lines, String::from_utf8(output.stderr).unwrap())
+    }
+}
+
+/// The next request of a connection, if there is one.
+fn request(stream: &mut BufReader<TcpStream>, connection: usize) -> Option<Request> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if stream.read_line(&mut head).unwrap() == 0 {
+            return None;
+        }
+    }
+    let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
+    let mut body = vec![0; header("Content-Length: ").parse().unwrap_or_default()];
+    stream.read_exact(&mut body).unwrap();
+    let line = head.lines().next().unwrap().to_owned();
+    Some(Request { connection, line, content_type: header("Content-Type: "), body: String::from_utf8(body).unwrap() })
+}
+
+/// The probe, and a folder whose files are these.
+fn with_files(dir: &tempfile::TempDir, files: &[(&str, &str)]) -> (PathBuf, PathBuf) {
+    let catalog = probe_only();
+    let entry = dir.path().join("entry");
+    build(&cache(dir), &catalog, &pin(&catalog, Vec::new()).unwrap(), &entry).unwrap();
+    let folder = dir.path().join("objects");
+    std::fs::create_dir_all(folder.join("addons")).unwrap();
+    for (name, text) in files {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    (program_file(&entry, "hab-probe").unwrap().path, folder)
+}
+
+/// What an API server says of a field that is somebody else's, as far as it matters.
+const CONFLICT: &str = r#"{"message": "not yours", "details": {"causes": [{"reason": "FieldManagerConflict"}]}}"#;
+
+#[test]
+fn the_probe_applies_all_objects_in_order_and_tries_again_what_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = [
+        (
+            "nodes.yaml",
+            "# Only a comment.\n---\n# /api/v1/nodes/a\n# Why.\nkind: Node\n---\n---\n# /api/v1/nodes/b\nb: |\n  ---\n",
+        ),
+        ("addons/2.yaml", "# /apis/x/y/race\nrace: 1\n---\n# /apis/x/y/last:1\nlast: 1\n"),
+        ("addons/1.yaml", "---\n# /apis/x/y/scaled\nscaled: 1\n"),
+        ("addons/notes.txt", "no object"),
+    ];
+    let (program, folder) = with_files(&dir, &files);
+    let api = Api::new(|path, before| match (path.split('?').next().unwrap(), before) {
+        ("/ready", 0) => ("503 Service Unavailable", ""),
+        ("/ready", _) => ("200 OK", "yes"),
+        ("/api/v1/nodes/b", 0) => ("500 Internal Server Error", r#"{"message": "not yet"}"#),
+        ("/apis/x/y/scaled", _) => ("409 Conflict", CONFLICT),
+        ("/apis/x/y/race", 0) => ("409 Conflict", r#"{"message": "the object has been modified"}"#),
+        ("/apis/x/y/last:1", _) => ("200 OK", "{}"),
+        _ => ("201 Created", "{}"),
+    });
+    let paths = ["nodes.yaml", "addons"].map(|name| folder.join(name).display().to_string());
+    let when = format!("{}/ready", api.url);
+    let (code, lines, complaints) = api.apply(&program, "60s", &["-when", &when, &paths[0], &paths[1]]);
+    assert_eq!(code, Some(0), "{lines:?} {complaints}");
+
+    let seen = api.seen();
+    let asked: Vec<_> = seen.iter().map(|request| (request.connection, request.line.as_str())).collect();
+    let patch = |path: &str| format!("PATCH {path}?fieldManager=a+b HTTP/1.1");
+    let [a, b, scaled] = ["/api/v1/nodes/a", "/api/v1/nodes/b", "/apis/x/y/scaled"].map(patch);
+    let [race, last] = ["/apis/x/y/race", "/apis/x/y/last:1"].map(patch);
+    // One connection, and a new one after each round in which something failed.
+    let wanted = [
+        (0, "GET /ready HTTP/1.1"),
+        (1, "GET /ready HTTP/1.1"),
+        (1, &a),
+        (1, &b),
+        (1, &scaled),
+        (1, &race),
+        (1, &last),
+        (2, &b),
+        (2, &race),
+    ];
+    assert_eq!(asked, wanted);
+    assert!(seen[2..].iter().all(|request| request.content_type == "application/apply-patch+yaml"), "{seen:?}");
+    let bodies: Vec<_> = seen[2..5].iter().map(|request| request.body.as_str()).collect();
+    let wanted = [
+        "# /api/v1/nodes/a\n# Why.\nkind: Node\n",
+        "# /api/v1/nodes/b\nb: |\n  ---\n",
+        "# /apis/x/y/scaled\nscaled: 1\n",
+    ];
+    assert_eq!(bodies, wanted);
+
+    let said = |line: &Value| format!("{} {} {} {}", line["target"], line["ok"], line["got"], line["tries"]);
+    let wanted = [
+        format!("{when:?} true null 2"),
+        r#""/api/v1/nodes/a" true ["201 Created"] 1"#.to_owned(),
+        r#""/api/v1/nodes/b" true ["201 Created"] 2"#.to_owned(),
+        r#""/apis/x/y/scaled" true ["409 Conflict: left as it is","not yours"] 1"#.to_owned(),
+        r#""/apis/x/y/race" true ["201 Created"] 2"#.to_owned(),
+        r#""/apis/x/y/last:1" true ["200 OK"] 1"#.to_owned(),
+    ];
+    assert_eq!(lines.iter().map(said).collect::<Vec<_>>(), wanted);
+    let wanted = format!(
+        "hab-probe: {when}: 503 Service Unavailable\n\
+         hab-probe: /api/v1/nodes/b: 500 Internal Server Error: not yet\n\
+         hab-probe: /apis/x/y/race: 409 Conflict: the object has been modified\n"
+    );
+    assert_eq!(complaints, wanted);
+}
+
+#[test]
+fn the_probe_sends_nothing_before_it_may_and_says_what_is_missing_when_time_is_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = [
+        ("good.yaml", "# /api/v1/nodes/a\na: 1\n"),
+        ("bad.yaml", "# /api/v1/nodes/b\nb: 1\n---\n# Why.\n# /api/v1/nodes/c\nc: 1\n"),
+    ];
+    let (program, folder) = with_files(&dir, &files);
+    let [good, bad] = ["good.yaml", "bad.yaml"].map(|name| folder.join(name).display().to_string());
+    let api = Api::new(|_, _| ("403 Forbidden", r#"{"message": "who are you?"}"#));
+
+    let (code, lines, complaints) = api.apply(&program, "60s", &[&good, &bad]);
+    assert_eq!((code, lines.len()), (Some(2), 0), "{complaints}");
+    assert!(
+        complaints.starts_with(&format!("hab-probe: {bad}: document 2 does not begin with its path")),
+        "{complaints}"
+    );
+    assert!(api.seen().is_empty());
+
+    let (code, lines, _) = api.apply(&program, "2s", &["-when", &format!("{}/ready", api.url), &good]);
+    assert_eq!((code, &lines[0]["error"], &lines[1]["tries"]), (Some(1), &"403 Forbidden".into(), &0.into()));
+    assert!(api.seen().iter().all(|request| request.line.starts_with("GET /ready ")));
+
+    let before = api.seen().len();
+    let (code, lines, complaints) = api.apply(&program, "2s", &[&good]);
+    assert_eq!((code, &lines[0]["ok"]), (Some(1), &false.into()));
+    assert_eq!(lines[0]["error"], "403 Forbidden: who are you?");
+    // It tried more than once, and said it once.
+    assert!(api.seen().len() > before + 1);
+    assert_eq!(complaints, "hab-probe: /api/v1/nodes/a: 403 Forbidden: who are you?\n");
 }

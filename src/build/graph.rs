@@ -13,7 +13,7 @@ use crate::role::Role;
 
 pub use super::steps::{boot_test, vagrant_box};
 
-/// The step that brings the cluster's own kubectl, and the program.
+/// The step that brings the cluster's own kubectl, and the program. It is for the host: no node carries it.
 pub const PROGRAM_STEP: (&str, &str) = ("kubernetes", "kubectl");
 
 /// The steps with their keys.

@@ -83,6 +83,14 @@ fn every_step_comes_after_what_it_needs_in_every_version_and_names_are_unique() 
 }
 
 #[test]
+fn the_program_for_the_host_comes_from_its_step_in_every_version() {
+    let (step, program) = PROGRAM_STEP;
+    for version in kinds::Supply::Source.kubernetes_versions() {
+        assert!(Catalog::source(version).unwrap().go_packages(step).contains_key(program), "{version}");
+    }
+}
+
+#[test]
 fn a_role_waits_for_no_more_than_it_carries() {
     let lab = Lab::new();
     let context = lab.context();

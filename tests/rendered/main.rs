@@ -7,6 +7,7 @@
     reason = "a test may panic; clippy knows only test functions"
 )]
 
+mod addons;
 mod closure;
 mod golden;
 #[path = "../support/isolated.rs"]

@@ -1,10 +1,12 @@
-// hab-probe asks whether something answers, with nothing but what the payload carries. A node's gates wait with it for
-// etcd and the API server, and a pod shows with it that the cluster's network works.
+// hab-probe speaks HTTP with nothing but what the payload carries. A node's gates wait with it for etcd and the API
+// server, a master applies the cluster's own objects with it, and a pod shows with it that the cluster's network works.
 //
 //	hab-probe serve [-listen :8080]             answers every GET with this node's and pod's name
 //	hab-probe check [-within 60s] [-every 1s] [-cacert FILE] [-cert FILE -key FILE] [-resolve NAME]... [-fetch URL]...
 //	                                            tries each until it works, says so, exits 0; 1 when time is up
 //	hab-probe any ...                           the same, but one that works is enough
+//	hab-probe apply [-within 60s] [-every 1s] [-cacert FILE] [-cert FILE -key FILE] [-when URL] -server URL -manager NAME FILE|FOLDER...
+//	                                            hands an API server the objects of these files (apply.go)
 package main
 
 import (
@@ -34,7 +36,7 @@ type list []string
 func (l *list) String() string     { return strings.Join(*l, " ") }
 func (l *list) Set(s string) error { *l = append(*l, s); return nil }
 
-// result is one line of check's output.
+// result is one line of output.
 type result struct {
 	What   string   `json:"what"`
 	Target string   `json:"target"`
@@ -55,6 +57,8 @@ func main() {
 		check(os.Args[2:], false)
 	case "any":
 		check(os.Args[2:], true)
+	case "apply":
+		apply(os.Args[2:])
 	case "-version", "--version", "version":
 		fmt.Println("hab-probe", version)
 	default:
@@ -63,7 +67,8 @@ func main() {
 }
 
 func usage() {
-	fmt.Fprintln(os.Stderr, "usage: hab-probe serve [-listen ADDR] | check|any [-within TIME] [-every TIME] [-cacert FILE] [-cert FILE -key FILE] [-resolve NAME]... [-fetch URL]... | version")
+	fmt.Fprintln(os.Stderr, "usage: hab-probe serve [-listen ADDR] | check|any ASKING [-resolve NAME]... [-fetch URL]... | apply ASKING [-when URL] -server URL -manager NAME FILE|FOLDER... | version")
+	fmt.Fprintln(os.Stderr, "ASKING: [-within TIME] [-every TIME] [-cacert FILE] [-cert FILE -key FILE]")
 	os.Exit(2)
 }
 
@@ -94,42 +99,70 @@ func serve(argv []string) {
 	}
 }
 
+// asking is what every verb that asks is told: for how long, and as whom.
+type asking struct {
+	within, every     time.Duration
+	cacert, cert, key string
+}
+
+// flags are those of a verb that asks.
+func (a *asking) flags(verb string) *flag.FlagSet {
+	flags := flag.NewFlagSet(verb, flag.ExitOnError)
+	flags.DurationVar(&a.within, "within", time.Minute, "give up after this time; 0 never")
+	flags.DurationVar(&a.every, "every", time.Second, "wait this long between two tries")
+	flags.StringVar(&a.cacert, "cacert", "", "file of the CA that signed what answers")
+	flags.StringVar(&a.cert, "cert", "", "file of the certificate to show")
+	flags.StringVar(&a.key, "key", "", "file of its key")
+	return flags
+}
+
+// context ends when the time is up.
+func (a *asking) context() (context.Context, context.CancelFunc) {
+	if a.within > 0 {
+		return context.WithTimeout(context.Background(), a.within)
+	}
+	return context.WithCancel(context.Background())
+}
+
 // check tries every target until it works or the time is up; a cluster's first minutes have failures that mean nothing.
 func check(argv []string, any bool) {
 	var names, urls list
-	flags := flag.NewFlagSet("check", flag.ExitOnError)
-	within := flags.Duration("within", time.Minute, "give up after this time; 0 never")
-	every := flags.Duration("every", time.Second, "wait this long between two tries")
-	cacert := flags.String("cacert", "", "file of the CA that signed what answers")
-	cert := flags.String("cert", "", "file of the certificate to show")
-	key := flags.String("key", "", "file of its key")
+	var told asking
+	flags := told.flags("check")
 	flags.Var(&names, "resolve", "a name to look up in DNS (may be repeated)")
 	flags.Var(&urls, "fetch", "a URL to GET, 200 wanted (may be repeated)")
 	_ = flags.Parse(argv)
 	if len(names)+len(urls) == 0 || flags.NArg() > 0 {
 		usage()
 	}
-	client, err := client(*cacert, *cert, *key)
+	transport, err := told.transport()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "hab-probe:", err)
-		os.Exit(2)
+		unusable(err)
 	}
-
-	ctx := context.Background()
-	if *within > 0 {
-		limited, stop := context.WithTimeout(ctx, *within)
-		defer stop()
-		ctx = limited
-	}
+	// A connection of its own for each try: a kept one would tell of a server that has gone since.
+	transport.DisableKeepAlives = true
+	client := &http.Client{Transport: transport}
+	ctx, stop := told.context()
+	defer stop()
 	fetch := func(ctx context.Context, url string) ([]string, error) { return fetch(ctx, client, url) }
 	tries := make([]*try, 0, len(names)+len(urls))
 	for _, name := range names {
-		tries = append(tries, &try{result: result{What: "resolve", Target: name}, run: resolve})
+		tries = append(tries, &try{result: result{What: "resolve", Target: name}, run: resolve, limit: patience})
 	}
 	for _, url := range urls {
-		tries = append(tries, &try{result: result{What: "fetch", Target: url}, run: fetch})
+		tries = append(tries, &try{result: result{What: "fetch", Target: url}, run: fetch, limit: patience})
 	}
-	good := rounds(ctx, tries, *every, any)
+	finish(tries, rounds(ctx, tries, told.every, any, func() {}))
+}
+
+// unusable ends with what is wrong with what hab-probe was given.
+func unusable(err error) {
+	fmt.Fprintln(os.Stderr, "hab-probe:", err)
+	os.Exit(2)
+}
+
+// finish says what came of all, and ends.
+func finish(tries []*try, good bool) {
 	for _, t := range tries {
 		_ = json.NewEncoder(os.Stdout).Encode(t.result)
 	}
@@ -138,38 +171,42 @@ func check(argv []string, any bool) {
 	}
 }
 
-// client trusts cacert, where one is named, and shows cert.
-func client(cacert, cert, key string) (*http.Client, error) {
+// transport trusts cacert, where one is named, and shows cert.
+func (a *asking) transport() (*http.Transport, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if cacert != "" {
-		pem, err := os.ReadFile(cacert)
+	if a.cacert != "" {
+		pem, err := os.ReadFile(a.cacert)
 		if err != nil {
 			return nil, err
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s has no certificate in it", cacert)
+			return nil, fmt.Errorf("%s has no certificate in it", a.cacert)
 		}
 	}
-	if cert != "" {
-		pair, err := tls.LoadX509KeyPair(cert, key)
+	if a.cert != "" {
+		pair, err := tls.LoadX509KeyPair(a.cert, a.key)
 		if err != nil {
 			return nil, err
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
-	// A connection of its own for each try: a kept one would tell of a server that has gone since.
-	return &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}, nil
+	return &http.Transport{TLSClientConfig: config}, nil
 }
 
-// try is one target and how to ask it.
+// patience is how long an answer to a question may take: ample for a handshake on an emulated processor.
+const patience = 20 * time.Second
+
+// try is one target, how to ask it, and how long an answer may take.
 type try struct {
 	result
-	run func(context.Context, string) ([]string, error)
+	run   func(context.Context, string) ([]string, error)
+	limit time.Duration
 }
 
-// rounds asks every target that has not worked yet, round by round, until all have (or any has), or ctx ends.
-func rounds(ctx context.Context, tries []*try, every time.Duration, any bool) bool {
+// rounds asks every target that has not worked yet, round by round, until all have (or any has), or ctx ends. After a
+// round that left something it calls failed.
+func rounds(ctx context.Context, tries []*try, every time.Duration, any bool, failed func()) bool {
 	for {
 		left := 0
 		for _, t := range tries {
@@ -182,6 +219,7 @@ func rounds(ctx context.Context, tries []*try, every time.Duration, any bool) bo
 		if left == 0 {
 			return true
 		}
+		failed()
 		select {
 		case <-ctx.Done():
 			return false
@@ -190,10 +228,10 @@ func rounds(ctx context.Context, tries []*try, every time.Duration, any bool) bo
 	}
 }
 
-// once asks once. 20 seconds are ample for a handshake on an emulated processor.
+// once asks once.
 func (t *try) once(ctx context.Context) bool {
 	t.Tries++
-	limited, cancel := context.WithTimeout(ctx, 20*time.Second)
+	limited, cancel := context.WithTimeout(ctx, t.limit)
 	defer cancel()
 	got, err := t.run(limited, t.Target)
 	if err == nil {
@@ -214,17 +252,24 @@ func fetch(ctx context.Context, client *http.Client, url string) ([]string, erro
 	if err != nil {
 		return nil, err
 	}
-	response, err := client.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 4096))
+	response, body, err := ask(client, request)
 	if err != nil {
 		return nil, err
 	}
 	if response.StatusCode != http.StatusOK {
 		return nil, errors.New(response.Status)
 	}
-	return []string{strings.TrimSpace(string(body))}, nil
+	return []string{strings.TrimSpace(string(body[:min(len(body), 4096)]))}, nil
+}
+
+// ask sends a request and reads the answer to its end, for only then its connection can be kept. No object of
+// Kubernetes is as large as 2 MiB.
+func ask(client *http.Client, request *http.Request) (*http.Response, []byte, error) {
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 2<<20))
+	return response, body, err
 }

@@ -1,11 +1,9 @@
 #!/bin/bash
-# Places the controller manager and the scheduler when this master's API server is ready: the controller manager gives
-# up after 10 s without one, and its successor then waits for the lease of the first (WaitForAPIServer in
+# Places the controller manager and the scheduler. This master's API server is ready: the controller manager gives up
+# after 10 s without one, and its successor then waits for the lease of the first (WaitForAPIServer in
 # cmd/kube-controller-manager/app/controllermanager.go).
 set -u
 . /etc/kubernetes/hab/lib.sh
-answers 0 "https://$ADDRESS:6443/readyz" -cacert "$pki/ca.crt"
-say api
 place kube-controller-manager
 place kube-scheduler
 mkdir -p /var/lib/hab

@@ -1,0 +1,6 @@
+#!/bin/bash
+# Returns when this master's own API server is ready.
+set -u
+. /etc/kubernetes/hab/lib.sh
+answers 0 "https://$ADDRESS:6443/readyz" -cacert "$pki/ca.crt"
+say api
