@@ -36,6 +36,16 @@ pub enum Supply {
     Source,
 }
 
+/// What `vagrant up` does when none of the lab's machines is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// They boot for the first time.
+    Boot,
+    /// They start from the save `ready`, if there is one that fits.
+    Saved,
+}
+
 impl Base {
     /// All, by their names in hab.yaml.
     pub const ALL: &'static [(&'static str, Self)] = &[("debian", Self::Debian)];
@@ -49,6 +59,11 @@ impl Provider {
 impl Cni {
     /// All, by their names in hab.yaml.
     pub const ALL: &'static [(&'static str, Self)] = &[("routed", Self::Routed)];
+}
+
+impl Start {
+    /// All, by their names in hab.yaml.
+    pub const ALL: &'static [(&'static str, Self)] = &[("boot", Self::Boot), ("saved", Self::Saved)];
 }
 
 impl Supply {

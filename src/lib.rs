@@ -12,7 +12,8 @@
 //! 5. [`pki`] issues certificates, and [`node`] puts files, templates and certificates together as one Ignition config per
 //!    node.
 //! 6. [`lab`] writes all of it into the lab's folder, where Vagrant reads it. [`cluster`] then looks at what runs.
-//! 7. [`cli`] has the verbs: each parses, calls the modules above and prints.
+//! 7. [`saves`] keeps a running lab as it is at one moment, and brings it back to that.
+//! 8. [`cli`] has the verbs: each parses, calls the modules above and prints.
 //!
 //! What follows from a choice is a table: [`provider`] for what runs the machines, [`base`] for their operating system,
 //! [`arch`] for their processor. Other programs are run by [`exec`] alone, and the lab's files are written by
@@ -25,6 +26,7 @@ mod problems;
 pub mod progress;
 pub mod clock;
 mod arch;
+mod parallel;
 pub mod exec;
 mod sparse;
 pub mod digest;
@@ -50,4 +52,5 @@ pub mod vagrant_box;
 pub mod build;
 pub mod lab;
 pub mod cluster;
+pub mod saves;
 pub mod cli;

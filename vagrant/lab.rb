@@ -3,10 +3,11 @@
 module HabLab
   # The version of the layout of nodes.json that this code reads. It also changes when code of an older hab could not
   # serve a lab that this one wrote, or the other way round.
-  SCHEMA = 2
+  SCHEMA = 3
 
   # A provider's part of this file registers itself here, under the name that nodes.json calls it by. It answers to
-  # check (can it be used here?), define (a machine's settings), and running (the names of the domains that run).
+  # check (can it be used here?), define (a machine's settings), existing and running (the names of the domains that are
+  # there, and of those that run).
   PROVIDERS = {}
 
   # An error whose text is shown to the user as it is; vagrant then exits with status 1.
@@ -23,7 +24,7 @@ module HabLab
 
   # What hab wrote about one lab, and which of its machines this run of Vagrant brought up.
   class Lab
-    attr_reader :folder, :nodes, :track
+    attr_reader :folder, :nodes, :track, :saves
 
     def initialize(folder)
       @folder = folder
@@ -34,6 +35,7 @@ module HabLab
 
       @nodes = @data[:nodes].map { |data| Node.new(self, data) }
       @track = Track.new
+      @saves = Saves.new(self)
     rescue Errno::ENOENT
       raise Error, "this lab is not built yet: run `hab build` in #{folder} first."
     rescue JSON::ParserError

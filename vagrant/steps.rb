@@ -13,6 +13,28 @@ module HabLab
     end
   end
 
+  # The hab that built a lab, or the one in PATH if the lab was built elsewhere.
+  module Hab
+    # Runs a verb in the lab's folder, gives each line it says to the block, and returns how it ended.
+    def self.run(lab, *words)
+      Vagrant::Util::Env.with_original_env do
+        IO.popen([path(lab), *words, { chdir: lab.folder, err: %i[child out] }]) do |lines|
+          lines.each { |line| yield line.chomp }
+        end
+        $?
+      end
+    end
+
+    def self.path(lab)
+      built_by = lab[:hab]
+      return built_by if File.executable?(built_by)
+
+      Vagrant::Util::Which.which("hab") or
+        raise Error, "there is no hab to run in #{lab.folder}: neither #{built_by} nor in PATH."
+    end
+    private_class_method :path
+  end
+
   # What a machine was created from: the file hab-origin in Vagrant's folder for the machine, which is
   # .vagrant/machines/NODE/PROVIDER in the lab's folder. It holds the box's version, a blank, and the SHA-256 of the
   # Ignition config, as nodes.json has them. `hab status` and `hab wait` read it, too, when the file id beside it says
@@ -50,6 +72,72 @@ module HabLab
     end
   end
 
+  # What `hab save` has kept of a lab.
+  class Saves
+    # The save that a lab starts from, if hab.yaml says `start: saved`.
+    START = "ready"
+
+    def initialize(lab)
+      @lab = lab
+      @lock = Mutex.new
+    end
+
+    # Brings all machines of a lab that has none back to its save, if hab.yaml says so and the save fits; once in a run of
+    # Vagrant, which brings up machines in parallel. Returns whether it did.
+    def start(machine, ui)
+      @lock.synchronize do
+        @started = wanted? && absent?(machine) && fits?(ui) && back(ui) if @started.nil?
+        @started
+      end
+    end
+
+    # The last machine is gone: so are the saves, but for a lab that starts from one, or if the user says so.
+    def forget(machine, ui)
+      @lock.synchronize do
+        return if wanted? || ENV["HAB_SAVES"] == "keep" || !absent?(machine)
+        return if Dir.empty?(folder)
+
+        ui.info("hab: removing the lab's saves with its last machine (HAB_SAVES=keep keeps them)")
+        status = Hab.run(@lab, "saves", "rm", "--all") { |line| ui.info(line) }
+        raise Error, "the machines are gone, but not the lab's saves." unless status.success?
+      end
+    rescue Errno::ENOENT
+      nil # nothing was ever saved
+    end
+
+    private
+
+    def folder
+      @lab.path("private/saves")
+    end
+
+    def wanted?
+      @lab[:start] == "saved"
+    end
+
+    # The provider has none of the lab's machines.
+    def absent?(machine)
+      (@lab.provider.existing(machine) & @lab.nodes.map { |node| node[:domain] }).empty?
+    end
+
+    def fits?(ui)
+      text = +""
+      return false unless Hab.run(@lab, "saves", "--json") { |line| text << line << "\n" }.success?
+
+      save = JSON.parse(text).find { |found| found["name"] == START }
+      why_not = save ? save["differences"].first : "there is none; `hab save` makes it"
+      ui.info("hab: booting, not starting from the save `#{START}`: #{why_not}") if why_not
+      why_not.nil?
+    end
+
+    def back(ui)
+      ui.info("hab: starting all machines from the save `#{START}`")
+      return true if Hab.run(@lab, "reset", START, "--no-wait") { |line| ui.info(line) }.success?
+
+      raise Error, "the lab does not start from its save; `vagrant destroy -f`, and `start: boot` in hab.yaml, boot it."
+    end
+  end
+
   # Around everything that brings up a machine.
   class Up < Step
     def run(env, node)
@@ -62,18 +150,24 @@ module HabLab
                       "`vagrant destroy -f`, then `vagrant up` makes it anew.")
       end
 
-      came_up(env, node.lab.track)
+      came_up(env, node.lab)
     end
 
     private
 
-    def came_up(env, track)
+    def came_up(env, lab)
       came_up = false
-      track.note(env[:machine], false)
-      @app.call(env)
+      machine, track = env[:machine], lab.track
+      track.note(machine, false)
+      if machine.id.nil? && lab.saves.start(machine, env[:ui])
+        # Vagrant notes it as a machine of its own, in its index, too.
+        machine.id = machine.data_dir.join("id").read
+      else
+        @app.call(env)
+      end
       came_up = true
     ensure
-      track.note(env[:machine], came_up)
+      track.note(machine, came_up)
     end
   end
 
@@ -112,23 +206,8 @@ module HabLab
 
     # `hab wait` says what it waits for, and why it gave up.
     def wait(lab, ui)
-      status = Vagrant::Util::Env.with_original_env do
-        IO.popen([hab(lab), "wait", { chdir: lab.folder, err: %i[child out] }]) do |lines|
-          lines.each { |line| ui.info(line.chomp) }
-        end
-        $?
-      end
+      status = Hab.run(lab, "wait") { |line| ui.info(line) }
       raise Error, "the machines run, but the cluster is not Ready." unless status.success?
-    end
-
-    # The hab that built this lab, or the one in PATH if the lab was built elsewhere.
-    def hab(lab)
-      built_by = lab[:hab]
-      return built_by if File.executable?(built_by)
-
-      Vagrant::Util::Which.which("hab") or
-        raise Error, "the machines run, but there is no hab to ask whether the cluster is Ready: " \
-                     "neither #{built_by} nor in PATH."
     end
   end
 

@@ -10,6 +10,7 @@ use crate::atomic_fs;
 use crate::cache::Cache;
 use crate::config::FILE;
 use crate::lab;
+use crate::saves::{self, Saves};
 
 /// Remove what hab has built: the lab's out/ folder, or the cache
 #[derive(Debug, clap::Args)]
@@ -46,11 +47,24 @@ impl Clean {
             bail!("Vagrant still has the machine {machine}; run `vagrant destroy -f` first, or clean with --force");
         }
         let _held = lab::hold(&global.lab, progress::printer(global).as_ref())?;
+        let saves = saves::records(folder)?;
+        if self.private && !saves.is_empty() {
+            // They are of no use without the keys, and their records go with these.
+            Saves::open(&super::plan(global)?, folder)?.remove_all()?;
+            say(format!("removed {} saves", saves.len()))?;
+        }
         let names: &[&str] = if self.private { &[lab::OUT, lab::PRIVATE] } else { &[lab::OUT] };
         for name in names {
             let path = folder.join(name);
             let text = if atomic_fs::remove(&path)? { "removed" } else { "not there:" };
             say(format!("{text} {}", lab::shown(&path)))?;
+        }
+        for save in saves.iter().filter(|_| !self.private) {
+            say(format!(
+                "the save `{0}` stays: {1}; `hab saves rm {0}` removes it",
+                save.name,
+                print::size(save.bytes)
+            ))?;
         }
         Ok(())
     }

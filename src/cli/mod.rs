@@ -13,6 +13,9 @@ mod plan;
 mod print;
 mod progress;
 mod render;
+mod reset;
+mod save;
+mod saves;
 mod status;
 mod wait;
 
@@ -89,6 +92,9 @@ enum Verb {
     Wait(wait::Wait),
     Status(status::Status),
     Kubeconfig(kubeconfig::Kubeconfig),
+    Save(save::Save),
+    Saves(saves::Saves),
+    Reset(reset::Reset),
     Clean(clean::Clean),
     Completions(completions::Completions),
     Man(man::Man),
@@ -107,6 +113,9 @@ impl Verb {
             Self::Wait(verb) => verb.run(global),
             Self::Status(verb) => verb.run(global),
             Self::Kubeconfig(verb) => verb.run(global),
+            Self::Save(verb) => verb.run(global),
+            Self::Saves(verb) => verb.run(global),
+            Self::Reset(verb) => verb.run(global),
             Self::Clean(verb) => verb.run(global),
             Self::Completions(verb) => verb.run(),
             Self::Man(verb) => verb.run(global),

@@ -48,6 +48,17 @@ pub fn files(count: usize) -> String {
     if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
 }
 
+/// Bytes as people say them.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    const GIB: u64 = 1 << 30;
+    match bytes {
+        // Tenths, without a float.
+        GIB.. => format!("{}.{} GiB", bytes / GIB, bytes % GIB * 10 / GIB),
+        _ => format!("{} MiB", bytes >> 20),
+    }
+}
+
 /// Columns as wide as their widest cell, two spaces apart.
 #[must_use]
 pub fn table<const N: usize>(rows: &[[String; N]]) -> String {

@@ -1,5 +1,7 @@
 //! `hab status`: one look at the cluster.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, bail};
 use serde::Serialize;
 
@@ -7,6 +9,7 @@ use super::{Global, print};
 use crate::cluster::{Cluster, ClusterState, NodeState};
 use crate::lab;
 use crate::pki::Expiry;
+use crate::saves;
 
 /// From so many days on, every certificate that ends is named: a month is time enough to build and boot anew.
 const SOON: i64 = 30;
@@ -28,6 +31,8 @@ struct Output<'s> {
     #[serde(flatten)]
     state: &'s ClusterState,
     certificates: &'s [Expiry],
+    /// The saves that machines run from, each with its machines' nodes.
+    saves: &'s BTreeMap<String, Vec<String>>,
 }
 
 impl Status {
@@ -37,10 +42,11 @@ impl Status {
         let pki = lab::pki(&global.lab, &plan)?;
         let certificates = pki.expiry(&plan)?;
         let state = Cluster::new(&plan, &pki.client(), &global.lab)?.probe();
+        let saves = saves::running_from(&global.lab, &plan);
         if self.json {
-            print::json(&Output { state: &state, certificates: &certificates })?;
+            print::json(&Output { state: &state, certificates: &certificates, saves: &saves })?;
         } else {
-            print::out(text(&state, &certificates))?;
+            print::out(text(&state, &certificates) + &running_from(&saves, plan.nodes.len()))?;
         }
         let waiting = state.nodes.iter().filter(|node| !node.is_ready()).count();
         match (state.ready, waiting) {
@@ -84,6 +90,16 @@ fn days_left(certificates: &[Expiry]) -> String {
     }
 }
 
+/// Which machines have not booted, but run from a save.
+fn running_from(saves: &BTreeMap<String, Vec<String>>, nodes: usize) -> String {
+    let line = |(name, from): (&String, &Vec<String>)| match from.len() {
+        all if all == nodes => format!("the lab runs from the save `{name}`\n"),
+        1 => format!("{} runs from the save `{name}`\n", from[0]),
+        _ => format!("{} run from the save `{name}`\n", from.join(", ")),
+    };
+    saves.iter().map(line).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use time::OffsetDateTime;
@@ -110,6 +126,16 @@ mod tests {
         let expected = "DNS           ready\n\nd's clock is 3 s ahead of this machine's: `vagrant reload d` sets it\n\
                         e's clock is 3600 s behind this machine's: `vagrant reload e` sets it\n";
         assert!(text.ends_with(expected), "{text}");
+    }
+
+    #[test]
+    fn a_lab_that_runs_from_a_save_is_said() {
+        let saves =
+            |from: &[&str]| BTreeMap::from([("ready".to_owned(), from.iter().map(|&n| n.to_owned()).collect())]);
+        assert_eq!(running_from(&BTreeMap::new(), 3), "");
+        assert_eq!(running_from(&saves(&["a", "b", "c"]), 3), "the lab runs from the save `ready`\n");
+        assert_eq!(running_from(&saves(&["a", "b"]), 3), "a, b run from the save `ready`\n");
+        assert_eq!(running_from(&saves(&["a"]), 3), "a runs from the save `ready`\n");
     }
 
     fn expiry(name: &str, days: i64) -> Expiry {

@@ -11,8 +11,8 @@ use ureq::Agent;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
 use super::api::{self, Deployment, Dns, NodeList, PodList};
-use super::parallel::side_by_side;
 use super::skew::skew;
+use crate::parallel::side_by_side;
 use crate::pki::{self, Pair};
 use crate::plan::{Node, port};
 use crate::role::Role;

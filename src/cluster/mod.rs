@@ -9,7 +9,6 @@ mod assess;
 mod client;
 mod console;
 mod machine;
-mod parallel;
 mod skew;
 mod status;
 mod wait;
@@ -25,6 +24,7 @@ pub use wait::Limits;
 
 use crate::exec::signal;
 use crate::exec::virsh::DomainState;
+use crate::parallel::side_by_side;
 use crate::pki;
 use crate::plan::{Node, Plan};
 use crate::progress::Progress;
@@ -33,7 +33,6 @@ use api::NodeList;
 use assess::{Observed, assess};
 use client::{Client, Health, Reply};
 use machine::Machines;
-use parallel::side_by_side;
 use wait::{Tracker, Verdict};
 
 /// A lab's cluster.

@@ -6,7 +6,7 @@ use crate::problems::{Place, Problems};
 
 /// All sections with their keys, in the order of the template. A section's name is its path.
 const KEYS: [(&str, &[&str]); 8] = [
-    ("", &["lab", "base", "provider", "supply", "kubernetes", "network", "nodes", "ignition"]),
+    ("", &["lab", "base", "provider", "supply", "start", "kubernetes", "network", "nodes", "ignition"]),
     ("kubernetes", &["version", "domain", "cni"]),
     ("network", &["nodes", "pods", "services"]),
     ("nodes", &["etcd", "master", "worker"]),

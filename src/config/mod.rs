@@ -16,7 +16,7 @@ pub use load::{FILE, OUT, PRIVATE, Reading, load, read};
 pub use routes::{Route, host_routes};
 pub use validate::HasFile;
 
-pub use crate::kinds::{Base, Cni, Provider, Supply};
+pub use crate::kinds::{Base, Cni, Provider, Start, Supply};
 use crate::role::PerRole;
 use ipnet::Ipv4Net;
 use serde::Serialize;
@@ -33,6 +33,8 @@ pub struct Config {
     pub provider: Provider,
     /// Where the parts come from.
     pub supply: Supply,
+    /// What `vagrant up` begins with.
+    pub start: Start,
     /// Kubernetes itself.
     pub kubernetes: Kubernetes,
     /// The three address ranges.

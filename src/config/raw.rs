@@ -21,6 +21,7 @@ pub struct Raw {
     pub base: Option<Marked<String>>,
     pub provider: Option<Marked<String>>,
     pub supply: Option<Marked<String>>,
+    pub start: Option<Marked<String>>,
     pub version: Option<Marked<String>>,
     pub domain: Option<Marked<String>>,
     pub cni: Option<Marked<String>>,
@@ -59,6 +60,7 @@ pub fn read(root: &YamlNode, problems: &mut Problems) -> Raw {
         base: top.text("base", problems),
         provider: top.text("provider", problems),
         supply: top.text("supply", problems),
+        start: top.text("start", problems),
         ..Raw::default()
     };
     if let Some(mut section) = top.section("kubernetes", problems) {

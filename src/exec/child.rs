@@ -48,18 +48,25 @@ pub fn spawn(command: &mut Command) -> io::Result<Child> {
     command.process_group(0);
     let mut groups = signal::groups();
     signal::check().map_err(io::Error::other)?;
+    let child = start(command)?;
+    groups.push(child.group);
+    Ok(child)
+}
+
+fn start(command: &mut Command) -> io::Result<Child> {
     let process = command.spawn()?;
     let group = Pid::from_child(&process);
-    groups.push(group);
     Ok(Child { process, group, done: false, _not_send: PhantomData })
 }
 
-/// Runs `command` to the end and keeps its output.
+/// Runs `command` to the end and keeps its output. One that is the `last` runs also when hab was told to end, and no
+/// signal of hab's ends it.
 ///
 /// # Errors
 /// It can't be started or its output not be read.
-pub fn output(command: &mut Command) -> io::Result<Output> {
-    let mut child = spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+pub fn output(command: &mut Command, last: bool) -> io::Result<Output> {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = if last { start(command.process_group(0))? } else { spawn(command)? };
     let (stdout, stderr) = (child.process.stdout.take(), child.process.stderr.take());
     let (stdout, stderr) = std::thread::scope(|scope| {
         let errors = scope.spawn(|| read(stderr));
@@ -166,7 +173,7 @@ mod tests {
     #[test]
     fn long_output_on_both_streams_is_kept() {
         let script = "head -c 200000 /dev/zero >&2; head -c 300000 /dev/zero";
-        let output = output(Command::new("sh").args(["-c", script])).unwrap();
+        let output = output(Command::new("sh").args(["-c", script]), false).unwrap();
         assert_eq!((output.stdout.len(), output.stderr.len()), (300_000, 200_000));
     }
 }

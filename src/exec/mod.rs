@@ -34,6 +34,8 @@ const TAIL_LINES: usize = 20;
 pub struct Tool {
     program: PathBuf,
     command: Command,
+    /// It runs also when hab was told to end.
+    last: bool,
 }
 
 impl Tool {
@@ -53,7 +55,7 @@ impl Tool {
     pub fn at(program: PathBuf) -> Result<Self> {
         let mut command = child::guarded(&program)?;
         command.stdin(Stdio::null());
-        Ok(Self { program, command })
+        Ok(Self { program, command, last: false })
     }
 
     /// Adds one argument.
@@ -98,6 +100,13 @@ impl Tool {
         self
     }
 
+    /// Runs it also when hab was told to end, and to its own end: for what puts something right again.
+    #[must_use]
+    pub fn last(mut self) -> Self {
+        self.last = true;
+        self
+    }
+
     /// The command line as a person would type it, for messages.
     #[must_use]
     pub fn line(&self) -> String {
@@ -111,7 +120,7 @@ impl Tool {
     /// It can't be started or exits with other than 0.
     pub fn output(mut self) -> Result<Vec<u8>> {
         let line = self.line();
-        let output = child::output(&mut self.command).with_context(|| format!("starting `{line}`"))?;
+        let output = child::output(&mut self.command, self.last).with_context(|| format!("starting `{line}`"))?;
         if output.status.success() {
             return Ok(output.stdout);
         }
@@ -125,7 +134,7 @@ impl Tool {
     /// It can't be started.
     pub fn code(mut self) -> Result<Option<i32>> {
         let line = self.line();
-        let output = child::output(&mut self.command).with_context(|| format!("starting `{line}`"))?;
+        let output = child::output(&mut self.command, self.last).with_context(|| format!("starting `{line}`"))?;
         Ok(output.status.code())
     }
 

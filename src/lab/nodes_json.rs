@@ -5,12 +5,12 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::config::Provider;
+use crate::config::{Provider, Start};
 use crate::plan::Plan;
 use crate::role::{PerRole, Role};
 
 /// The layout's version; the Vagrantfile's `SCHEMA` refuses any other.
-const SCHEMA: u32 = 2;
+const SCHEMA: u32 = 3;
 
 /// Where things lie below the lab's folder.
 const BOXES: &str = "out/boxes";
@@ -34,6 +34,7 @@ pub struct Data<'a> {
     schema: u32,
     lab: &'a str,
     provider: Provider,
+    start: Start,
     hab: &'a str,
     network: Network,
     nodes: Vec<Node<'a>>,
@@ -95,9 +96,10 @@ impl<'a> Data<'a> {
             schema: SCHEMA,
             lab: plan.lab.as_str(),
             provider: plan.provider,
+            start: plan.start,
             hab: rendered.hab.to_str().context("the path of hab is not text")?,
             network: Network {
-                name: format!("hab-{}", plan.lab),
+                name: network(plan.lab.as_str()),
                 host: plan.host.to_string(),
                 netmask: plan.network.nodes.netmask().to_string(),
             },
@@ -129,6 +131,12 @@ pub fn ignition_path(node: &str) -> String {
 #[must_use]
 pub fn console_path(node: &str) -> String {
     format!("{CONSOLES}/{node}.log")
+}
+
+/// What libvirt calls the lab's network.
+#[must_use]
+pub fn network(lab: &str) -> String {
+    format!("hab-{lab}")
 }
 
 /// What libvirt calls the machine of a node.

@@ -15,6 +15,9 @@ use super::OUT;
 use crate::kinds::Provider;
 use crate::provider::facts;
 
+/// The note in Vagrant's folder for a machine of what it was created from.
+pub const FILE: &str = "hab-origin";
+
 /// Vagrant's own folder in the lab, unless `VAGRANT_DOTFILE_PATH` says otherwise.
 const DOTFILE_PATH: &str = ".vagrant";
 
@@ -89,10 +92,22 @@ impl Origins {
         Ok(Self { machines, provider: facts(provider).name, now })
     }
 
+    /// True when the lab has a config for `node`.
+    #[must_use]
+    pub fn knows(&self, node: &str) -> bool {
+        self.now.contains_key(node)
+    }
+
     /// In what the machine of `node` is older than the lab; `None` also when nobody noted what it was created from.
     #[must_use]
     pub fn stale(&self, node: &str) -> Option<Stale> {
-        let (now, then) = (self.now.get(node)?, self.origin(node)?);
+        self.held_against(node, &self.origin(node)?)
+    }
+
+    /// In what `origin`, a note of what a machine of `node` was created from, is older than the lab.
+    #[must_use]
+    pub fn held_against(&self, node: &str, origin: &str) -> Option<Stale> {
+        let (now, then) = (self.now.get(node)?, origin);
         let (version, sha256) = then.trim_end().split_once(' ')?;
         // A lab that was rendered and not built knows no version.
         let other_box = now.box_version.as_ref().is_some_and(|now| now != version);
@@ -112,7 +127,7 @@ impl Origins {
 
     /// The note of what the machine of `node` was created from: the box's version, a blank, the config's SHA-256.
     fn origin(&self, node: &str) -> Option<String> {
-        self.is_created(node).then(|| fs::read_to_string(self.path(node, "hab-origin")).ok())?
+        self.is_created(node).then(|| fs::read_to_string(self.path(node, FILE)).ok())?
     }
 
     /// A file that Vagrant keeps about the machine of `node`.

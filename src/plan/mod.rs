@@ -8,7 +8,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::addressing::{DNS_SERVICE, POD_PREFIX, capacity, first_host};
-use crate::config::{Base, Config, Kubernetes, Label, Network, Provider, Snippets, Supply};
+use crate::config::{Base, Config, Kubernetes, Label, Network, Provider, Snippets, Start, Supply};
 use crate::provider;
 use crate::role::Role;
 
@@ -35,6 +35,8 @@ pub struct Plan {
     pub provider: Provider,
     /// Where the parts come from.
     pub supply: Supply,
+    /// What `vagrant up` begins with.
+    pub start: Start,
     /// Kubernetes itself.
     pub kubernetes: Kubernetes,
     /// The three ranges.
@@ -119,6 +121,7 @@ impl Plan {
             base: config.base,
             provider: config.provider,
             supply: config.supply,
+            start: config.start,
             kubernetes: config.kubernetes.clone(),
             network: config.network,
             host: host(config.network.nodes, 1),

@@ -32,6 +32,7 @@ pub const FACTS: Facts = Facts {
         // In order: `provider.rb` names the others.
         include_str!("../../vagrant/libvirt/volume.rb"),
         include_str!("../../vagrant/libvirt/accelerator.rb"),
+        include_str!("../../vagrant/libvirt/definition.rb"),
         include_str!("../../vagrant/libvirt/console.rb"),
         include_str!("../../vagrant/libvirt/machine.rb"),
         include_str!("../../vagrant/libvirt/provider.rb"),

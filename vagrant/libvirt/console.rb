@@ -53,16 +53,15 @@ module HabLab
 
       # vagrant-libvirt's template knows no <log>, so it is put into the definition that is there. No path: taken out.
       def record(machine, path)
-        client = machine.provider.driver.connection.client
-        flags = ::Libvirt::Domain::XML_SECURE | ::Libvirt::Domain::XML_INACTIVE
-        xml = REXML::Document.new(client.lookup_domain_by_uuid(machine.id).xml_desc(flags))
-        serial = REXML::XPath.first(xml, "/domain/devices/serial")
-        log = serial.elements["log"]
-        return if log&.attributes&.[]("file") == path
+        Libvirt.redefine(machine) do |xml|
+          serial = REXML::XPath.first(xml, "/domain/devices/serial")
+          log = serial.elements["log"]
+          next if log&.attributes&.[]("file") == path
 
-        serial.delete_element("log")
-        serial.add_element("log", "file" => path, "append" => "on") if path
-        client.define_domain_xml(xml.to_s)
+          serial.delete_element("log")
+          serial.add_element("log", "file" => path, "append" => "on") if path
+          true
+        end
       end
     end
   end

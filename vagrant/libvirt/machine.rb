@@ -28,10 +28,19 @@ module HabLab
       end
     end
 
-    # When there is no machine (any more, or not yet): nothing of it stays, above all not its Ignition config.
+    # When there is no machine (any more, or not yet): nothing of it stays, above all not its Ignition config. What the
+    # lab has saved stays as long as there is another machine.
     class Forget < Step
       def run(env, node)
         IgnitionVolume.new(env[:machine], node).remove_leftovers
+        @app.call(env)
+      end
+    end
+
+    # After a machine was destroyed.
+    class ForgetSaves < Step
+      def run(env, node)
+        node.lab.saves.forget(env[:machine], env[:ui])
         @app.call(env)
       end
     end

@@ -9,7 +9,12 @@ module HabLab
       raise Error, "Vagrant's plugin for libvirt is missing: on Debian, `apt install vagrant-libvirt`."
     end
 
-    # The names of the domains that run, on the libvirt that has this machine.
+    # The names of all domains, on the libvirt that has this machine.
+    def self.existing(machine)
+      machine.provider.driver.connection.client.list_all_domains.map(&:name)
+    end
+
+    # Of these, the ones that run.
     def self.running(machine)
       machine.provider.driver.connection.client.list_all_domains.select(&:active?).map(&:name)
     end
@@ -54,8 +59,10 @@ module HabLab
         hook.before(actions::CreateDomainVolume, Forget)
         hook.before(actions::CreateDomain, Prepare)
         hook.before(actions::StartDomain, Hardware)
+        hook.before(actions::StartDomain, Generation)
         hook.before(actions::StartDomain, Console)
         hook.before(actions::ShutdownDomain, PowerButton)
+        hook.after(actions::DestroyDomain, ForgetSaves)
         hook.after(actions::DestroyDomain, Forget)
         hook.after(actions::RemoveStaleVolume, Forget)
       end

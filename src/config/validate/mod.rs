@@ -16,7 +16,7 @@ use super::load::{OUT, PRIVATE};
 use super::merged::Merged;
 use super::raw::Marked;
 use super::yaml::shown;
-use super::{Base, Cni, Config, Kubernetes, Provider, Snippets, Supply};
+use super::{Base, Cni, Config, Kubernetes, Provider, Snippets, Start, Supply};
 use crate::problems::Problems;
 use crate::provider;
 use crate::role::PerRole;
@@ -34,6 +34,7 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
     let base = choice("base", &merged.base, Base::ALL, problems);
     let provider = choice("provider", &merged.provider, Provider::ALL, problems);
     let supply = choice("supply", &merged.supply, Supply::ALL, problems);
+    let start = choice("start", &merged.start, Start::ALL, problems);
     let version = supply.and_then(|supply| version(supply, &merged.version, problems));
     let domain = domain(&merged.domain, problems);
     let cni = choice("kubernetes.cni", &merged.cni, Cni::ALL, problems);
@@ -48,6 +49,7 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
         base: base?,
         provider: provider?,
         supply: supply?,
+        start: start?,
         kubernetes: Kubernetes { version: version?, domain: domain?, cni: cni? },
         network: network.whole()?,
         nodes: nodes?,

@@ -1,14 +1,14 @@
-//! The same question to many nodes at once.
+//! The same work for many things at once.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How many are asked at once: few enough for any limit on open files, many enough that a lab of usual size in which no
-/// machine answers takes one time-out.
+/// How many are worked on at once: few enough for any limit on open files, many enough that a lab of usual size in which
+/// no machine answers takes one time-out.
 const AT_ONCE: usize = 16;
 
 /// The results of `ask` for every one of `items`, in their order.
-pub(super) fn side_by_side<T: Sync, R: Send>(items: &[T], ask: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub fn side_by_side<T: Sync, R: Send>(items: &[T], ask: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let results = Mutex::new(items.iter().map(|_| None).collect::<Vec<Option<R>>>());
     let work = || {

@@ -1,10 +1,16 @@
-//! virsh: asks libvirt how its domains (its word for virtual machines) are.
+//! virsh: asks libvirt how its domains (its word for virtual machines) are, and has it work with them and their disks.
+
+mod domain;
+mod volume;
 
 use std::collections::HashMap;
+use std::io::{Seek as _, Write as _};
+use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
-use super::Tool;
+use super::{Tool, locate};
+pub use volume::{Overlay, Volume};
 
 /// Where vagrant-libvirt looks when nothing else is set.
 const SYSTEM: &str = "qemu:///system";
@@ -58,6 +64,46 @@ pub fn domains(uri: &str) -> Result<HashMap<String, DomainState>> {
         .env("LC_ALL", "C")
         .text()?;
     Ok(list.lines().filter_map(domain).collect())
+}
+
+/// A libvirt that hab works with, as the user who runs hab: whoever may use Vagrant with it may do all of this.
+#[derive(Debug, Clone)]
+pub struct Virsh {
+    program: PathBuf,
+    uri: String,
+}
+
+impl Virsh {
+    /// The libvirt at `uri`; it is not asked yet.
+    ///
+    /// # Errors
+    /// There is no virsh.
+    pub fn new(uri: String) -> Result<Self> {
+        Ok(Self { program: locate("virsh", "libvirt-clients")?, uri })
+    }
+
+    /// The hypervisor that runs the machines, with its version, such as `QEMU 7.2.22`.
+    ///
+    /// # Errors
+    /// libvirt does not answer.
+    pub fn hypervisor(&self) -> Result<String> {
+        let text = self.tool(["version"])?.text()?;
+        let found = text.lines().find_map(|line| line.strip_prefix("Running hypervisor: "));
+        Ok(found.context("`virsh version` names no running hypervisor")?.to_owned())
+    }
+
+    /// A command of virsh's. No words of a user's own are among the arguments but those that hab's types allow.
+    fn tool<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Result<Tool> {
+        let tool = Tool::at(self.program.clone())?;
+        Ok(tool.args(["--quiet", "--connect", &self.uri]).args(args).env("LC_ALL", "C"))
+    }
+
+    /// The same with a file as the last argument that has these bytes; it has no name, and nobody else can read it.
+    fn feed<'a>(&self, args: impl IntoIterator<Item = &'a str>, bytes: &[u8]) -> Result<()> {
+        let mut file = tempfile::tempfile().context("making a temporary file")?;
+        file.write_all(bytes).and_then(|()| file.rewind()).context("writing a temporary file")?;
+        self.tool(args.into_iter().chain(["/dev/stdin"]))?.stdin(file).run()
+    }
 }
 
 /// A line of the list: id or `-`, name, state. A name with a blank is no name of hab's; such a line is left out.

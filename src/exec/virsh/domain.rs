@@ -1,0 +1,210 @@
+//! virsh's commands for one domain, or for several at one moment.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use super::Virsh;
+use crate::exec::signal;
+
+/// Between two looks at whether a copy is complete.
+const LOOK: Duration = Duration::from_millis(100);
+
+impl Virsh {
+    /// The definition that `domain` is started from, as XML.
+    ///
+    /// # Errors
+    /// There is no such domain.
+    pub fn definition(&self, domain: &str) -> Result<String> {
+        self.tool(["dumpxml", "--inactive", "--security-info", domain])?.text()
+    }
+
+    /// Makes the domain that `xml` defines, or gives it that definition from its next start on.
+    ///
+    /// # Errors
+    /// libvirt does not take it.
+    pub fn define(&self, xml: &str) -> Result<()> {
+        self.feed(["define"], xml.as_bytes())
+    }
+
+    /// Pulls the plug of a domain; one that is off stays so.
+    ///
+    /// # Errors
+    /// It can't be stopped.
+    pub fn destroy(&self, domain: &str) -> Result<()> {
+        // The exit code is the same for one that is off and for one that can't be stopped.
+        let outcome = self.tool(["destroy", domain])?.run();
+        if outcome.is_err() && self.is_off(domain)? { Ok(()) } else { outcome }
+    }
+
+    /// Makes libvirt forget a domain that is off. Its disks stay.
+    ///
+    /// # Errors
+    /// There is no such domain.
+    pub fn undefine(&self, domain: &str) -> Result<()> {
+        self.tool(["undefine", domain])?.run()
+    }
+
+    fn is_off(&self, domain: &str) -> Result<bool> {
+        Ok(self.tool(["domstate", domain])?.text()?.trim() == "shut off")
+    }
+
+    /// Stops the processors of all `domains`: one connection, one call after the other, a few milliseconds in all.
+    ///
+    /// # Errors
+    /// One can't be stopped; some may be.
+    pub fn suspend(&self, domains: &[&str]) -> Result<()> {
+        self.tool([each("suspend", domains).as_str()])?.run()
+    }
+
+    /// Lets the processors of all `domains` go on, as [`suspend`](Self::suspend) stops them; also when hab is told to end.
+    ///
+    /// # Errors
+    /// One can't go on.
+    pub fn resume(&self, domains: &[&str]) -> Result<()> {
+        self.tool([each("resume", domains).as_str()])?.last().run()
+    }
+
+    /// Breaks off what libvirt does with `domains` for a caller who may be gone.
+    ///
+    /// # Errors
+    /// One has no job.
+    pub fn break_off(&self, domains: &[&str]) -> Result<()> {
+        self.tool([each("domjobabort", domains).as_str()])?.last().run()
+    }
+
+    /// How many bytes of this host's memory the hypervisor of a running domain has; `None` where it does not say.
+    ///
+    /// # Errors
+    /// There is no such domain.
+    pub fn resident(&self, domain: &str) -> Result<Option<u64>> {
+        let text = self.tool(["dommemstat", domain])?.text()?;
+        // KiB (libvirt `VIR_DOMAIN_MEMORY_STAT_RSS`).
+        let rss = text.lines().find_map(|line| line.strip_prefix("rss "));
+        Ok(rss.and_then(|kib| kib.trim().parse::<u64>().ok()).map(|kib| kib << 10))
+    }
+
+    /// Begins to copy the disk `target` of a domain that may run to the volume at `path`, which is there already and has
+    /// the same backing file; waits until the copy has all that the disk has. From then on what is written goes to both.
+    ///
+    /// # Errors
+    /// The copy fails.
+    pub fn mirror(&self, domain: &str, target: &str, path: &str) -> Result<()> {
+        let to = ["--dest", path, "--format", "qcow2", "--shallow", "--reuse-external", "--transient-job"];
+        self.tool(["blockcopy", domain, target].into_iter().chain(to))?.run()?;
+        while !self.is_mirrored(domain, target)? {
+            signal::pause(LOOK)?;
+        }
+        Ok(())
+    }
+
+    /// A copy is complete when all of it is copied (`virsh blockjob --raw`: `cur` and `end`, in bytes).
+    fn is_mirrored(&self, domain: &str, target: &str) -> Result<bool> {
+        let text = self.tool(["blockjob", domain, target, "--raw"])?.text()?;
+        let number = |name: &str| text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='));
+        let (done, all) =
+            number("cur").zip(number("end")).with_context(|| format!("the copy of {domain}'s {target} broke off"))?;
+        Ok(done == all)
+    }
+
+    /// Ends the copying of the disk `target`; the copy is the disk as it is at this moment. With no copying nothing is done.
+    ///
+    /// # Errors
+    /// It can't be ended.
+    pub fn end_mirror(&self, domain: &str, target: &str) -> Result<()> {
+        self.tool(["blockjob", domain, target, "--abort"])?.last().run()
+    }
+
+    /// Writes memory and devices of a domain whose processors stand to `path`: a snapshot of everything but the `disks`.
+    /// Nothing of it stays known to libvirt.
+    ///
+    /// # Errors
+    /// The disk is full, or the domain has a device that can't be saved.
+    pub fn save_memory(&self, domain: &str, disks: &[&str], path: &str) -> Result<()> {
+        let memory = format!("file={path},snapshot=external");
+        let without: Vec<String> =
+            disks.iter().flat_map(|disk| ["--diskspec".to_owned(), format!("{disk},snapshot=no")]).collect();
+        let args = ["snapshot-create-as", domain, "--no-metadata", "--memspec", &memory];
+        self.tool(args.into_iter().chain(without.iter().map(String::as_str)))?.run()
+    }
+
+    /// Starts a domain that is off from what [`save_memory`](Self::save_memory) wrote; its processors stand.
+    ///
+    /// # Errors
+    /// This hypervisor can't use it, or the domain's disks are not there.
+    pub fn restore(&self, path: &str) -> Result<()> {
+        self.tool(["restore", path, "--paused"])?.run()
+    }
+
+    /// Sets a running domain's clock to this machine's, by its guest agent.
+    ///
+    /// # Errors
+    /// There is no agent, or it does not answer.
+    pub fn set_clock(&self, domain: &str) -> Result<()> {
+        self.tool(["domtime", domain, "--now"])?.run()
+    }
+
+    /// The definition of a network, as XML.
+    ///
+    /// # Errors
+    /// There is no such network.
+    pub fn network(&self, name: &str) -> Result<String> {
+        self.tool(["net-dumpxml", "--inactive", name])?.text()
+    }
+
+    /// Makes the network `name`, which `xml` defines, if it is not there, and starts it if it does not run.
+    ///
+    /// # Errors
+    /// libvirt does not take it, or its addresses are in use.
+    pub fn start_network(&self, name: &str, xml: &str) -> Result<()> {
+        let listed = |args: [&str; 2]| -> Result<bool> {
+            let list = self
+                .tool(["net-list", "--name"].into_iter().chain(args.into_iter().filter(|arg| !arg.is_empty())))?
+                .text()?;
+            Ok(list.lines().any(|line| line.trim() == name))
+        };
+        if !listed(["--all", ""])? {
+            self.feed(["net-define"], xml.as_bytes())?;
+        }
+        if !listed(["", ""])? {
+            self.tool(["net-start", name])?.run()?;
+        }
+        Ok(())
+    }
+}
+
+/// The same command for each, in one command line of virsh's.
+fn each(command: &str, domains: &[&str]) -> String {
+    domains.iter().map(|domain| format!("{command} {domain}")).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_real_virsh_answers_what_is_asked() {
+        let virsh = Virsh::new("test:///default".to_owned()).unwrap();
+        assert!(virsh.hypervisor().unwrap().starts_with("TEST "));
+        assert!(virsh.definition("test").unwrap().contains("<name>test</name>"));
+        assert_eq!(virsh.resident("test").unwrap(), Some(1_048_576 << 10));
+        assert!(virsh.room("default-pool").unwrap() > 1 << 30);
+        assert!(virsh.volumes("default-pool").unwrap().is_empty());
+        virsh.suspend(&["test"]).unwrap();
+    }
+
+    #[test]
+    fn what_is_not_there_is_an_error() {
+        let virsh = Virsh::new("test:///default".to_owned()).unwrap();
+        for error in
+            [virsh.definition("none").unwrap_err(), virsh.destroy("none").unwrap_err(), virsh.room("none").unwrap_err()]
+        {
+            assert!(error.to_string().contains("virsh"), "{error}");
+        }
+    }
+
+    #[test]
+    fn several_domains_are_stopped_by_one_command_line() {
+        assert_eq!(each("suspend", &["a", "b"]), "suspend a; suspend b");
+    }
+}

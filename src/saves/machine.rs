@@ -1,0 +1,63 @@
+//! A machine's definition, taken apart.
+
+use anyhow::{Context as _, Result};
+
+/// What of a domain's definition a save has to know.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Definition {
+    pub uuid: String,
+    /// Disks that can be written to: what the guest calls each, and its file.
+    pub disks: Vec<(String, String)>,
+    /// The file with the Ignition config, which the guest has as a compact disc.
+    pub config: String,
+}
+
+impl Definition {
+    /// Reads libvirt's XML (<https://libvirt.org/formatdomain.html>).
+    ///
+    /// # Errors
+    /// It is not that of a machine of hab's.
+    pub fn parse(text: &str) -> Result<Self> {
+        let xml = roxmltree::Document::parse(text)?;
+        let uuid = xml.descendants().find(|node| node.has_tag_name("uuid")).and_then(|node| node.text());
+        let (mut disks, mut config) = (Vec::new(), None);
+        for disk in xml.descendants().filter(|node| node.has_tag_name("disk")) {
+            let child = |tag: &str, name: &str| {
+                disk.children().find(|node| node.has_tag_name(tag)).and_then(|node| node.attribute(name))
+            };
+            let (Some(target), Some(file)) = (child("target", "dev"), child("source", "file")) else { continue };
+            match disk.attribute("device") {
+                Some("cdrom") => config = Some(file.to_owned()),
+                _ => disks.push((target.to_owned(), file.to_owned())),
+            }
+        }
+        Ok(Self {
+            uuid: uuid.context("no uuid")?.to_owned(),
+            disks,
+            config: config.context("no compact disc with an Ignition config")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disks_and_config_are_told_apart() {
+        let text = "<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><name>a</name><uuid>8a5d</uuid>
+            <devices>
+            <disk type='file' device='disk'><source file='/pool/a.img'/><target dev='vda' bus='virtio'/></disk>
+            <disk type='file' device='disk'><source file='/pool/a_1.img'/><target dev='vdb' bus='virtio'/></disk>
+            <disk type='file' device='cdrom'><source file='/pool/a.ign'/><target dev='hdc' bus='ide'/><readonly/></disk>
+            </devices></domain>";
+        let found = Definition::parse(text).unwrap();
+        let disks = [("vda", "/pool/a.img"), ("vdb", "/pool/a_1.img")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        assert_eq!(
+            found,
+            Definition { uuid: "8a5d".to_owned(), disks: disks.into(), config: "/pool/a.ign".to_owned() }
+        );
+        let error = Definition::parse("<domain><uuid>1</uuid></domain>").unwrap_err().to_string();
+        assert_eq!(error, "no compact disc with an Ignition config");
+    }
+}

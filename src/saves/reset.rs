@@ -1,0 +1,189 @@
+//! `hab reset`: back to a save.
+//!
+//! Every step can be done again: a reset that broke off is run once more. All machines are off before one is started, and
+//! all stand until every one is there.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use fs_err as fs;
+
+use super::machine::Definition;
+use super::record::Machine;
+use super::{NOTE, Record, Saves};
+use crate::atomic_fs;
+use crate::exec::virsh::{DomainState, Overlay};
+use crate::lab::nodes_json;
+use crate::parallel::side_by_side;
+use crate::progress::Progress;
+use crate::provider::facts;
+
+/// A clock that is set within this time is right to a fraction of a second: the answer to a question that took longer is
+/// asked for again.
+const PROMPT: Duration = Duration::from_millis(400);
+
+/// How often that is tried. Whatever a guest does for the first time after a reset takes longer, above all emulated.
+const TRIES: usize = 5;
+
+/// A sector of a compact disc, in bytes; see `IgnitionVolume` in the Vagrantfile.
+const SECTOR: usize = 2048;
+
+/// How a lab is reset.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// The machines' clocks stay at the moment of the save.
+    pub keep_clock: bool,
+}
+
+/// What a reset did.
+#[derive(Debug, Clone, Copy)]
+pub struct Back {
+    /// How long it took until all machines ran.
+    pub took: Duration,
+}
+
+impl Saves<'_> {
+    /// Why a save can't be gone back to: what is different now. Empty when it can.
+    ///
+    /// # Errors
+    /// libvirt does not answer.
+    pub fn differences(&self, record: &Record) -> Result<Vec<String>> {
+        let mut found = record.differences(self.plan, &self.origins);
+        let now = self.virsh.hypervisor()?;
+        if now != record.hypervisor {
+            found.push(format!("it was saved by {}, and this is {now}", record.hypervisor));
+        }
+        let (pool, there) = (&record.pool.name, self.virsh.volumes(&record.pool.name)?);
+        for name in record.volumes().filter(|name| !there.iter().any(|other| other == name)) {
+            found.push(format!("its file {name} is gone from the storage pool `{pool}`"));
+        }
+        Ok(found)
+    }
+
+    /// Brings the lab back to a save; when it returns, all machines run.
+    ///
+    /// # Errors
+    /// The save does not fit the lab any more, which is said before anything is stopped; or libvirt fails.
+    pub fn reset(&self, record: &Record, options: Options, progress: &dyn Progress) -> Result<Back> {
+        let start = Instant::now();
+        self.virsh.refresh(&record.pool.name)?;
+        let differences = self.differences(record)?;
+        if !differences.is_empty() {
+            bail!("the save `{}` does not fit this lab any more:\n  {}", record.name, differences.join("\n  "));
+        }
+        let step = progress.step("machines", None);
+        let states = (facts(self.plan.provider).domains)()?;
+        all(side_by_side(&record.machines, |machine| {
+            self.clear(record, machine, states.get(&machine.domain).copied())
+        }))?;
+        self.virsh.start_network(&nodes_json::network(self.plan.lab.as_str()), &record.network)?;
+        step.status("made ready");
+        self.make_consoles(record)?;
+        all(side_by_side(&record.machines, |machine| self.virsh.restore(&record.pool.path(&machine.memory))))?;
+        for machine in &record.machines {
+            self.note(record, machine)?;
+        }
+        self.virsh.resume(&record.domains())?;
+        let took = start.elapsed();
+        step.done("run");
+        if !options.keep_clock {
+            let step = progress.step("clocks", None);
+            self.set_clocks_promptly(record, progress);
+            step.done("set");
+        }
+        // What the machines wrote since a save that was removed.
+        self.collect_garbage(&record.pool, &[])?;
+        Ok(Back { took })
+    }
+
+    /// A machine that is off and has the disks of the save.
+    fn clear(&self, record: &Record, machine: &Machine, state: Option<DomainState>) -> Result<()> {
+        let Machine { node, domain, definition, disks, config, .. } = machine;
+        let saved =
+            Definition::parse(definition).with_context(|| format!("reading the saved definition of {domain}"))?;
+        let mut same = false;
+        if let Some(state) = state {
+            if state != DomainState::Off {
+                self.virsh.destroy(domain)?;
+            }
+            same = Definition::parse(&self.virsh.definition(domain)?).is_ok_and(|now| now == saved);
+            if !same {
+                // Another machine of that name, made since.
+                self.virsh.undefine(domain)?;
+            }
+        }
+        let pool = record.pool.name.as_str();
+        let there = self.virsh.volumes(pool)?;
+        let is_there = |name: &str| there.iter().any(|other| other == name);
+        for disk in disks {
+            if is_there(&disk.volume) {
+                self.virsh.remove_volume(pool, &disk.volume)?;
+            }
+            let backing = record.pool.path(&disk.copy);
+            let overlay = Overlay { name: &disk.volume, backing: &backing, capacity: disk.capacity };
+            self.virsh.create_overlay(pool, overlay)?;
+        }
+        if !same || !is_there(config) {
+            if is_there(config) {
+                self.virsh.remove_volume(pool, config)?;
+            }
+            let mut bytes = fs::read(self.lab.join(nodes_json::ignition_path(node)))?;
+            bytes.resize(bytes.len().next_multiple_of(SECTOR), b'\n');
+            self.virsh.upload(pool, config, &bytes)?;
+        }
+        if same { Ok(()) } else { self.virsh.define(definition) }
+    }
+
+    /// libvirt appends to the files that consoles are recorded in; one that it makes itself only root can read.
+    fn make_consoles(&self, record: &Record) -> Result<()> {
+        for machine in &record.machines {
+            let path = self.lab.join(nodes_json::console_path(&machine.node));
+            if let (false, Some(folder)) = (path.exists(), path.parent()) {
+                atomic_fs::create_private_dir(folder)?;
+                atomic_fs::write(&path, atomic_fs::SECRET, b"")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells Vagrant that the machine is there, and `hab status` which save it runs from.
+    fn note(&self, record: &Record, machine: &Machine) -> Result<()> {
+        let folder = self.vagrant(&machine.node);
+        atomic_fs::create_dir(&folder, 0o755)?;
+        let current = fs::read_to_string(folder.join("id")).unwrap_or_default();
+        if current.trim() != machine.id()? {
+            for (name, text) in machine.vagrant.iter().filter(|(name, _)| *name != "id") {
+                atomic_fs::write(&folder.join(name), atomic_fs::PUBLIC, text.as_bytes())?;
+            }
+            // Last, for it is what says that there is a machine.
+            atomic_fs::write(&folder.join("id"), atomic_fs::PUBLIC, machine.id()?.as_bytes())?;
+        }
+        atomic_fs::write(&folder.join(NOTE), atomic_fs::PUBLIC, format!("{}\n", record.name).as_bytes())?;
+        Ok(())
+    }
+
+    fn set_clocks_promptly(&self, record: &Record, progress: &dyn Progress) {
+        let outcomes = side_by_side(&record.machines, |machine| -> Result<bool> {
+            for _ in 0..TRIES {
+                let asked = Instant::now();
+                self.virsh.set_clock(&machine.domain)?;
+                if asked.elapsed() < PROMPT {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        });
+        for (machine, outcome) in record.machines.iter().zip(outcomes) {
+            let node = &machine.node;
+            match outcome {
+                Ok(true) => {}
+                Ok(false) => progress.warn(&format!("{node} is slow to answer: its clock may be a second off")),
+                Err(error) => progress.warn(&format!("the clock of {node} is not set: {error:#}")),
+            }
+        }
+    }
+}
+
+fn all(outcomes: Vec<Result<()>>) -> Result<()> {
+    outcomes.into_iter().collect()
+}
