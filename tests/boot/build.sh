@@ -13,7 +13,6 @@ chown -R "$user:" "$work"
 holds 'hab fetch fetches what a build needs' "$hab" --quiet -C "$lab" fetch
 holds 'the namespace starts' "$netns" start "$namespace"
 # The address is one for documentation (RFC 5737). The same command finds the way to loopback.
-leads_to() { ns_root ip route get "$1" >/dev/null 2>&1; }
 holds 'nothing leads out of the namespace' tells_apart 127.0.0.1 192.0.2.1 leads_to
 
 ns_root "$hab" -C "$lab" build
@@ -38,3 +37,4 @@ said=$("$hab" -C "$lab" build)
 claim "one changed worker memory re-renders only data: $said" "$([[ $said == 'the boxes stay'* ]] && same "$(box_sums)" "$before"; echo $?)"
 holds 'no private key is in a box, and one that is planted is found' bash "$here/secrets.sh" "$work" "$lab/private" "$lab"/out/boxes/*.box
 holds 'the self-test answers what is so' bash "$here/selftest.sh"
+chown -R "$user:" "$work"

@@ -11,7 +11,6 @@ node() { kube exec "$pod" -- /bin/bash -c "$1" </dev/null; }
 kube apply --validate=false --filename="$here/inside.yaml" >/dev/null || exit 1
 many=$(jq '[.nodes[] | select(.role != "etcd")] | length' "$nodes")
 kube wait daemonset/inside --for="jsonpath={.status.numberReady}=$many" --timeout=600s >/dev/null || exit 1
-failed=0
 # The claim holds when all that the command prints matches the pattern.
 look() { # claim, pattern, command
     local seen
@@ -21,7 +20,9 @@ look() { # claim, pattern, command
         failed=1
     fi
 }
-while read -r name role; do
+# All that is looked at on one node. It exits 1 when something is not as it should be.
+look_at() { # name, role
+    local name=$1 role=$2 failed=0 pod try logs domain emulated
     pod=$(kube get pods --selector=app=inside --field-selector="spec.nodeName=$name" --output='jsonpath={.items[0].metadata.name}')
     # After a reboot the API server may still tell of the container from before it.
     for ((try = 0; try < 60; try++)); do
@@ -56,11 +57,26 @@ while read -r name role; do
     *) emulated='which nothing says' ;;
     esac
     look "it knows whether it is emulated ($emulated)" "EMULATED=$emulated" 'head -n 1 /host/run/hab/machine.env'
-    [ "$role" = worker ] || continue
+    [ "$role" = worker ] || return "$failed"
     look 'HAProxy listens on loopback only' '127\.0\.0\.1:6443' 'ss -ltnH "sport = :6443" | awk "{print \$4}" | sort -u'
     # The kubelet's and kube-proxy's to HAProxy, and HAProxy's to the masters: there is no third kind.
     look 'kubelet and kube-proxy speak to loopback only, HAProxy to masters' $'haproxy out\nkube-proxy loopback\nkubelet loopback' \
         'ss -tnpH state established "dport = :6443" | sed -E "s/.* ([0-9.]+):6443 +users:\(\(\"([^\"]+)\".*/\2 \1/; s/ 127\.0\.0\.1$/ loopback/; s/ [0-9.]+$/ out/" | sort -u'
     look 'a unit of the lab'"'"'s own snippet runs' 'active' 'cat /host/run/mine'
+    return "$failed"
+}
+
+# Side by side: most of it is waiting for one answer after the other.
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+declare -A looks
+while read -r name role; do
+    look_at "$name" "$role" >"$work/$name" 2>&1 </dev/null &
+    looks[$name]=$!
 done < <(jq -r '.nodes[] | select(.role != "etcd") | "\(.name) \(.role)"' "$nodes")
+failed=0
+for name in "${!looks[@]}"; do
+    wait "${looks[$name]}" || failed=1
+    cat "$work/$name"
+done
 exit "$failed"

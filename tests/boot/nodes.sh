@@ -31,7 +31,4 @@ closed() {
 }
 holds 'no other user can read them, not even the one who runs vagrant' closed
 
-look_inside() { # first|second
-    bash "$here/inside.sh" "$lab/out/bin/kubectl" "$lab/out/kubeconfig" "$lab/out/nodes.json" "$1" "$netns" "$namespace" "$user"
-}
 holds 'inside masters and workers: names, no ssh, no CA key; on workers loopback only for HAProxy' look_inside first

@@ -2,17 +2,53 @@
 # The claims about virtual machines, each seen: the real build through packer, then the real vagrant with libvirt, both
 # in a network namespace with no way out; vagrant as an ordinary user. Needs root for the namespace. Prints a line for
 # each claim. The files it sources are its chapters, in their order.
+#
+#   run.sh            all chapters
+#   run.sh --keep     the lab as well, built, started and saved for the chapters one by one
+#   run.sh CHAPTER    one of outside, nodes, reset or lifecycle, with that lab, from its save
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 . "$root/tests/lib/install.sh"
 . "$root/tests/lib/claims.sh"
 
+kept='' chapter=''
+case ${1:-} in
+'') ;;
+--keep) kept=kept ;;
+outside | nodes | reset | lifecycle) kept=kept chapter=$1 ;;
+*)
+    echo "usage: run.sh [--keep | outside | nodes | reset | lifecycle]" >&2
+    exit 2
+    ;;
+esac
 . "$root/tests/lib/lab.sh"
 
+if [ -n "$chapter" ]; then
+    if [ ! -e "$lab/private/saves/ready.json" ]; then
+        echo "there is no lab that is kept: run tests/boot/run.sh --keep first" >&2
+        exit 1
+    fi
+    holds 'the namespace starts' "$netns" start "$namespace"
+    holds "the lab is back at its save" ns_user "$hab" -C "$lab" reset
+    booted='of another run'
+    # shellcheck disable=SC1090 # one of the files below
+    . "$here/$chapter.sh"
+    summary
+    exit
+fi
+[ -z "$kept" ] || rm -rf "${lab:?}" "$namespace"
+
 . "$here/build.sh"
-. "$here/interrupted.sh"
+[ -n "$kept" ] || . "$here/interrupted.sh"
 . "$here/up.sh"
+if [ -n "$kept" ]; then
+    holds 'hab save' ns_user "$hab" -C "$lab" save
+    summary
+    exit
+fi
+. "$here/reset.sh"
+. "$here/outside.sh"
 . "$here/nodes.sh"
 . "$here/lifecycle.sh"
 

@@ -1,5 +1,6 @@
 # A lab for tests with virtual machines: an ordinary user's, in a network namespace with no way out. Sourced, after
-# install.sh and claims.sh; needs `root`, the repository's folder, and root's rights. What it makes is removed at the end.
+# install.sh and claims.sh; needs `root`, the repository's folder, and root's rights. What it makes is removed at the end,
+# but with `kept`, the name of a folder for it.
 # shellcheck shell=bash
 
 needs_root
@@ -10,7 +11,9 @@ made=''
 id "$user" >/dev/null 2>&1 || { useradd --create-home --groups libvirt --shell /bin/bash "$user" && made=1; }
 home=$(getent passwd "$user" | cut -d : -f 6)
 chmod 0700 "$home"
-work=$home/work-$$ namespace=$home/namespace-$$
+# A lab that is kept has a folder of its own, for the next run.
+folder=$home/${kept:-$$}
+work=$folder/work namespace=$folder/namespace
 mkdir -p "$work"
 install -m 0755 "$root/target/release/hab" "$work/hab"
 hab=$work/hab lab=$work/lab
@@ -18,7 +21,8 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/hab
 
 cleanup() {
     "$netns" stop "$namespace"
-    rm -rf "$work" "$namespace"
+    [ -z "${kept:-}" ] || return
+    rm -rf "$folder"
     [ -z "$made" ] || userdel --remove "$user" 2>/dev/null
 }
 trap cleanup EXIT
@@ -33,6 +37,15 @@ vagrant() {
     ns_user vagrant "$@" 2>&1 | stdbuf -oL tr '\r' '\n' | grep --line-buffered -v 'Progress:' | cut -c 1-200
     return "${PIPESTATUS[0]}"
 }
+# Pods on every worker resolve the API server's name and reach each other.
+probe() { ns_user bash "$root/tests/lib/probe.sh" "$lab/out/bin/kubectl" "$lab/out/kubeconfig"; }
+# Masters and workers as a pod sees its node.
+look_inside() { # first|second
+    bash "$root/tests/boot/inside.sh" "$lab/out/bin/kubectl" "$lab/out/kubeconfig" "$lab/out/nodes.json" "$1" "$netns" "$namespace" "$user"
+}
+leads_to() { ns_root ip route get "$1" >/dev/null 2>&1; }
+# A shell's line, as root, in the folder that has libvirt's disks.
+in_libvirt_pool() { ns_root bash -c "cd /var/lib/libvirt/images && $1"; }
 # The digests of what lies in out/boxes: three lines, or it fails.
 box_sums() { (cd "${1:-$lab}/out/boxes" && sha256sum etcd.box master.box worker.box); }
 # A field of the lab's nodes, one a line, those of some roles only if any are named.

@@ -40,4 +40,3 @@ second create configmap kept --from-literal=a=b
 claim 'and takes writes' $?
 holds 'vagrant up brings it back, and all is Ready' vagrant up
 holds 'what was written meanwhile is there' same "$(kubectl get configmap kept --output='jsonpath={.data.a}')" b
-holds 'vagrant destroy' vagrant destroy --force

@@ -10,5 +10,6 @@ root=$(cd "$here/../.." && pwd)
 
 . "$here/bytes.sh"
 . "$here/lost-master.sh"
+. "$here/resets.sh"
 
 summary
