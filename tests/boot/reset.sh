@@ -16,15 +16,17 @@ skewed() { hab status --json | jq -r '[.nodes[].clock_skew_seconds | select(. !=
 
 kubectl create configmap before >/dev/null
 said=$(hab save)
-claim "hab save: $(tail -n 1 <<<"$said")" $?
+status=$?
+claim "hab save: $(tail -n 1 <<<"$said")" "$status"
 holds 'the lab is Ready all the while' ns_user "$hab" -C "$lab" status
-said=$(in_libvirt_pool 'stat --format="%a %U" *.save-*' | sort --unique)
+said=$(ns_root bash -c 'stat --format="%a %U" /var/lib/libvirt/images/*.save-*' | sort --unique)
 claim "only root and the hypervisor can read what was saved ($(xargs <<<"$said"))" "$(! grep -v -e '^600 root$' -e '^600 libvirt-qemu$' <<<"$said" && [ -n "$said" ]; echo $?)"
 kubectl create configmap after >/dev/null
 watch & watching=$!
 took=$SECONDS
 said=$(hab reset)
-claim "hab reset: $(tail -n 1 <<<"$said") ($((SECONDS - took)) s, after a boot of $booted s)" $?
+status=$?
+claim "hab reset: $(tail -n 1 <<<"$said") ($((SECONDS - took)) s, after a boot of $booted s)" "$status"
 holds 'an object from before the save is there, one from after is not' tells_apart before after exists
 holds 'the pods are there and reach each other' probe
 claim 'the clocks are right' "$([ "$(skewed)" = false ]; echo $?)"
@@ -41,7 +43,8 @@ kill "$watching"
 
 vagrant destroy --force "$(nodes name worker | tail -n 1)" >/dev/null
 said=$(hab reset --keep-clock)
-claim "a worker was destroyed: hab reset: $(tail -n 1 <<<"$said")" $?
+status=$?
+claim "a worker was destroyed: hab reset: $(tail -n 1 <<<"$said")" "$status"
 holds 'its pods are there, too, and reach the others' probe
 claim 'with --keep-clock the clocks are those of the save' "$([ "$(skewed)" = true ]; echo $?)"
 hab reset >/dev/null

@@ -3,7 +3,8 @@
 
 echo "-- twenty resets in a row"
 said=$(ns_user "$hab" -C "$lab" save)
-claim "hab save of seven machines: $(tail -n 1 <<<"$said")" $?
+status=$?
+claim "hab save of seven machines: $(tail -n 1 <<<"$said")" "$status"
 broken=0
 for ((number = 1; number <= 20; number++)); do
     said=$(ns_user "$hab" -C "$lab" reset 2>&1) || broken=$((broken + 1))
