@@ -30,9 +30,8 @@ const DATA: [(&str, &str); 4] =
     [("images", "embedded"), ("ignition", "embedded"), ("templates", "embedded"), ("vagrant", "provider")];
 
 /// The modules that write files themselves: `atomic_fs` to the lab's folder, `pki` whole folders of keys to its private
-/// part, the others to entries of the cache or to temporary
-/// folders; `saves` removes its records.
-const WRITERS: [&str; 13] = [
+/// part, the others to entries of the cache or to temporary folders.
+const WRITERS: [&str; 12] = [
     "atomic_fs",
     "cache",
     "pki",
@@ -45,7 +44,6 @@ const WRITERS: [&str; 13] = [
     "boot_test",
     "vagrant_box",
     "build",
-    "saves",
 ];
 
 /// What writes, by names that nothing else has, and by those that only a file system's module has.

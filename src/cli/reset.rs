@@ -9,7 +9,7 @@ use crate::cluster::{Cluster, Limits};
 use crate::config::Label;
 use crate::lab;
 use crate::pki::Expiry;
-use crate::saves::{self, Options, Saves};
+use crate::saves::{self, Saves};
 
 /// Between two looks at a lab that was Ready when it was saved, and will be again soon.
 const POLL: Duration = Duration::from_millis(300);
@@ -43,8 +43,8 @@ impl Reset {
         for over in pki.expiry(&plan)?.iter().filter(|expiry| expiry.days < 0) {
             progress.warn(&ended(over));
         }
-        let back = saves.reset(&record, Options { keep_clock: self.keep_clock }, progress.as_ref())?;
-        let (name, run) = (&self.name, back.took.as_secs_f64());
+        let run = saves.reset(&record, self.keep_clock, progress.as_ref())?.as_secs_f64();
+        let name = &self.name;
         let mut said = format!("back at `{name}`: the machines ran after {run:.1} s");
         if !self.no_wait {
             let step = progress.step(&format!("{} nodes", plan.nodes.len()), None);

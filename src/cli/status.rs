@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Global, print};
 use crate::cluster::{Cluster, ClusterState, NodeState};
-use crate::lab;
+use crate::lab::{self, origin::Origins};
 use crate::pki::Expiry;
 use crate::saves;
 
@@ -42,7 +42,7 @@ impl Status {
         let pki = lab::pki(&global.lab, &plan)?;
         let certificates = pki.expiry(&plan)?;
         let state = Cluster::new(&plan, &pki.client(), &global.lab)?.probe();
-        let saves = saves::running_from(&global.lab, &plan);
+        let saves = saves::running_from(&Origins::read(&global.lab, plan.provider)?, &plan);
         if self.json {
             print::json(&Output { state: &state, certificates: &certificates, saves: &saves })?;
         } else {

@@ -119,7 +119,7 @@ impl<'a> Machines<'a> {
             Domain::Unknown => self.origins.is_created(node),
         };
         Machine {
-            name: nodes_json::domain(self.plan.lab.as_str(), node),
+            name: nodes_json::domain(self.plan, node),
             domain,
             boot: (starting && exists).then(|| console::last_boot(&console)).flatten(),
             console: lab::shown(&console),
@@ -139,7 +139,7 @@ impl<'a> Machines<'a> {
 
     fn in_order(&self, found: &HashMap<String, DomainState>) -> Vec<Domain> {
         let domain = |name: &str| found.get(name).map_or(Domain::Missing, |state| Domain::Known(*state));
-        let names = self.plan.nodes.iter().map(|node| nodes_json::domain(self.plan.lab.as_str(), &node.name));
+        let names = self.plan.nodes.iter().map(|node| nodes_json::domain(self.plan, &node.name));
         names.map(|name| domain(&name)).collect()
     }
 }

@@ -78,7 +78,7 @@ impl<'a> Data<'a> {
                 rendered.ignition.get(index).with_context(|| format!("{} has no Ignition config", node.name))?;
             nodes.push(Node {
                 name: &node.name,
-                domain: domain(plan.lab.as_str(), &node.name),
+                domain: domain(plan, &node.name),
                 role: node.role,
                 address: node.address.to_string(),
                 mac: &node.mac,
@@ -99,7 +99,7 @@ impl<'a> Data<'a> {
             start: plan.start,
             hab: rendered.hab.to_str().context("the path of hab is not text")?,
             network: Network {
-                name: network(plan.lab.as_str()),
+                name: network(plan),
                 host: plan.host.to_string(),
                 netmask: plan.network.nodes.netmask().to_string(),
             },
@@ -135,14 +135,14 @@ pub fn console_path(node: &str) -> String {
 
 /// What libvirt calls the lab's network.
 #[must_use]
-pub fn network(lab: &str) -> String {
-    format!("hab-{lab}")
+pub fn network(plan: &Plan) -> String {
+    format!("hab-{}", plan.lab)
 }
 
 /// What libvirt calls the machine of a node.
 #[must_use]
-pub fn domain(lab: &str, node: &str) -> String {
-    format!("hab-{lab}-{node}")
+pub fn domain(plan: &Plan, node: &str) -> String {
+    format!("hab-{}-{node}", plan.lab)
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ use super::OUT;
 use crate::kinds::Provider;
 use crate::provider::facts;
 
-/// The note in Vagrant's folder for a machine of what it was created from.
+/// The note in Vagrant's folder for a machine of what it was created from: the box's version, a blank, the config's
+/// SHA-256.
 pub const FILE: &str = "hab-origin";
 
 /// Vagrant's own folder in the lab, unless `VAGRANT_DOTFILE_PATH` says otherwise.
@@ -101,7 +102,7 @@ impl Origins {
     /// In what the machine of `node` is older than the lab; `None` also when nobody noted what it was created from.
     #[must_use]
     pub fn stale(&self, node: &str) -> Option<Stale> {
-        self.held_against(node, &self.origin(node)?)
+        self.held_against(node, &self.note(node, FILE)?)
     }
 
     /// In what `origin`, a note of what a machine of `node` was created from, is older than the lab.
@@ -122,17 +123,19 @@ impl Origins {
     /// True when Vagrant has created a machine for `node` in this lab's folder, and not destroyed it.
     #[must_use]
     pub fn is_created(&self, node: &str) -> bool {
-        self.path(node, "id").is_file()
+        self.folder(node).join("id").is_file()
     }
 
-    /// The note of what the machine of `node` was created from: the box's version, a blank, the config's SHA-256.
-    fn origin(&self, node: &str) -> Option<String> {
-        self.is_created(node).then(|| fs::read_to_string(self.path(node, FILE)).ok())?
+    /// What a file beside Vagrant's own says of the machine of `node`, if there is that machine.
+    #[must_use]
+    pub fn note(&self, node: &str, file: &str) -> Option<String> {
+        self.is_created(node).then(|| fs::read_to_string(self.folder(node).join(file)).ok())?
     }
 
-    /// A file that Vagrant keeps about the machine of `node`.
-    fn path(&self, node: &str, file: &str) -> PathBuf {
-        self.machines.join(node).join(self.provider).join(file)
+    /// Vagrant's folder for the machine of `node`.
+    #[must_use]
+    pub fn folder(&self, node: &str) -> PathBuf {
+        self.machines.join(node).join(self.provider)
     }
 }
 

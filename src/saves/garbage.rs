@@ -33,7 +33,7 @@ impl Saves<'_> {
         // A save may have a node that the lab has no more.
         let saved =
             records.iter().chain(removed).flat_map(|record| &record.machines).map(|machine| machine.domain.clone());
-        let planned = self.plan.nodes.iter().map(|node| nodes_json::domain(self.plan.lab.as_str(), &node.name));
+        let planned = self.plan.nodes.iter().map(|node| nodes_json::domain(self.plan, &node.name));
         let domains: BTreeSet<String> = saved.chain(planned).collect();
         let (mut saves, mut backing) = (BTreeMap::new(), BTreeMap::new());
         for name in self.virsh.volumes(&pool.name)? {

@@ -19,14 +19,13 @@ use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
 
 pub use record::Record;
-pub use reset::{Back, Options};
 pub use save::Saved;
 
+use crate::atomic_fs;
 use crate::config::{Label, PRIVATE};
 use crate::exec::virsh::{self, Virsh};
-use crate::lab::origin::{self, Origins};
+use crate::lab::origin::Origins;
 use crate::plan::Plan;
-use crate::provider::facts;
 
 /// The save that is meant when none is named.
 pub const DEFAULT: &str = "ready";
@@ -85,9 +84,7 @@ impl<'a> Saves<'a> {
     /// # Errors
     /// There is none of this name, or libvirt does not answer.
     pub fn remove(&self, name: &str) -> Result<()> {
-        let record = self.find(name)?;
-        fs::remove_file(self.record_path(name))?;
-        self.collect_garbage(&record.pool, std::slice::from_ref(&record))
+        self.forget(&[self.find(name)?])
     }
 
     /// Removes all saves, with all that they kept.
@@ -95,24 +92,24 @@ impl<'a> Saves<'a> {
     /// # Errors
     /// libvirt does not answer.
     pub fn remove_all(&self) -> Result<()> {
-        let all = self.list()?;
-        for record in &all {
-            fs::remove_file(self.record_path(&record.name))?;
+        self.forget(&self.list()?)
+    }
+
+    fn forget(&self, records: &[Record]) -> Result<()> {
+        if records.is_empty() {
+            return Ok(());
         }
-        for pool in all.iter().map(|record| &record.pool).collect::<BTreeSet<_>>() {
-            self.collect_garbage(pool, &all)?;
+        atomic_fs::remove_stale(&folder(&self.lab), |name| records.iter().all(|record| file(&record.name) != name))?;
+        for pool in records.iter().map(|record| &record.pool).collect::<BTreeSet<_>>() {
+            self.collect_garbage(pool, records)?;
         }
         Ok(())
     }
+}
 
-    fn record_path(&self, name: &str) -> PathBuf {
-        folder(&self.lab).join(format!("{name}.json"))
-    }
-
-    /// Vagrant's folder for the machine of `node`.
-    fn vagrant(&self, node: &str) -> PathBuf {
-        origin::machines(&self.lab).join(node).join(facts(self.plan.provider).name)
-    }
+/// The name of a save's record.
+fn file(save: &str) -> String {
+    format!("{save}.json")
 }
 
 /// Where the records of the lab in `lab` are.
@@ -141,14 +138,12 @@ pub fn records(lab: &Path) -> Result<Vec<Record>> {
     Ok(all)
 }
 
-/// The saves that machines of this lab run from: the machines by the save's name.
+/// The saves that the machines of a lab run from: the machines by the save's name.
 #[must_use]
-pub fn running_from(lab: &Path, plan: &Plan) -> BTreeMap<String, Vec<String>> {
+pub fn running_from(origins: &Origins, plan: &Plan) -> BTreeMap<String, Vec<String>> {
     let mut found = BTreeMap::<String, Vec<String>>::new();
     for node in &plan.nodes {
-        let folder = origin::machines(lab).join(&node.name).join(facts(plan.provider).name);
-        let created = folder.join("id").is_file();
-        if let Some(name) = created.then(|| fs::read_to_string(folder.join(NOTE)).ok()).flatten() {
+        if let Some(name) = origins.note(&node.name, NOTE) {
             found.entry(name.trim().to_owned()).or_default().push(node.name.clone());
         }
     }

@@ -28,20 +28,6 @@ const TRIES: usize = 5;
 /// A sector of a compact disc, in bytes; see `IgnitionVolume` in the Vagrantfile.
 const SECTOR: usize = 2048;
 
-/// How a lab is reset.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Options {
-    /// The machines' clocks stay at the moment of the save.
-    pub keep_clock: bool,
-}
-
-/// What a reset did.
-#[derive(Debug, Clone, Copy)]
-pub struct Back {
-    /// How long it took until all machines ran.
-    pub took: Duration,
-}
-
 impl Saves<'_> {
     /// Why a save can't be gone back to: what is different now. Empty when it can.
     ///
@@ -60,11 +46,12 @@ impl Saves<'_> {
         Ok(found)
     }
 
-    /// Brings the lab back to a save; when it returns, all machines run.
+    /// Brings the lab back to a save, and sets the machines' clocks unless they keep the moment of the save. Returns how long
+    /// it took until all machines ran.
     ///
     /// # Errors
     /// The save does not fit the lab any more, which is said before anything is stopped; or libvirt fails.
-    pub fn reset(&self, record: &Record, options: Options, progress: &dyn Progress) -> Result<Back> {
+    pub fn reset(&self, record: &Record, keep_clock: bool, progress: &dyn Progress) -> Result<Duration> {
         let start = Instant::now();
         self.virsh.refresh(&record.pool.name)?;
         let differences = self.differences(record)?;
@@ -76,7 +63,7 @@ impl Saves<'_> {
         all(side_by_side(&record.machines, |machine| {
             self.clear(record, machine, states.get(&machine.domain).copied())
         }))?;
-        self.virsh.start_network(&nodes_json::network(self.plan.lab.as_str()), &record.network)?;
+        self.virsh.start_network(&nodes_json::network(self.plan), &record.network)?;
         step.status("made ready");
         self.make_consoles(record)?;
         all(side_by_side(&record.machines, |machine| self.virsh.restore(&record.pool.path(&machine.memory))))?;
@@ -86,14 +73,14 @@ impl Saves<'_> {
         self.virsh.resume(&record.domains())?;
         let took = start.elapsed();
         step.done("run");
-        if !options.keep_clock {
+        if !keep_clock {
             let step = progress.step("clocks", None);
             self.set_clocks_promptly(record, progress);
             step.done("set");
         }
         // What the machines wrote since a save that was removed.
         self.collect_garbage(&record.pool, &[])?;
-        Ok(Back { took })
+        Ok(took)
     }
 
     /// A machine that is off and has the disks of the save.
@@ -148,7 +135,7 @@ impl Saves<'_> {
 
     /// Tells Vagrant that the machine is there, and `hab status` which save it runs from.
     fn note(&self, record: &Record, machine: &Machine) -> Result<()> {
-        let folder = self.vagrant(&machine.node);
+        let folder = self.origins.folder(&machine.node);
         atomic_fs::create_dir(&folder, 0o755)?;
         let current = fs::read_to_string(folder.join("id")).unwrap_or_default();
         if current.trim() != machine.id()? {

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use super::machine::Definition;
 use super::record::{Disk, Machine, Pool};
-use super::{Record, Saves, folder, storage};
+use super::{Record, Saves, file, folder, storage};
 use crate::atomic_fs;
 use crate::config::Label;
 use crate::exec::signal;
@@ -35,7 +35,7 @@ pub struct Saved {
 }
 
 impl Saves<'_> {
-    /// Saves the lab, which runs, as `name`, in the place of another of that name.
+    /// Saves the lab, which runs, as `name`, in the place of another of that name. [`recover`](Self::recover) comes before.
     ///
     /// # Errors
     /// A machine does not run, there is no room, or libvirt fails; then the lab goes on, and nothing of the save is left.
@@ -46,8 +46,7 @@ impl Saves<'_> {
         record.pool = self.pool()?;
         let machines = side_by_side(&self.plan.nodes, |node| self.machine(&node.name, &record));
         record.machines = machines.into_iter().collect::<Result<_>>()?;
-        record.network = self.virsh.network(&nodes_json::network(self.plan.lab.as_str()))?;
-        self.collect_garbage(&record.pool, &[])?;
+        record.network = self.virsh.network(&nodes_json::network(self.plan))?;
         self.has_room(&record)?;
 
         let started = Started { virsh: &self.virsh, record: &record, done: false };
@@ -69,7 +68,7 @@ impl Saves<'_> {
         record.bytes = self.size(&record)?;
         let folder = folder(&self.lab);
         atomic_fs::create_private_dir(&folder)?;
-        atomic_fs::write(&self.record_path(name.as_str()), atomic_fs::SECRET, &record.to_json()?)?;
+        atomic_fs::write(&folder.join(file(&record.name)), atomic_fs::SECRET, &record.to_json()?)?;
         // What it replaces.
         self.collect_garbage(&record.pool, &[])?;
         Ok(Saved { record, pause })
@@ -82,9 +81,13 @@ impl Saves<'_> {
     /// libvirt does not answer.
     pub fn recover(&self, progress: &dyn Progress) -> Result<()> {
         let states = (facts(self.plan.provider).domains)()?;
-        let domains = self.plan.nodes.iter().map(|node| nodes_json::domain(self.plan.lab.as_str(), &node.name));
+        let domains = self.plan.nodes.iter().map(|node| nodes_json::domain(self.plan, &node.name));
         let domains: Vec<String> = domains.filter(|domain| states.contains_key(domain)).collect();
-        if domains.len() < self.plan.nodes.len() || self.garbage(&self.pool()?, &[])?.is_empty() {
+        if domains.len() < self.plan.nodes.len() {
+            return Ok(());
+        }
+        let pool = self.pool()?;
+        if self.garbage(&pool, &[])?.is_empty() {
             return Ok(());
         }
         progress.warn("an earlier `hab save` was cut off: its machines go on, and what it left is removed");
@@ -97,14 +100,14 @@ impl Saves<'_> {
                 let _ = self.virsh.end_mirror(domain, &target);
             }
         }
-        self.collect_garbage(&self.pool()?, &[])
+        self.collect_garbage(&pool, &[])
     }
 
     /// All machines of the lab run.
     fn all_run(&self) -> Result<()> {
         let states = (facts(self.plan.provider).domains)()?;
         for node in &self.plan.nodes {
-            match states.get(&nodes_json::domain(self.plan.lab.as_str(), &node.name)) {
+            match states.get(&nodes_json::domain(self.plan, &node.name)) {
                 Some(DomainState::Running) => {}
                 Some(DomainState::Paused) => bail!("{} is paused; `vagrant resume` lets it go on", node.name),
                 Some(DomainState::Off | DomainState::Crashed) => bail!("{} is off; `vagrant up` starts it", node.name),
@@ -117,7 +120,7 @@ impl Saves<'_> {
     /// The pool that has the lab's disks.
     fn pool(&self) -> Result<Pool> {
         let node = self.plan.nodes.first().context("the lab has no node")?;
-        let definition = self.virsh.definition(&nodes_json::domain(self.plan.lab.as_str(), &node.name))?;
+        let definition = self.virsh.definition(&nodes_json::domain(self.plan, &node.name))?;
         let parsed =
             Definition::parse(&definition).with_context(|| format!("reading the definition of {}", node.name))?;
         let (_, path) = parsed.disks.first().with_context(|| format!("{} has no disk", node.name))?;
@@ -127,7 +130,7 @@ impl Saves<'_> {
 
     /// What is to be saved of the machine of `node`.
     fn machine(&self, node: &str, record: &Record) -> Result<Machine> {
-        let domain = nodes_json::domain(self.plan.lab.as_str(), node);
+        let domain = nodes_json::domain(self.plan, node);
         let definition = self.virsh.definition(&domain)?;
         let parsed = Definition::parse(&definition).with_context(|| format!("reading the definition of {domain}"))?;
         let mut disks = Vec::new();
@@ -151,7 +154,7 @@ impl Saves<'_> {
     /// the machine is destroyed, nor the note of a save that it runs from.
     fn notes(&self, node: &str) -> Result<BTreeMap<String, String>> {
         let mut notes = BTreeMap::new();
-        for entry in fs::read_dir(self.vagrant(node))? {
+        for entry in fs::read_dir(self.origins.folder(node))? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let data = entry.metadata()?;

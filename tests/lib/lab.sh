@@ -44,8 +44,6 @@ look_inside() { # first|second
     bash "$root/tests/boot/inside.sh" "$lab/out/bin/kubectl" "$lab/out/kubeconfig" "$lab/out/nodes.json" "$1" "$netns" "$namespace" "$user"
 }
 leads_to() { ns_root ip route get "$1" >/dev/null 2>&1; }
-# A shell's line, as root, in the folder that has libvirt's disks.
-in_libvirt_pool() { ns_root bash -c "cd /var/lib/libvirt/images && $1"; }
 # The digests of what lies in out/boxes: three lines, or it fails.
 box_sums() { (cd "${1:-$lab}/out/boxes" && sha256sum etcd.box master.box worker.box); }
 # A field of the lab's nodes, one a line, those of some roles only if any are named.

@@ -157,16 +157,14 @@ impl Virsh {
     /// # Errors
     /// libvirt does not take it, or its addresses are in use.
     pub fn start_network(&self, name: &str, xml: &str) -> Result<()> {
-        let listed = |args: [&str; 2]| -> Result<bool> {
-            let list = self
-                .tool(["net-list", "--name"].into_iter().chain(args.into_iter().filter(|arg| !arg.is_empty())))?
-                .text()?;
+        let listed = |all: Option<&str>| -> Result<bool> {
+            let list = self.tool(["net-list", "--name"].into_iter().chain(all))?.text()?;
             Ok(list.lines().any(|line| line.trim() == name))
         };
-        if !listed(["--all", ""])? {
+        if !listed(Some("--all"))? {
             self.feed(["net-define"], xml.as_bytes())?;
         }
-        if !listed(["", ""])? {
+        if !listed(None)? {
             self.tool(["net-start", name])?.run()?;
         }
         Ok(())
