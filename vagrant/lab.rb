@@ -85,6 +85,8 @@ module HabLab
       raise Error, "#{self[:ignition]} is not the one that hab wrote: run `hab build` again."
     rescue Errno::ENOENT
       raise Error, "#{self[:ignition]} is missing: run `hab build` again."
+    rescue Errno::EACCES
+      raise Error, "#{self[:ignition]} is another user's: run vagrant as the one who runs hab."
     end
 
     # The file that the machine's console is recorded in.

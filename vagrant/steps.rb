@@ -83,10 +83,12 @@ module HabLab
     end
 
     # Brings all machines of a lab that has none back to its save, if hab.yaml says so and the save fits; once in a run of
-    # Vagrant, which brings up machines in parallel. Returns whether it did.
+    # Vagrant, which brings up machines in parallel: each hears how that went. Returns whether it did.
     def start(machine, ui)
       @lock.synchronize do
-        @started = wanted? && absent?(machine) && fits?(ui) && back(ui) if @started.nil?
+        @started = try(machine, ui) if @started.nil?
+        raise @started if @started.is_a?(Error)
+
         @started
       end
     end
@@ -107,6 +109,12 @@ module HabLab
 
     private
 
+    def try(machine, ui)
+      wanted? && absent?(machine) && fits?(ui) && back(ui)
+    rescue Error => e
+      e
+    end
+
     def folder
       @lab.path("private/saves")
     end
@@ -122,10 +130,10 @@ module HabLab
 
     def fits?(ui)
       text = +""
-      return false unless Hab.run(@lab, "saves", "--json") { |line| text << line << "\n" }.success?
-
-      save = JSON.parse(text).find { |found| found["name"] == START }
+      known = Hab.run(@lab, "saves", "--json") { |line| text << line << "\n" }.success?
+      save = known && JSON.parse(text).find { |found| found["name"] == START }
       why_not = save ? save["differences"].first : "there is none; `hab save` makes it"
+      why_not = text.strip unless known
       ui.info("hab: booting, not starting from the save `#{START}`: #{why_not}") if why_not
       why_not.nil?
     end
@@ -159,7 +167,8 @@ module HabLab
       came_up = false
       machine, track = env[:machine], lab.track
       track.note(machine, false)
-      if machine.id.nil? && lab.saves.start(machine, env[:ui])
+      # Not `reload` and `resume`, which do nothing with a machine that is not there.
+      if env[:action_name] == :machine_action_up && machine.id.nil? && lab.saves.start(machine, env[:ui])
         # Vagrant notes it as a machine of its own, in its index, too.
         machine.id = machine.data_dir.join("id").read
       else
@@ -168,6 +177,14 @@ module HabLab
       came_up = true
     ensure
       track.note(machine, came_up)
+    end
+  end
+
+  # After a machine was destroyed because the user said so, not because its creation failed.
+  class ForgetSaves < Step
+    def run(env, node)
+      node.lab.saves.forget(env[:machine], env[:ui])
+      @app.call(env)
     end
   end
 
@@ -217,6 +234,7 @@ module HabLab
     %i[up reload resume].each do |action|
       action_hook(:hab_up, "machine_action_#{action}") { |hook| hook.prepend(Up) }
     end
+    action_hook(:hab_destroy, :machine_action_destroy) { |hook| hook.append(ForgetSaves) }
     %i[ssh ssh_run].each do |action|
       action_hook(:hab_no_ssh, "machine_action_#{action}") { |hook| hook.prepend(NoSsh) }
     end

@@ -24,6 +24,18 @@ pub fn remove(path: &Path) -> Result<bool> {
     Ok(true)
 }
 
+/// Removes the file `path`, and says whether it was there. A link is removed, not what it leads to.
+///
+/// # Errors
+/// It can't be removed, or is a folder.
+pub fn remove_file(path: &Path) -> Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Removes what killed runs left in `folder`, and every file that `keep` does not want.
 ///
 /// # Errors
@@ -61,6 +73,15 @@ mod tests {
         assert!(kept.join("inside").is_dir());
         fs::write(&out, "").unwrap();
         assert!(remove(&out).is_err());
+    }
+
+    #[test]
+    fn a_file_is_removed_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert_eq!((remove_file(&file).unwrap(), remove_file(&file).unwrap()), (true, false));
+        remove_file(dir.path()).unwrap_err();
     }
 
     #[test]

@@ -47,6 +47,14 @@ fn put(path: &Path, mode: u32, bytes: &[u8], flush: bool) -> Result<Written> {
 }
 
 /// Renames a file that was written beside `path`.
+/// Gives a file that was written here its last name, in the place of another.
+///
+/// # Errors
+/// It is not there, or a folder is in the way.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    Ok(fs::rename(from, to)?)
+}
+
 pub(super) fn place(beside: TempPath, path: &Path) -> Result<()> {
     beside.persist(path).map_err(|e| e.error).with_context(|| format!("renaming to {}", path.display()))
 }

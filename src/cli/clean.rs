@@ -46,11 +46,15 @@ impl Clean {
         {
             bail!("Vagrant still has the machine {machine}; run `vagrant destroy -f` first, or clean with --force");
         }
-        let _held = lab::hold(&global.lab, progress::printer(global).as_ref())?;
-        let saves = saves::records(folder)?;
-        if self.private && !saves.is_empty() {
-            // They are of no use without the keys, and their records go with these.
-            Saves::open(&super::plan(global)?, folder)?.remove_all()?;
+        let progress = progress::printer(global);
+        let _held = lab::hold(&global.lab, progress.as_ref())?;
+        let saves = saves::names(folder)?;
+        if self.private && saves::any_left(folder) {
+            // They are of no use without the keys, and what is known of their files goes with these.
+            let plan = super::plan(global)?;
+            let all = Saves::open(&plan, folder)?;
+            all.recover(progress.as_ref())?;
+            all.remove_all()?;
             say(format!("removed {} saves", saves.len()))?;
         }
         let names: &[&str] = if self.private { &[lab::OUT, lab::PRIVATE] } else { &[lab::OUT] };
@@ -60,11 +64,8 @@ impl Clean {
             say(format!("{text} {}", lab::shown(&path)))?;
         }
         for save in saves.iter().filter(|_| !self.private) {
-            say(format!(
-                "the save `{0}` stays: {1}; `hab saves rm {0}` removes it",
-                save.name,
-                print::size(save.bytes)
-            ))?;
+            let size = super::saves::size(saves::bytes(folder, save));
+            say(format!("the save `{save}` stays: {size}; `hab saves rm {save}` removes it"))?;
         }
         Ok(())
     }

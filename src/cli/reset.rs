@@ -40,6 +40,7 @@ impl Reset {
         let _held = lab::hold(&global.lab, progress.as_ref())?;
         let saves = Saves::open(&plan, &global.lab)?;
         let record = saves.find(self.name.as_str())?;
+        saves.recover(progress.as_ref())?;
         for over in pki.expiry(&plan)?.iter().filter(|expiry| expiry.days < 0) {
             progress.warn(&ended(over));
         }

@@ -37,7 +37,8 @@ impl Save {
         if global.quiet {
             return Ok(());
         }
-        let (count, size, pause) = (plan.nodes.len(), print::size(saved.record.bytes), saved.pause.as_secs_f64());
+        let (count, pause) = (plan.nodes.len(), saved.pause.as_secs_f64());
+        let size = super::saves::size(saved.record.bytes);
         print::out(format!("saved as `{}`: {count} machines, {size}; the lab stood for {pause:.1} s\n", self.name))
     }
 }

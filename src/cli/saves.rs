@@ -43,7 +43,7 @@ struct Row {
     #[serde(with = "time::serde::rfc3339")]
     made: OffsetDateTime,
     kubernetes: String,
-    bytes: u64,
+    bytes: Option<u64>,
     fits: bool,
     differences: Vec<String>,
 }
@@ -56,7 +56,9 @@ impl Saves {
         match &self.verb {
             None => self.list(&saves),
             Some(Verb::Rm { name, .. }) => {
-                let _held = lab::hold(&global.lab, progress::printer(global).as_ref())?;
+                let progress = progress::printer(global);
+                let _held = lab::hold(&global.lab, progress.as_ref())?;
+                saves.recover(progress.as_ref())?;
                 match name {
                     Some(name) => saves.remove(name.as_str()),
                     None => saves.remove_all(),
@@ -81,10 +83,15 @@ impl Saves {
         let head = ["NAME", "MADE", "KUBERNETES", "SIZE", "FITS"].map(str::to_owned);
         let line = |row: &Row| {
             let fits = row.differences.first().map_or("yes".to_owned(), |first| format!("no: {first}"));
-            [row.name.clone(), made(row.made), row.kubernetes.clone(), print::size(row.bytes), fits]
+            [row.name.clone(), made(row.made), row.kubernetes.clone(), size(row.bytes), fits]
         };
         print::out(print::table(&std::iter::once(head).chain(rows.iter().map(line)).collect::<Vec<_>>()))
     }
+}
+
+/// A save's size, as far as it is known.
+pub(super) fn size(bytes: Option<u64>) -> String {
+    bytes.map_or("unknown".to_owned(), print::size)
 }
 
 /// To the minute, in UTC: a build does not know its user's time zone for sure.

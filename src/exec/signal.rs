@@ -3,9 +3,10 @@
 //!
 //! A signal that ends hab makes [`check`] fail from then on, and every child that runs, so the verb returns with an
 //! error as from any other failure. Signals that hab was started to ignore (`nohup`) stay ignored.
+//! Whoever must put something right that others see takes a [`Hold`]: hab then ends when that is dropped.
 
 use std::fmt;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,12 @@ const GRACE: Duration = Duration::from_millis(300);
 
 /// How long hab then has to remove its temporary files. With [`GRACE`] it stays below a second, even on a busy machine.
 const TIDY: Duration = Duration::from_millis(400);
+
+/// How long hab waits for a [`Hold`]. What it covers takes a few seconds; one that hangs must not keep hab for ever.
+const HELD: Duration = Duration::from_secs(30);
+
+/// How many [`Hold`]s there are.
+static HOLDS: AtomicUsize = AtomicUsize::new(0);
 
 /// The first signal that came; 0 for none.
 static CAUGHT: AtomicI32 = AtomicI32::new(0);
@@ -40,6 +47,26 @@ impl fmt::Display for Interrupted {
 }
 
 impl std::error::Error for Interrupted {}
+
+/// While there is one, a signal does not end hab, for at most [`HELD`]; all else that it does it does at once.
+#[derive(Debug)]
+#[must_use]
+pub struct Hold(());
+
+impl Hold {
+    /// Takes one.
+    #[expect(clippy::new_without_default, reason = "it has an effect")]
+    pub fn new() -> Self {
+        HOLDS.fetch_add(1, Ordering::SeqCst);
+        Self(())
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        HOLDS.fetch_sub(1, Ordering::SeqCst);
+    }
+}
 
 /// Begins to watch for signals; once is enough.
 ///
@@ -137,6 +164,10 @@ fn end(signal: i32) {
     kill_groups(&groups(), Signal::TERM);
     std::thread::sleep(GRACE);
     kill_groups(&groups(), Signal::KILL);
+    let start = Instant::now();
+    while HOLDS.load(Ordering::SeqCst) > 0 && start.elapsed() < HELD {
+        std::thread::sleep(Duration::from_millis(20));
+    }
     std::thread::sleep(TIDY);
     // The verb did not return in time; the next run removes what it leaves.
     die(signal);

@@ -4,50 +4,52 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
+use super::index::Index;
 use super::record::Pool;
 use super::{Record, Saves, storage};
 use crate::lab::nodes_json;
 
 impl Saves<'_> {
-    /// Removes every file of a save in `pool` that no record has and nothing builds on: what the `removed` saves and those
-    /// that broke off have left.
+    /// Removes every file of this lab's saves that no record has and nothing builds on: what saves that were removed and
+    /// those that broke off have left.
     ///
     /// # Errors
     /// libvirt does not answer, or a file is in use.
-    pub(super) fn collect_garbage(&self, pool: &Pool, removed: &[Record]) -> Result<()> {
-        for name in self.garbage(pool, removed)? {
-            self.virsh.remove_volume(&pool.name, &name)?;
+    pub(super) fn collect_garbage(&self) -> Result<()> {
+        let Some(index) = Index::read(&self.lab)? else { return Ok(()) };
+        // Which files a record has that can't be read, nobody knows: then all stay until it is removed.
+        let Ok(records) = self.list() else { return Ok(()) };
+        let pools = self.virsh.pools()?;
+        let mut left = !records.is_empty();
+        for pool in index.pools.iter().filter(|pool| pools.contains(&pool.name)) {
+            left |= self.collect_in(pool, &index, &records)?;
         }
-        Ok(())
+        if left { Ok(()) } else { Index::remove(&self.lab) }
     }
 
-    /// What [`collect_garbage`](Self::collect_garbage) would remove.
-    ///
-    /// # Errors
-    /// libvirt does not answer.
-    pub(super) fn garbage(&self, pool: &Pool, removed: &[Record]) -> Result<Vec<String>> {
+    /// Returns whether a file of a save is left.
+    fn collect_in(&self, pool: &Pool, index: &Index, records: &[Record]) -> Result<bool> {
         // libvirt notices by itself only what it made as a volume, which a file with memory is not.
         self.virsh.refresh(&pool.name)?;
-        let records = self.list()?;
-        let kept: BTreeSet<&str> = records.iter().map(|record| record.id.as_str()).collect();
-        // A save may have a node that the lab has no more.
-        let saved =
-            records.iter().chain(removed).flat_map(|record| &record.machines).map(|machine| machine.domain.clone());
-        let planned = self.plan.nodes.iter().map(|node| nodes_json::domain(self.plan, &node.name));
-        let domains: BTreeSet<String> = saved.chain(planned).collect();
+        let machines = nodes_json::domain(self.plan, "");
         let (mut saves, mut backing) = (BTreeMap::new(), BTreeMap::new());
         for name in self.virsh.volumes(&pool.name)? {
-            if !domains.iter().any(|domain| name.starts_with(domain.as_str())) {
+            let save = storage::save(&name).filter(|save| save.lab == index.lab);
+            if save.is_none() && !name.starts_with(&machines) {
                 continue;
             }
-            if let Some(id) = domains.iter().find_map(|domain| storage::id(&name, domain)) {
-                saves.insert(name.clone(), kept.contains(id));
-            }
             if let Some(below) = self.virsh.volume(&pool.name, &name)?.backing {
-                backing.insert(name, storage::name(&below).to_owned());
+                backing.insert(name.clone(), storage::name(&below).to_owned());
+            }
+            if let Some(save) = save {
+                saves.insert(name, records.iter().any(|record| record.id == save));
             }
         }
-        Ok(unneeded(&saves, &backing))
+        let garbage = unneeded(&saves, &backing);
+        for name in &garbage {
+            self.virsh.remove_volume(&pool.name, name)?;
+        }
+        Ok(garbage.len() < saves.len())
     }
 }
 

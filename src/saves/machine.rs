@@ -6,6 +6,9 @@ use anyhow::{Context as _, Result};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Definition {
     pub uuid: String,
+    /// In MiB.
+    pub memory: u64,
+    pub cpus: u32,
     /// Disks that can be written to: what the guest calls each, and its file.
     pub disks: Vec<(String, String)>,
     /// The file with the Ignition config, which the guest has as a compact disc.
@@ -19,7 +22,10 @@ impl Definition {
     /// It is not that of a machine of hab's.
     pub fn parse(text: &str) -> Result<Self> {
         let xml = roxmltree::Document::parse(text)?;
-        let uuid = xml.descendants().find(|node| node.has_tag_name("uuid")).and_then(|node| node.text());
+        let text = |tag: &str| {
+            let found = xml.root_element().children().find(|node| node.has_tag_name(tag)).and_then(|node| node.text());
+            found.with_context(|| format!("no {tag}"))
+        };
         let (mut disks, mut config) = (Vec::new(), None);
         for disk in xml.descendants().filter(|node| node.has_tag_name("disk")) {
             let child = |tag: &str, name: &str| {
@@ -32,7 +38,10 @@ impl Definition {
             }
         }
         Ok(Self {
-            uuid: uuid.context("no uuid")?.to_owned(),
+            uuid: text("uuid")?.to_owned(),
+            // libvirt says it in KiB, whatever it was told.
+            memory: text("memory")?.parse::<u64>().context("reading the memory")? >> 10,
+            cpus: text("vcpu")?.parse().context("reading the number of processors")?,
             disks,
             config: config.context("no compact disc with an Ignition config")?,
         })
@@ -46,7 +55,7 @@ mod tests {
     #[test]
     fn disks_and_config_are_told_apart() {
         let text = "<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><name>a</name><uuid>8a5d</uuid>
-            <devices>
+            <memory unit='KiB'>1048576</memory><vcpu placement='static'>2</vcpu><devices>
             <disk type='file' device='disk'><source file='/pool/a.img'/><target dev='vda' bus='virtio'/></disk>
             <disk type='file' device='disk'><source file='/pool/a_1.img'/><target dev='vdb' bus='virtio'/></disk>
             <disk type='file' device='cdrom'><source file='/pool/a.ign'/><target dev='hdc' bus='ide'/><readonly/></disk>
@@ -55,9 +64,17 @@ mod tests {
         let disks = [("vda", "/pool/a.img"), ("vdb", "/pool/a_1.img")].map(|(a, b)| (a.to_owned(), b.to_owned()));
         assert_eq!(
             found,
-            Definition { uuid: "8a5d".to_owned(), disks: disks.into(), config: "/pool/a.ign".to_owned() }
+            Definition {
+                uuid: "8a5d".to_owned(),
+                memory: 1024,
+                cpus: 2,
+                disks: disks.into(),
+                config: "/pool/a.ign".to_owned()
+            }
         );
-        let error = Definition::parse("<domain><uuid>1</uuid></domain>").unwrap_err().to_string();
+        let error = Definition::parse("<domain><uuid>1</uuid><memory>1</memory><vcpu>1</vcpu></domain>")
+            .unwrap_err()
+            .to_string();
         assert_eq!(error, "no compact disc with an Ignition config");
     }
 }

@@ -5,14 +5,17 @@
 //! belongs together; a save is there when its record is. After a reset a machine writes to a new disk on top of the copy,
 //! so the copy stays as it is.
 
+mod begun;
+mod clocks;
 mod garbage;
+mod index;
 mod machine;
 mod record;
 mod reset;
 mod save;
 mod storage;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -58,7 +61,10 @@ impl<'a> Saves<'a> {
     /// # Errors
     /// A record is damaged.
     pub fn list(&self) -> Result<Vec<Record>> {
-        records(&self.lab)
+        let read = |name: &String| read(&self.path(name));
+        let mut all = names(&self.lab)?.iter().map(read).collect::<Result<Vec<_>>>()?;
+        all.sort_by_key(|record| record.made);
+        Ok(all)
     }
 
     /// The save of this name.
@@ -66,17 +72,8 @@ impl<'a> Saves<'a> {
     /// # Errors
     /// There is none, or its record is damaged.
     pub fn find(&self, name: &str) -> Result<Record> {
-        let mut all = self.list()?;
-        match all.iter().position(|record| record.name == name) {
-            Some(at) => Ok(all.swap_remove(at)),
-            None if all.is_empty() => {
-                bail!("there is no save `{name}`, nor any other; `hab save` makes one of the running lab")
-            }
-            None => {
-                let names: Vec<&str> = all.iter().map(|record| record.name.as_str()).collect();
-                bail!("there is no save `{name}`; there is: {}", names.join(", "))
-            }
-        }
+        self.expect(name)?;
+        read(&self.path(name))
     }
 
     /// Removes a save. What another save or a machine builds on stays until they do no more.
@@ -84,7 +81,10 @@ impl<'a> Saves<'a> {
     /// # Errors
     /// There is none of this name, or libvirt does not answer.
     pub fn remove(&self, name: &str) -> Result<()> {
-        self.forget(&[self.find(name)?])
+        self.expect(name)?;
+        // Not read: it may be damaged, and then this is the way to be rid of it.
+        atomic_fs::remove_file(&self.path(name))?;
+        self.collect_garbage()
     }
 
     /// Removes all saves, with all that they kept.
@@ -92,50 +92,79 @@ impl<'a> Saves<'a> {
     /// # Errors
     /// libvirt does not answer.
     pub fn remove_all(&self) -> Result<()> {
-        self.forget(&self.list()?)
+        for name in names(&self.lab)? {
+            atomic_fs::remove_file(&self.path(&name))?;
+        }
+        self.collect_garbage()
     }
 
-    fn forget(&self, records: &[Record]) -> Result<()> {
-        if records.is_empty() {
+    /// There is a save of this name.
+    fn expect(&self, name: &str) -> Result<()> {
+        let names = names(&self.lab)?;
+        if names.iter().any(|known| known == name) {
             return Ok(());
         }
-        atomic_fs::remove_stale(&folder(&self.lab), |name| records.iter().all(|record| file(&record.name) != name))?;
-        for pool in records.iter().map(|record| &record.pool).collect::<BTreeSet<_>>() {
-            self.collect_garbage(pool, records)?;
+        if names.is_empty() {
+            bail!("there is no save `{name}`, nor any other; `hab save` makes one of the running lab")
         }
-        Ok(())
+        bail!("there is no save `{name}`; there is: {}", names.join(", "))
+    }
+
+    /// The record of the save `name`.
+    fn path(&self, name: &str) -> PathBuf {
+        path(&self.lab, name)
     }
 }
 
-/// The name of a save's record.
-fn file(save: &str) -> String {
-    format!("{save}.json")
-}
-
-/// Where the records of the lab in `lab` are.
+/// Where the lab in `lab` has what it knows of its saves.
 fn folder(lab: &Path) -> PathBuf {
     lab.join(PRIVATE).join("saves")
 }
 
-/// The records of the lab in the folder `lab`, the oldest first.
+/// The names of the saves of the lab in the folder `lab`, in order.
 ///
 /// # Errors
-/// One is damaged.
-pub fn records(lab: &Path) -> Result<Vec<Record>> {
+/// The folder with their records can't be read.
+pub fn names(lab: &Path) -> Result<Vec<String>> {
     let folder = folder(lab);
-    if !folder.is_dir() {
-        return Ok(Vec::new());
-    }
-    let mut all = Vec::new();
-    for entry in fs::read_dir(&folder)? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".json"));
-        if name.is_some_and(|name| Label::new(name).is_ok()) {
-            all.push(Record::read(&path).with_context(|| format!("reading {}", path.display()))?);
+    let mut names = Vec::new();
+    if folder.is_dir() {
+        for entry in fs::read_dir(&folder)? {
+            let file = entry?.file_name();
+            let name = file.to_str().and_then(|name| name.strip_suffix(".json"));
+            names.extend(name.filter(|name| Label::new(name).is_ok()).map(str::to_owned));
         }
     }
-    all.sort_by_key(|record| record.made);
-    Ok(all)
+    names.sort();
+    Ok(names)
+}
+
+/// Whether the lab in the folder `lab` has saves, or files of some that it had.
+#[must_use]
+pub fn any_left(lab: &Path) -> bool {
+    fs::read_dir(folder(lab)).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+/// How many bytes the save `name` of the lab in the folder `lab` takes, if that is known.
+#[must_use]
+pub fn bytes(lab: &Path, name: &str) -> Option<u64> {
+    read(&path(lab, name)).ok()?.bytes
+}
+
+/// The record of the save `name` of the lab in the folder `lab`.
+fn path(lab: &Path, name: &str) -> PathBuf {
+    folder(lab).join(format!("{name}.json"))
+}
+
+fn read(path: &Path) -> Result<Record> {
+    Record::read(path).with_context(|| format!("reading {} (`hab saves rm` removes it)", path.display()))
+}
+
+/// A random number that files can have in their names.
+fn new_id() -> Result<String> {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).context("drawing a random number")?;
+    Ok(format!("{:08x}", u32::from_be_bytes(bytes)))
 }
 
 /// The saves that the machines of a lab run from: the machines by the save's name.

@@ -8,11 +8,12 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::storage::SaveId;
 use crate::lab::origin::Origins;
 use crate::plan::Plan;
 
 /// The version of the layout.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// A save.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,8 +21,8 @@ pub struct Record {
     schema: u32,
     /// What the user calls it.
     pub name: String,
-    /// Part of its files' names: a save that replaces another of its name has other files.
-    pub(super) id: String,
+    /// Part of its files' names.
+    pub(super) id: SaveId,
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
     pub made: OffsetDateTime,
@@ -35,8 +36,8 @@ pub struct Record {
     pub(super) network: String,
     /// The machines, in the order of the plan.
     pub(super) machines: Vec<Machine>,
-    /// How many bytes of memory and disks it takes.
-    pub bytes: u64,
+    /// How many bytes of memory and disks it takes; `None` if hab was ended before it knew.
+    pub bytes: Option<u64>,
 }
 
 /// A storage pool that is a folder.
@@ -61,6 +62,9 @@ pub(super) struct Machine {
     pub domain: String,
     /// Its definition.
     pub definition: String,
+    /// How much memory it has, in MiB.
+    pub mebibytes: u64,
+    pub cpus: u32,
     /// The volume with its memory.
     pub memory: String,
     pub disks: Vec<Disk>,
@@ -79,13 +83,15 @@ pub(super) struct Disk {
     pub volume: String,
     /// The volume with the copy.
     pub copy: String,
+    /// The volumes that the copy builds on, from the one that it holds the differences to, down to the box.
+    pub below: Vec<String>,
     /// How large the guest finds it, in bytes.
     pub capacity: u64,
 }
 
 impl Record {
     /// A new one, without machines.
-    pub(super) fn new(name: &str, id: String, plan: &Plan, made: OffsetDateTime) -> Self {
+    pub(super) fn new(name: &str, id: SaveId, plan: &Plan, made: OffsetDateTime) -> Self {
         Self {
             schema: SCHEMA,
             name: name.to_owned(),
@@ -96,7 +102,7 @@ impl Record {
             pool: Pool::default(),
             network: String::new(),
             machines: Vec::new(),
-            bytes: 0,
+            bytes: None,
         }
     }
 
@@ -138,12 +144,20 @@ impl Record {
         }
         for machine in &self.machines {
             let node = &machine.node;
-            if plan.nodes.iter().all(|known| known.name != *node) {
+            let Some(now) = plan.nodes.iter().find(|known| known.name == *node) else {
                 found.push(format!("{node} is no node of the lab any more"));
-            } else if !origins.knows(node) {
+                continue;
+            };
+            if !origins.knows(node) {
                 found.push(format!("{node} is not built: run `hab build`"));
             } else if let Some(stale) = machine.origin().and_then(|origin| origins.held_against(node, origin)) {
                 found.push(format!("{node} has another {stale} now"));
+            }
+            if machine.mebibytes != u64::from(now.memory) {
+                found.push(format!("{node} had {} MiB of memory and has {} now", machine.mebibytes, now.memory));
+            }
+            if machine.cpus != now.cpus {
+                found.push(format!("{node} had {} processors and has {} now", machine.cpus, now.cpus));
             }
         }
         found
@@ -190,8 +204,16 @@ mod tests {
             node: node.name.clone(),
             domain: format!("hab-demo-{}", node.name),
             definition: String::new(),
+            mebibytes: node.memory.into(),
+            cpus: node.cpus,
             memory: "memory".to_owned(),
-            disks: vec![Disk { target: "vda".into(), volume: "live".into(), copy: "copy".into(), capacity: 1 }],
+            disks: vec![Disk {
+                target: "vda".into(),
+                volume: "live".into(),
+                copy: "copy".into(),
+                below: vec!["box".into()],
+                capacity: 1,
+            }],
             config: String::new(),
             vagrant: BTreeMap::from([
                 ("hab-origin".to_owned(), "1 abc".to_owned()),
@@ -199,7 +221,8 @@ mod tests {
             ]),
         };
         let machines = plan.nodes.iter().map(machine).collect();
-        Record { machines, ..Record::new("ready", "0f3c".to_owned(), plan, OffsetDateTime::UNIX_EPOCH) }
+        let id = SaveId { lab: "0f3c".to_owned(), number: "17ab".to_owned() };
+        Record { machines, ..Record::new("ready", id, plan, OffsetDateTime::UNIX_EPOCH) }
     }
 
     const SAME: [(&str, &str); 4] = [("etcd-01", "abc"), ("kube-master-01", "abc"), ("w-01", "abc"), ("w-02", "abc")];
@@ -221,6 +244,13 @@ mod tests {
         assert_eq!(record(&two).differences(&two, &origins(&other)), ["w-01 has another Ignition config now"]);
         assert_eq!(save.differences(&one, &origins(&SAME[..2])), ["w-01 is not built: run `hab build`"]);
         let older = Record { kubernetes: "v1.0.0".to_owned(), ..record(&one) };
+        let mut larger = record(&one);
+        (larger.machines[2].mebibytes, larger.machines[2].cpus) = (4096, 7);
+        let said = larger.differences(&one, &origins(&SAME));
+        assert!(
+            said[0].starts_with("w-01 had 4096 MiB of memory") && said[1].starts_with("w-01 had 7 proc"),
+            "{said:?}"
+        );
         assert!(older.differences(&one, &origins(&SAME))[0].starts_with("Kubernetes was v1.0.0 and is v1."));
     }
 

@@ -3,6 +3,7 @@
 //! Every step can be done again: a reset that broke off is run once more. All machines are off before one is started, and
 //! all stand until every one is there.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -17,13 +18,6 @@ use crate::lab::nodes_json;
 use crate::parallel::side_by_side;
 use crate::progress::Progress;
 use crate::provider::facts;
-
-/// A clock that is set within this time is right to a fraction of a second: the answer to a question that took longer is
-/// asked for again.
-const PROMPT: Duration = Duration::from_millis(400);
-
-/// How often that is tried. Whatever a guest does for the first time after a reset takes longer, above all emulated.
-const TRIES: usize = 5;
 
 /// A sector of a compact disc, in bytes; see `IgnitionVolume` in the Vagrantfile.
 const SECTOR: usize = 2048;
@@ -40,8 +34,10 @@ impl Saves<'_> {
             found.push(format!("it was saved by {}, and this is {now}", record.hypervisor));
         }
         let (pool, there) = (&record.pool.name, self.virsh.volumes(&record.pool.name)?);
-        for name in record.volumes().filter(|name| !there.iter().any(|other| other == name)) {
-            found.push(format!("its file {name} is gone from the storage pool `{pool}`"));
+        let below = record.machines.iter().flat_map(|machine| &machine.disks).flat_map(|disk| &disk.below);
+        let needed: BTreeSet<&str> = record.volumes().chain(below.map(String::as_str)).collect();
+        for name in needed.into_iter().filter(|name| !there.iter().any(|other| other == name)) {
+            found.push(format!("the file {name} is gone from the storage pool `{pool}`"));
         }
         Ok(found)
     }
@@ -66,20 +62,23 @@ impl Saves<'_> {
         self.virsh.start_network(&nodes_json::network(self.plan), &record.network)?;
         step.status("made ready");
         self.make_consoles(record)?;
-        all(side_by_side(&record.machines, |machine| self.virsh.restore(&record.pool.path(&machine.memory))))?;
+        // Noted before it is there: a machine that Vagrant does not know nobody can remove.
         for machine in &record.machines {
             self.note(record, machine)?;
         }
+        all(side_by_side(&record.machines, |machine| self.virsh.restore(&record.pool.path(&machine.memory))))?;
         self.virsh.resume(&record.domains())?;
         let took = start.elapsed();
         step.done("run");
         if !keep_clock {
             let step = progress.step("clocks", None);
-            self.set_clocks_promptly(record, progress);
+            self.set_clocks(record, progress);
             step.done("set");
         }
         // What the machines wrote since a save that was removed.
-        self.collect_garbage(&record.pool, &[])?;
+        if let Err(error) = self.collect_garbage() {
+            progress.warn(&format!("files of saves that were removed may still be there: {error:#}"));
+        }
         Ok(took)
     }
 
@@ -93,6 +92,8 @@ impl Saves<'_> {
             if state != DomainState::Off {
                 self.virsh.destroy(domain)?;
             }
+            // libvirt keeps some of a machine that was suspended to the disk.
+            self.virsh.forget_memory(domain)?;
             same = Definition::parse(&self.virsh.definition(domain)?).is_ok_and(|now| now == saved);
             if !same {
                 // Another machine of that name, made since.
@@ -147,27 +148,6 @@ impl Saves<'_> {
         }
         atomic_fs::write(&folder.join(NOTE), atomic_fs::PUBLIC, format!("{}\n", record.name).as_bytes())?;
         Ok(())
-    }
-
-    fn set_clocks_promptly(&self, record: &Record, progress: &dyn Progress) {
-        let outcomes = side_by_side(&record.machines, |machine| -> Result<bool> {
-            for _ in 0..TRIES {
-                let asked = Instant::now();
-                self.virsh.set_clock(&machine.domain)?;
-                if asked.elapsed() < PROMPT {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        });
-        for (machine, outcome) in record.machines.iter().zip(outcomes) {
-            let node = &machine.node;
-            match outcome {
-                Ok(true) => {}
-                Ok(false) => progress.warn(&format!("{node} is slow to answer: its clock may be a second off")),
-                Err(error) => progress.warn(&format!("the clock of {node} is not set: {error:#}")),
-            }
-        }
     }
 }
 

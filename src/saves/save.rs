@@ -10,13 +10,16 @@ use anyhow::{Context as _, Result, bail, ensure};
 use fs_err as fs;
 use time::OffsetDateTime;
 
+use super::begun::Begun;
+use super::index::Index;
 use super::machine::Definition;
 use super::record::{Disk, Machine, Pool};
-use super::{Record, Saves, file, folder, storage};
+use super::storage::SaveId;
+use super::{Record, Saves, new_id, storage};
 use crate::atomic_fs;
 use crate::config::Label;
 use crate::exec::signal;
-use crate::exec::virsh::{DomainState, Overlay, Virsh};
+use crate::exec::virsh::{DomainState, Overlay};
 use crate::lab::nodes_json;
 use crate::parallel::side_by_side;
 use crate::progress::Progress;
@@ -40,67 +43,42 @@ impl Saves<'_> {
     /// # Errors
     /// A machine does not run, there is no room, or libvirt fails; then the lab goes on, and nothing of the save is left.
     pub fn save(&self, name: &Label, progress: &dyn Progress) -> Result<Saved> {
-        let mut record = Record::new(name.as_str(), new_id()?, self.plan, OffsetDateTime::now_utc());
-        record.hypervisor = self.virsh.hypervisor()?;
         self.all_run()?;
-        record.pool = self.pool()?;
+        let pool = self.pool()?;
+        let id = SaveId { lab: Index::with(&self.lab, &pool)?.lab, number: new_id()? };
+        let mut record = Record::new(name.as_str(), id, self.plan, OffsetDateTime::now_utc());
+        record.hypervisor = self.virsh.hypervisor()?;
+        record.pool = pool;
         let machines = side_by_side(&self.plan.nodes, |node| self.machine(&node.name, &record));
         record.machines = machines.into_iter().collect::<Result<_>>()?;
         record.network = self.virsh.network(&nodes_json::network(self.plan))?;
         self.has_room(&record)?;
 
-        let started = Started { virsh: &self.virsh, record: &record, done: false };
+        let begun = Begun::new(self, &record)?;
         let step = progress.step("disks", None);
         self.mirror(&record)?;
         step.done("copied");
         let step = progress.step("memory", None);
         let pause = self.stop_and_save(&record)?;
+        begun.keep()?;
         step.done("written");
-        started.done();
 
         // TCG's and kvm's clocks stood as long as the machines.
-        for (machine, outcome) in record.machines.iter().zip(self.set_clocks(&record)) {
-            if let Err(error) = outcome {
-                progress.warn(&format!("the clock of {} is not set: {error:#}", machine.node));
-            }
+        self.set_clocks(&record, progress);
+        // The save is made, whatever becomes of the rest.
+        if let Err(error) = self.tidy(&mut record) {
+            progress.warn(&format!("the save is made, but what it replaces may still be there: {error:#}"));
         }
-        self.virsh.refresh(&record.pool.name)?;
-        record.bytes = self.size(&record)?;
-        let folder = folder(&self.lab);
-        atomic_fs::create_private_dir(&folder)?;
-        atomic_fs::write(&folder.join(file(&record.name)), atomic_fs::SECRET, &record.to_json()?)?;
-        // What it replaces.
-        self.collect_garbage(&record.pool, &[])?;
         Ok(Saved { record, pause })
     }
 
-    /// Puts right what a save that was killed has left: machines that stand, disks that are still copied, files that
-    /// belong to nothing.
-    ///
-    /// # Errors
-    /// libvirt does not answer.
-    pub fn recover(&self, progress: &dyn Progress) -> Result<()> {
-        let states = (facts(self.plan.provider).domains)()?;
-        let domains = self.plan.nodes.iter().map(|node| nodes_json::domain(self.plan, &node.name));
-        let domains: Vec<String> = domains.filter(|domain| states.contains_key(domain)).collect();
-        if domains.len() < self.plan.nodes.len() {
-            return Ok(());
-        }
-        let pool = self.pool()?;
-        if self.garbage(&pool, &[])?.is_empty() {
-            return Ok(());
-        }
-        progress.warn("an earlier `hab save` was cut off: its machines go on, and what it left is removed");
-        let domains: Vec<&str> = domains.iter().map(String::as_str).collect();
-        // Each may have nothing to do, which virsh calls an error.
-        let _ = self.virsh.break_off(&domains);
-        let _ = self.virsh.resume(&domains);
-        for domain in domains {
-            for (target, _) in Definition::parse(&self.virsh.definition(domain)?)?.disks {
-                let _ = self.virsh.end_mirror(domain, &target);
-            }
-        }
-        self.collect_garbage(&pool, &[])
+    /// Notes how large a save is, and removes what it replaces.
+    fn tidy(&self, record: &mut Record) -> Result<()> {
+        self.virsh.refresh(&record.pool.name)?;
+        let sizes = record.volumes().map(|name| Ok(self.virsh.volume(&record.pool.name, name)?.allocation));
+        record.bytes = Some(sizes.sum::<Result<_>>()?);
+        atomic_fs::write(&self.path(&record.name), atomic_fs::SECRET, &record.to_json()?)?;
+        self.collect_garbage()
     }
 
     /// All machines of the lab run.
@@ -136,14 +114,25 @@ impl Saves<'_> {
         let mut disks = Vec::new();
         for (target, path) in parsed.disks {
             let volume = storage::name(&path).to_owned();
-            let capacity = self.virsh.volume(&record.pool.name, &volume)?.capacity;
-            disks.push(Disk { copy: storage::copy(&domain, &record.id, &target), target, volume, capacity });
+            let live = self.virsh.volume(&record.pool.name, &volume)?;
+            let mut below = Vec::new();
+            let mut next = live.backing;
+            while let Some(path) = next {
+                let name = storage::name(&path).to_owned();
+                next = self.virsh.volume(&record.pool.name, &name)?.backing;
+                below.push(name);
+            }
+            ensure!(!below.is_empty(), "{volume} builds on no box");
+            let copy = storage::copy(&domain, &record.id, &target);
+            disks.push(Disk { target, volume, copy, below, capacity: live.capacity });
         }
         Ok(Machine {
             node: node.to_owned(),
             config: storage::name(&parsed.config).to_owned(),
             memory: storage::memory(&domain, &record.id),
             definition,
+            mebibytes: parsed.memory,
+            cpus: parsed.cpus,
             disks,
             vagrant: self.notes(node)?,
             domain,
@@ -166,8 +155,9 @@ impl Saves<'_> {
         Ok(notes)
     }
 
-    /// There is room for all that may have to be written: memory is never larger than the machine's, or than what its
-    /// hypervisor has of the host's.
+    /// There is room for all that may have to be written: memory is never larger than the machine's, nor than what its
+    /// hypervisor has of the host's. What the host has swapped out of that is not counted; a disk that gets full in spite
+    /// of this ends the save, and the lab goes on.
     fn has_room(&self, record: &Record) -> Result<()> {
         let mut wanted = 0;
         for (machine, node) in record.machines.iter().zip(&self.plan.nodes) {
@@ -192,8 +182,7 @@ impl Saves<'_> {
     fn mirror(&self, record: &Record) -> Result<()> {
         let outcomes = side_by_side(&record.machines, |machine| -> Result<()> {
             for disk in &machine.disks {
-                let live = self.virsh.volume(&record.pool.name, &disk.volume)?;
-                let backing = live.backing.with_context(|| format!("{} builds on no box", disk.volume))?;
+                let backing = record.pool.path(disk.below.first().context("it builds on no box")?);
                 let overlay = Overlay { name: &disk.copy, backing: &backing, capacity: disk.capacity };
                 self.virsh.create_overlay(&record.pool.name, overlay)?;
                 self.virsh.mirror(&machine.domain, &disk.target, &record.pool.path(&disk.copy))?;
@@ -219,53 +208,5 @@ impl Saves<'_> {
         signal::check()?;
         self.virsh.resume(&domains)?;
         Ok(start.elapsed())
-    }
-
-    /// Sets the clocks of all machines to this host's, as far as they can be.
-    pub(super) fn set_clocks(&self, record: &Record) -> Vec<Result<()>> {
-        side_by_side(&record.machines, |machine| self.virsh.set_clock(&machine.domain))
-    }
-
-    fn size(&self, record: &Record) -> Result<u64> {
-        record.volumes().map(|name| Ok(self.virsh.volume(&record.pool.name, name)?.allocation)).sum()
-    }
-}
-
-fn new_id() -> Result<String> {
-    let mut bytes = [0; 4];
-    getrandom::fill(&mut bytes).context("drawing a random number")?;
-    Ok(format!("{:08x}", u32::from_be_bytes(bytes)))
-}
-
-/// A save that has begun. Dropped before it is done, the machines go on, and its files are removed.
-struct Started<'a> {
-    virsh: &'a Virsh,
-    record: &'a Record,
-    done: bool,
-}
-
-impl Started<'_> {
-    fn done(mut self) {
-        self.done = true;
-    }
-}
-
-impl Drop for Started<'_> {
-    fn drop(&mut self) {
-        if self.done {
-            return;
-        }
-        // Each may have nothing to do, which virsh calls an error. First what counts: the lab goes on.
-        let _ = self.virsh.break_off(&self.record.domains());
-        let _ = self.virsh.resume(&self.record.domains());
-        for machine in &self.record.machines {
-            for disk in &machine.disks {
-                let _ = self.virsh.end_mirror(&machine.domain, &disk.target);
-            }
-        }
-        let _ = self.virsh.refresh(&self.record.pool.name);
-        for name in self.record.volumes() {
-            let _ = self.virsh.remove_volume(&self.record.pool.name, name);
-        }
     }
 }

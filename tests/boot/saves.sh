@@ -15,8 +15,9 @@ hab() { as_user "$home/hab" -C "$lab" "$@" 2>&1; }
 try() { said=$(hab "$@"); status=$?; }
 virsh() { in_namespace root virsh -q -c qemu:///system "$@"; }
 pool() { in_namespace root ls /var/lib/libvirt/images; }
-# The files of saves.
-files() { pool | grep -F '.save-' | sort; }
+# The files of saves, but for that of another lab which has this one's name.
+foreign=hab-one-etcd-01.save-0a0b0c0d-01020304.memory
+files() { pool | grep -F '.save-' | grep -v -x -F "$foreign" | sort; }
 running() { virsh list --state-running --name | grep -c hab-one; }
 etcd=hab-one-etcd-01 worker=hab-one-kube-worker-01
 # What a guest's disk has at a place where it writes nothing itself: a text put there while the machine is off.
@@ -29,6 +30,7 @@ marked() { # node
 
 # A pool that is soon full.
 in_namespace root mount -t tmpfs -o size=1g,mode=0711 none /var/lib/libvirt/images
+in_namespace root install --mode=0600 /dev/null "/var/lib/libvirt/images/$foreign"
 virsh pool-refresh default
 
 echo "-- nothing to save"
@@ -89,6 +91,10 @@ claim 'Vagrant knows it' "$([[ $(vagrant status kube-worker-01) == *'running (li
 vagrant destroy --force kube-worker-01 >/dev/null && vagrant up kube-worker-01 >/dev/null
 hab reset --no-wait >/dev/null
 claim 'also in the place of one that was made since' "$([ "$(running)" -eq 3 ] && [[ $(vagrant status kube-worker-01) == *'running (libvirt)'* ]]; echo $?)"
+virsh managedsave "$worker"
+claim 'a machine is off, with its memory kept' "$([ "$(virsh dominfo "$worker" | grep -c 'Managed save: *yes')" -eq 1 ]; echo $?)"
+hab reset --no-wait >/dev/null
+claim 'hab reset throws that memory away' "$([ "$(running)" -eq 3 ] && [ "$(virsh dominfo "$worker" | grep -c 'Managed save: *no')" -eq 1 ]; echo $?)"
 vagrant halt kube-master-01 >/dev/null
 hab reset --no-wait >/dev/null
 claim 'and one that was off' "$([ "$(running)" -eq 3 ]; echo $?)"
@@ -142,7 +148,23 @@ sed -i 's/"hypervisor": "QEMU /"hypervisor": "QEMU 0/' "$lab/private/saves/ready
 try reset --no-wait
 claim "another hypervisor: $(tail -n 1 <<<"$said")" "$([[ $status -eq 1 && $said == *'it was saved by QEMU 0'* ]] && whole; echo $?)"
 cp "$home/ready.json" "$lab/private/saves/ready.json"
+sed -i '1s/.*/{"schema": 2,/' "$lab/private/saves/ready.json"
+echo torn >>"$lab/private/saves/ready.json"
+try saves
+claim "a record that is torn: $(tail -n 1 <<<"$said")" "$([[ $status -eq 1 && $said == *'`hab saves rm` removes it'* ]]; echo $?)"
+try save --anyway other
+claim 'takes no files of any save away' "$([ "$status" -eq 0 ] && [ "$(files | grep -c memory)" -eq 6 ]; echo $?)"
+hab saves rm other
+cp "$home/ready.json" "$lab/private/saves/ready.json"
+hab save --anyway other >/dev/null
+echo torn >"$lab/private/saves/other.json"
+try saves rm other
+claim 'and can be removed' "$([ "$status" -eq 0 ] && [ "$(files | grep -c memory)" -eq 3 ] && hab reset --no-wait >/dev/null && whole; echo $?)"
 cp "$lab/hab.yaml" "$home/hab.yaml"
+sed -i 's/worker: {count: 1}/worker: {count: 1, memory: 1900}/' "$lab/hab.yaml"
+try reset --no-wait
+claim "another size: $(tail -n 1 <<<"$said")" "$([[ $status -eq 1 && $said == *'of memory and has 1900 now'* ]] && whole; echo $?)"
+cp "$home/hab.yaml" "$lab/hab.yaml"
 sed -i 's/worker: {count: 1}/worker: {count: 2}/' "$lab/hab.yaml"
 try reset --no-wait
 claim "another node: $(tail -n 1 <<<"$said")" "$([[ $status -eq 1 && $said == *'kube-worker-02 is not in it'* ]] && whole; echo $?)"
@@ -158,10 +180,17 @@ claim 'is said before anything is stopped' "$(whole; echo $?)"
 echo "-- the end of a lab"
 said=$(HAB_SAVES=keep vagrant destroy --force)
 claim 'with HAB_SAVES=keep a save outlives all machines' "$([ "$(virsh list --all --name | grep -c hab-one)" -eq 0 ] && [ "$(files | grep -c memory)" -eq 3 ]; echo $?)"
+mv "$lab/out/console" "$home/console"
+touch "$lab/out/console"
+said=$(vagrant up)
+status=$?
+claim 'a vagrant up that fails takes its machines away and no save' "$([ "$status" -ne 0 ] && ! virsh list --all --name | grep -q hab-one && [ "$(files | grep -c memory)" -eq 3 ]; echo $?)"
+rm "$lab/out/console"
+mv "$home/console" "$lab/out/console"
 said=$(hab reset --no-wait)
 claim 'from which they come back, with their network' "$(whole; echo $?)"
 vagrant destroy --force >/dev/null
-claim 'else it goes with the last machine' "$([ -z "$(files)" ] && [ "$(hab saves --json)" = '[]' ] && ! libvirt_has hab-one; echo $?)"
+claim 'else it goes with the last machine' "$([ -z "$(files)" ] && [ "$(hab saves --json)" = '[]' ] && [ "$(virsh list --all --name | grep -c hab-one)" -eq 0 ] && [ "$(pool | grep -c hab-one)" -eq 1 ]; echo $?)"
 
 echo "-- start: saved"
 echo 'start: saved' >>"$lab/hab.yaml"
@@ -172,10 +201,16 @@ claim 'vagrant up boots when there is no save, and says so' "$([[ $said == *'boo
 hab save --anyway >/dev/null
 vagrant destroy --force >/dev/null
 claim 'the save stays when the machines go' "$([ "$(files | grep -c memory)" -eq 3 ]; echo $?)"
+vagrant reload >/dev/null
+claim 'vagrant reload of no machine does nothing' "$([ "$(virsh list --all --name | grep -c hab-one)" -eq 0 ]; echo $?)"
 said=$(vagrant up)
 claim 'vagrant up starts from it, once' "$([ "$(grep -c 'starting all machines from the save' <<<"$said")" -eq 1 ] && whole; echo $?)"
 claim 'and asks whether all is Ready' "$([ "$(grep -c 'asked in' <<<"$said")" -eq 1 ]; echo $?)"
 claim 'Vagrant knows its machines' "$([ "$(vagrant status | grep -c 'running (libvirt)')" -eq 3 ]; echo $?)"
 hab saves rm --all
 claim 'hab saves rm --all leaves what the machines build on' "$([ "$(files | grep -c -v memory)" -eq 6 ] && whole; echo $?)"
+sed -i '/^start: saved/d' "$lab/hab.yaml"
+jq '.start = "boot"' "$home/nodes.json" >"$lab/out/nodes.json"
 vagrant destroy --force >/dev/null
+claim 'until they are gone, too' "$([ -z "$(files)" ] && [ -z "$(ls -A "$lab/private/saves")" ]; echo $?)"
+claim 'the file of another lab of the same name was left alone' "$([[ $(pool) == *"$foreign"* ]]; echo $?)"

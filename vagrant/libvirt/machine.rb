@@ -37,14 +37,6 @@ module HabLab
       end
     end
 
-    # After a machine was destroyed.
-    class ForgetSaves < Step
-      def run(env, node)
-        node.lab.saves.forget(env[:machine], env[:ui])
-        @app.call(env)
-      end
-    end
-
     # Before a machine starts: the CPU has to go with the accelerator it was once created for.
     class Hardware < Step
       def run(env, _node)

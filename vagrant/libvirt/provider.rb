@@ -62,7 +62,6 @@ module HabLab
         hook.before(actions::StartDomain, Generation)
         hook.before(actions::StartDomain, Console)
         hook.before(actions::ShutdownDomain, PowerButton)
-        hook.after(actions::DestroyDomain, ForgetSaves)
         hook.after(actions::DestroyDomain, Forget)
         hook.after(actions::RemoveStaleVolume, Forget)
       end

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
-use super::Virsh;
+use super::{DomainState, Virsh, domains};
 use crate::exec::signal;
 
 /// Between two looks at whether a copy is complete.
@@ -37,12 +37,20 @@ impl Virsh {
         if outcome.is_err() && self.is_off(domain)? { Ok(()) } else { outcome }
     }
 
-    /// Makes libvirt forget a domain that is off. Its disks stay.
+    /// Makes libvirt forget a domain that is off, with the memory and the snapshots that it knows of it. Its disks stay.
     ///
     /// # Errors
     /// There is no such domain.
     pub fn undefine(&self, domain: &str) -> Result<()> {
-        self.tool(["undefine", domain])?.run()
+        self.tool(["undefine", domain, "--managed-save", "--snapshots-metadata"])?.run()
+    }
+
+    /// Throws the memory away that a domain would go on with at its next start; one that has none is left as it is.
+    ///
+    /// # Errors
+    /// There is no such domain.
+    pub fn forget_memory(&self, domain: &str) -> Result<()> {
+        self.tool(["managedsave-remove", domain])?.run()
     }
 
     fn is_off(&self, domain: &str) -> Result<bool> {
@@ -54,7 +62,8 @@ impl Virsh {
     /// # Errors
     /// One can't be stopped; some may be.
     pub fn suspend(&self, domains: &[&str]) -> Result<()> {
-        self.tool([each("suspend", domains).as_str()])?.run()
+        self.tool([each("suspend", domains).as_str()])?.run()?;
+        self.all_are(domains, DomainState::Paused)
     }
 
     /// Lets the processors of all `domains` go on, as [`suspend`](Self::suspend) stops them; also when hab is told to end.
@@ -62,7 +71,18 @@ impl Virsh {
     /// # Errors
     /// One can't go on.
     pub fn resume(&self, domains: &[&str]) -> Result<()> {
-        self.tool([each("resume", domains).as_str()])?.last().run()
+        self.tool([each("resume", domains).as_str()])?.last().run()?;
+        self.all_are(domains, DomainState::Running)
+    }
+
+    /// virsh ends as the last of several commands did, so the domains themselves are asked.
+    fn all_are(&self, names: &[&str], wanted: DomainState) -> Result<()> {
+        let states = domains(&self.uri)?;
+        for name in names {
+            let state = states.get(*name);
+            ensure!(state == Some(&wanted), "{name} should be {wanted:?} and is {state:?}");
+        }
+        Ok(())
     }
 
     /// Breaks off what libvirt does with `domains` for a caller who may be gone.
@@ -188,7 +208,9 @@ mod tests {
         assert_eq!(virsh.resident("test").unwrap(), Some(1_048_576 << 10));
         assert!(virsh.room("default-pool").unwrap() > 1 << 30);
         assert!(virsh.volumes("default-pool").unwrap().is_empty());
-        virsh.suspend(&["test"]).unwrap();
+        // Each virsh has a libvirt of its own there, in which the domain runs.
+        assert!(virsh.suspend(&["test"]).unwrap_err().to_string().contains("test should be Paused"));
+        virsh.resume(&["test"]).unwrap_err();
     }
 
     #[test]

@@ -1,8 +1,17 @@
 //! virsh's commands for volumes: the files of a storage pool.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, Result};
 
 use super::Virsh;
+use crate::exec::signal;
+
+/// For how long a pool may be busy. What writes to it for longer are whole boxes, which `vagrant up` brings in.
+const BUSY: Duration = Duration::from_secs(20);
+
+/// Between two tries.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// A file of a storage pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +63,22 @@ impl Virsh {
     /// # Errors
     /// There is no such pool.
     pub fn refresh(&self, pool: &str) -> Result<()> {
-        self.tool(["pool-refresh", pool])?.run()
+        let begun = Instant::now();
+        loop {
+            match self.tool(["pool-refresh", pool])?.run() {
+                // It can't while a volume of the pool is written, by anybody ("pool has asynchronous jobs running").
+                Err(_) if begun.elapsed() < BUSY => signal::pause(LOOK)?,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// The names of the pools that there are.
+    ///
+    /// # Errors
+    /// libvirt does not answer.
+    pub fn pools(&self) -> Result<Vec<String>> {
+        Ok(self.tool(["pool-list", "--all", "--name"])?.text()?.lines().map(|line| line.trim().to_owned()).collect())
     }
 
     /// The names of all volumes of a pool.
