@@ -131,11 +131,15 @@ module HabLab
     def fits?(ui)
       text = +""
       known = Hab.run(@lab, "saves", "--json") { |line| text << line << "\n" }.success?
-      save = known && JSON.parse(text).find { |found| found["name"] == START }
-      why_not = save ? save["differences"].first : "there is none; `hab save` makes it"
-      why_not = text.strip unless known
+      why_not = known ? mismatch(JSON.parse(text)) : text.strip
       ui.info("hab: booting, not starting from the save `#{START}`: #{why_not}") if why_not
       why_not.nil?
+    end
+
+    # Why the lab can't start from its save, or nil if it can.
+    def mismatch(saves)
+      save = saves.find { |found| found["name"] == START }
+      save ? save["differences"].first : "there is none; `hab save` makes it"
     end
 
     def back(ui)

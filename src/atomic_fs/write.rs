@@ -46,7 +46,6 @@ fn put(path: &Path, mode: u32, bytes: &[u8], flush: bool) -> Result<Written> {
     Ok(Written::Changed)
 }
 
-/// Renames a file that was written beside `path`.
 /// Gives a file that was written here its last name, in the place of another.
 ///
 /// # Errors
@@ -55,6 +54,7 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
     Ok(fs::rename(from, to)?)
 }
 
+/// Renames a file that was written beside `path`.
 pub(super) fn place(beside: TempPath, path: &Path) -> Result<()> {
     beside.persist(path).map_err(|e| e.error).with_context(|| format!("renaming to {}", path.display()))
 }

@@ -26,6 +26,7 @@ pub use save::Saved;
 
 use crate::atomic_fs;
 use crate::config::{Label, PRIVATE};
+use crate::digest::hex;
 use crate::exec::virsh::{self, Virsh};
 use crate::lab::origin::Origins;
 use crate::plan::Plan;
@@ -164,7 +165,7 @@ fn read(path: &Path) -> Result<Record> {
 fn new_id() -> Result<String> {
     let mut bytes = [0; 4];
     getrandom::fill(&mut bytes).context("drawing a random number")?;
-    Ok(format!("{:08x}", u32::from_be_bytes(bytes)))
+    Ok(hex(&bytes))
 }
 
 /// The saves that the machines of a lab run from: the machines by the save's name.

@@ -148,7 +148,6 @@ sed -i 's/"hypervisor": "QEMU /"hypervisor": "QEMU 0/' "$lab/private/saves/ready
 try reset --no-wait
 claim "another hypervisor: $(tail -n 1 <<<"$said")" "$([[ $status -eq 1 && $said == *'it was saved by QEMU 0'* ]] && whole; echo $?)"
 cp "$home/ready.json" "$lab/private/saves/ready.json"
-sed -i '1s/.*/{"schema": 2,/' "$lab/private/saves/ready.json"
 echo torn >>"$lab/private/saves/ready.json"
 try saves
 claim "a record that is torn: $(tail -n 1 <<<"$said")" "$([[ $status -eq 1 && $said == *'`hab saves rm` removes it'* ]]; echo $?)"
