@@ -8,6 +8,11 @@ use crate::role::Role;
 /// more etcd member moves no other node. The host itself is number 1; workers begin at 101 as in the original lab.
 const FIRST_HOST: PerRoleNumbers = [(Role::Etcd, 11), (Role::Master, 31), (Role::Worker, 101)];
 
+/// How many slots of each role a block has. All slots of the blocks that a lab has begun are known to every node, so one
+/// more node in them changes no other. Five etcd members are the most a lab has, and a lab with more than eight masters
+/// has other worries; 32 names and routes cost a node nothing that could be measured.
+const BLOCK: PerRoleNumbers = [(Role::Etcd, 5), (Role::Master, 8), (Role::Worker, 32)];
+
 type PerRoleNumbers = [(Role, u32); 3];
 
 /// The size of a node's own pod range: 254 addresses, above the kubelet's default of 110 pods
@@ -31,6 +36,26 @@ pub fn capacity(network: Ipv4Net, role: Role) -> u32 {
     let end = 1u32.checked_shl(32 - u32::from(network.prefix_len())).map_or(u32::MAX, |size| size - 1);
     let next = FIRST_HOST.iter().map(|(_, first)| *first).filter(|first| *first > first_host(role)).min();
     next.unwrap_or(end).min(end).saturating_sub(first_host(role))
+}
+
+/// How many slots of `role` a lab with `count` such nodes has, were there room for all.
+#[must_use]
+pub const fn slots(role: Role, count: u32) -> u32 {
+    count.saturating_add(BLOCK[role as usize].1 - 1) / BLOCK[role as usize].1 * BLOCK[role as usize].1
+}
+
+/// The pods of the `number`-th node of `role`, counted from 1: workers from the first range up, masters from the last
+/// range down, so neither moves when there are more of the other. `None` for a role without pods, or behind the end.
+#[must_use]
+pub fn pods(pods: Ipv4Net, role: Role, number: u32) -> Option<Ipv4Net> {
+    let all = pod_capacity(pods);
+    let index = match role {
+        Role::Etcd => return None,
+        Role::Master => all.checked_sub(number)?,
+        Role::Worker => number.checked_sub(1).filter(|index| *index < all)?,
+    };
+    let address = pods.network().to_bits() + (index << (32 - POD_PREFIX));
+    Ipv4Net::new(address.into(), POD_PREFIX).ok()
 }
 
 /// How many nodes can have pods in `pods`.
@@ -58,6 +83,24 @@ mod tests {
         assert_eq!(room("192.168.56.0/28"), [4, 0, 0]);
         assert_eq!(room("192.168.56.0/32"), [0, 0, 0]);
         assert_eq!(room("0.0.0.0/0"), [20, 70, u32::MAX - 101]);
+    }
+
+    #[test]
+    fn slots_come_in_whole_blocks() {
+        let of = |role| [0, 1, 5, 6, 32, 33].map(|count| slots(role, count));
+        assert_eq!(of(Role::Etcd), [0, 5, 5, 10, 35, 35]);
+        assert_eq!(of(Role::Worker), [0, 32, 32, 32, 32, 64]);
+    }
+
+    #[test]
+    fn pods_are_a_function_of_the_slot() {
+        let of = |role, number| pods("10.2.0.0/16".parse().unwrap(), role, number).map(|range| range.to_string());
+        assert_eq!(of(Role::Worker, 1).unwrap(), "10.2.0.0/24");
+        assert_eq!(of(Role::Worker, 256).unwrap(), "10.2.255.0/24");
+        assert_eq!(of(Role::Worker, 257), None);
+        assert_eq!(of(Role::Master, 1).unwrap(), "10.2.255.0/24");
+        assert_eq!(of(Role::Master, 257), None);
+        assert_eq!(of(Role::Etcd, 1), None);
     }
 
     #[test]

@@ -125,14 +125,15 @@ struct Api {
 
 impl Api {
     /// `answer` is told a request's path and how often that was asked for before.
-    fn new(answer: impl Fn(&str, usize) -> (&'static str, &'static str) + Send + 'static) -> Self {
+    fn new(answer: impl Fn(&str, usize) -> (&'static str, &'static str) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen: Arc<Mutex<Vec<Request>>> = Arc::default();
-        let noted = Arc::clone(&seen);
-        std::thread::spawn(move || {
-            for (connection, stream) in listener.incoming().enumerate() {
-                let mut stream = BufReader::new(stream.unwrap());
+        let (noted, answer) = (Arc::clone(&seen), Arc::new(answer));
+        let serve = move |connection: usize, stream: TcpStream| {
+            let (noted, answer) = (Arc::clone(&noted), Arc::clone(&answer));
+            std::thread::spawn(move || {
+                let mut stream = BufReader::new(stream);
                 while let Some(request) = request(&mut stream, connection) {
                     let before = noted.lock().unwrap().iter().filter(|other| other.line == request.line).count();
                     let (status, body) = answer(request.line.split(' ').nth(1).unwrap(), before);
@@ -140,6 +141,11 @@ impl Api {
                     let length = body.len();
                     write!(stream.get_mut(), "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
                 }
+            });
+        };
+        std::thread::spawn(move || {
+            for (connection, stream) in listener.incoming().enumerate() {
+                serve(connection, stream.unwrap());
             }
         });
         Self { url, seen }
@@ -204,8 +210,6 @@ fn the_probe_applies_all_objects_in_order_and_tries_again_what_fails() {
     ];
     let (program, folder) = with_files(&dir, &files);
     let api = Api::new(|path, before| match (path.split('?').next().unwrap(), before) {
-        ("/ready", 0) => ("503 Service Unavailable", ""),
-        ("/ready", _) => ("200 OK", "yes"),
         ("/api/v1/nodes/b", 0) => ("500 Internal Server Error", r#"{"message": "not yet"}"#),
         ("/apis/x/y/scaled", _) => ("409 Conflict", CONFLICT),
         ("/apis/x/y/race", 0) => ("409 Conflict", r#"{"message": "the object has been modified"}"#),
@@ -213,8 +217,7 @@ fn the_probe_applies_all_objects_in_order_and_tries_again_what_fails() {
         _ => ("201 Created", "{}"),
     });
     let paths = ["nodes.yaml", "addons"].map(|name| folder.join(name).display().to_string());
-    let when = format!("{}/ready", api.url);
-    let (code, lines, complaints) = api.apply(&program, "60s", &["-when", &when, &paths[0], &paths[1]]);
+    let (code, lines, complaints) = api.apply(&program, "60s", &[&paths[0], &paths[1]]);
     assert_eq!(code, Some(0), "{lines:?} {complaints}");
 
     let seen = api.seen();
@@ -223,20 +226,10 @@ fn the_probe_applies_all_objects_in_order_and_tries_again_what_fails() {
     let [a, b, scaled] = ["/api/v1/nodes/a", "/api/v1/nodes/b", "/apis/x/y/scaled"].map(patch);
     let [race, last] = ["/apis/x/y/race", "/apis/x/y/last:1"].map(patch);
     // One connection, and a new one after each round in which something failed.
-    let wanted = [
-        (0, "GET /ready HTTP/1.1"),
-        (1, "GET /ready HTTP/1.1"),
-        (1, &a),
-        (1, &b),
-        (1, &scaled),
-        (1, &race),
-        (1, &last),
-        (2, &b),
-        (2, &race),
-    ];
+    let wanted = [(0, a.as_str()), (0, &b), (0, &scaled), (0, &race), (0, &last), (1, &b), (1, &race)];
     assert_eq!(asked, wanted);
-    assert!(seen[2..].iter().all(|request| request.content_type == "application/apply-patch+yaml"), "{seen:?}");
-    let bodies: Vec<_> = seen[2..5].iter().map(|request| request.body.as_str()).collect();
+    assert!(seen.iter().all(|request| request.content_type == "application/apply-patch+yaml"), "{seen:?}");
+    let bodies: Vec<_> = seen[..3].iter().map(|request| request.body.as_str()).collect();
     let wanted = [
         "# /api/v1/nodes/a\n# Why.\nkind: Node\n",
         "# /api/v1/nodes/b\nb: |\n  ---\n",
@@ -246,7 +239,6 @@ fn the_probe_applies_all_objects_in_order_and_tries_again_what_fails() {
 
     let said = |line: &Value| format!("{} {} {} {}", line["target"], line["ok"], line["got"], line["tries"]);
     let wanted = [
-        format!("{when:?} true null 2"),
         r#""/api/v1/nodes/a" true ["201 Created"] 1"#.to_owned(),
         r#""/api/v1/nodes/b" true ["201 Created"] 2"#.to_owned(),
         r#""/apis/x/y/scaled" true ["409 Conflict: left as it is","not yours"] 1"#.to_owned(),
@@ -254,16 +246,13 @@ fn the_probe_applies_all_objects_in_order_and_tries_again_what_fails() {
         r#""/apis/x/y/last:1" true ["200 OK"] 1"#.to_owned(),
     ];
     assert_eq!(lines.iter().map(said).collect::<Vec<_>>(), wanted);
-    let wanted = format!(
-        "hab-probe: {when}: 503 Service Unavailable\n\
-         hab-probe: /api/v1/nodes/b: 500 Internal Server Error: not yet\n\
-         hab-probe: /apis/x/y/race: 409 Conflict: the object has been modified\n"
-    );
+    let wanted = "hab-probe: /api/v1/nodes/b: 500 Internal Server Error: not yet\n\
+                  hab-probe: /apis/x/y/race: 409 Conflict: the object has been modified\n";
     assert_eq!(complaints, wanted);
 }
 
 #[test]
-fn the_probe_sends_nothing_before_it_may_and_says_what_is_missing_when_time_is_up() {
+fn the_probe_sends_nothing_of_a_bad_file_and_says_what_is_missing_when_time_is_up() {
     let dir = tempfile::tempdir().unwrap();
     let files = [
         ("good.yaml", "# /api/v1/nodes/a\na: 1\n"),
@@ -281,15 +270,54 @@ fn the_probe_sends_nothing_before_it_may_and_says_what_is_missing_when_time_is_u
     );
     assert!(api.seen().is_empty());
 
-    let (code, lines, _) = api.apply(&program, "2s", &["-when", &format!("{}/ready", api.url), &good]);
-    assert_eq!((code, &lines[0]["error"], &lines[1]["tries"]), (Some(1), &"403 Forbidden".into(), &0.into()));
-    assert!(api.seen().iter().all(|request| request.line.starts_with("GET /ready ")));
-
-    let before = api.seen().len();
     let (code, lines, complaints) = api.apply(&program, "2s", &[&good]);
     assert_eq!((code, &lines[0]["ok"]), (Some(1), &false.into()));
     assert_eq!(lines[0]["error"], "403 Forbidden: who are you?");
     // It tried more than once, and said it once.
-    assert!(api.seen().len() > before + 1);
+    assert!(api.seen().len() > 1);
     assert_eq!(complaints, "hab-probe: /api/v1/nodes/a: 403 Forbidden: who are you?\n");
+}
+
+#[test]
+fn the_probe_labels_nodes_that_are_there_and_nodes_that_come() {
+    const LIST: &str = r#"{"metadata": {"resourceVersion": "7"}, "items": [
+        {"metadata": {"name": "w-01"}}, {"metadata": {"name": "m-1", "labels": {"a": "b"}}},
+        {"metadata": {"name": "w-02", "labels": {"node-role.kubernetes.io/worker": ""}}},
+        {"metadata": {"name": "w-x-01"}}, {"metadata": {"name": "w-"}}]}"#;
+    const EVENTS: &str = r#"{"type": "ADDED", "object": {"metadata": {"name": "w-03"}}}
+        {"type": "DELETED", "object": {"metadata": {"name": "w-04"}}}
+        {"type": "MODIFIED", "object": {"metadata": {"name": "w-05"}}}"#;
+    let dir = tempfile::tempdir().unwrap();
+    let (program, _) = with_files(&dir, &[]);
+    let api = Api::new(|path, before| match (path.split('?').next().unwrap(), before) {
+        ("/api/v1/nodes", 0) if path.contains("watch=1&") || path.contains("&watch=1") => ("200 OK", EVENTS),
+        ("/api/v1/nodes", 1) if !path.contains('?') => ("500 Internal Server Error", ""),
+        ("/api/v1/nodes", _) => ("200 OK", LIST),
+        // Gone since.
+        ("/api/v1/nodes/w-03", _) => ("404 Not Found", ""),
+        _ => ("200 OK", "{}"),
+    });
+    let roles = ["-role", "worker=w", "-role", "control-plane=m"];
+    let args = [&["label", "-within", "2s", "-every", "500ms", "-server", &api.url], &roles[..]].concat();
+    let output = probe(&program, &args);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("hab-probe: labels: GET /api/v1/nodes: 500 Internal Server Error"), "{said}");
+
+    let seen = api.seen();
+    let lines: Vec<_> = seen.iter().map(|request| request.line.as_str()).collect();
+    let patch = |name: &str| format!("PATCH /api/v1/nodes/{name}?fieldManager=hab HTTP/1.1");
+    let [one, master, three, five] = ["w-01", "m-1", "w-03", "w-05"].map(patch);
+    let wanted = [
+        "GET /api/v1/nodes HTTP/1.1",
+        &one,
+        &master,
+        "GET /api/v1/nodes?resourceVersion=7&watch=1 HTTP/1.1",
+        &three,
+        &five,
+    ];
+    assert_eq!(lines[..6], wanted);
+    assert_eq!(seen[1].body, r#"{"metadata":{"labels":{"node-role.kubernetes.io/worker":""}}}"#);
+    assert_eq!(seen[2].body, r#"{"metadata":{"labels":{"node-role.kubernetes.io/control-plane":""}}}"#);
+    assert_eq!(seen[1].content_type, "application/merge-patch+json");
+    assert!(lines.len() > 7, "it lists again: {lines:?}");
 }

@@ -51,12 +51,11 @@ const fn of_role(role: Role) -> &'static [&'static str] {
     }
 }
 
-/// The pod network, and whether workers need kube-proxy with it.
+/// The pod network, and whether service addresses need kube-proxy with it.
 const fn of_network(network: Cni, role: Role) -> &'static [&'static str] {
     match (network, role) {
         (_, Role::Etcd) => &[],
-        (Cni::Routed, Role::Master) => &["network-routed"],
-        (Cni::Routed, Role::Worker) => &["network-routed", "kube-proxy"],
+        (Cni::Routed, Role::Master | Role::Worker) => &["network-routed", "kube-proxy"],
     }
 }
 
@@ -71,7 +70,7 @@ mod tests {
     fn a_node_is_its_base_its_role_and_its_network() {
         let of = |role| groups(Base::Debian, role, Cni::Routed);
         assert_eq!(of(Role::Etcd), ["common", "base-debian", "etcd"]);
-        assert_eq!(of(Role::Master), ["common", "base-debian", "kubelet", "master", "network-routed"]);
+        assert_eq!(of(Role::Master), ["common", "base-debian", "kubelet", "master", "network-routed", "kube-proxy"]);
         assert_eq!(of(Role::Worker), ["common", "base-debian", "kubelet", "worker", "network-routed", "kube-proxy"]);
     }
 

@@ -20,7 +20,8 @@ pub const PAUSE_IMAGE: &str = "localhost/hab/pause:1";
 const ORIGIN: &str = "templates";
 
 /// What differs from lab to lab, as [`lab_context`] sets it.
-const OF_A_LAB: [&str; 9] = ["lab", "host", "domain", "dns_service", "nodes", "etcds", "masters", "workers", "network"];
+const OF_A_LAB: [&str; 10] =
+    ["lab", "host", "domain", "dns_service", "nodes", "slots", "prefixes", "etcds", "masters", "network"];
 
 /// What differs from node to node.
 const OF_A_NODE: &str = "node";
@@ -164,9 +165,10 @@ fn lab_context(plan: &Plan) -> Context {
     context.insert("domain", &plan.kubernetes.domain);
     context.insert("dns_service", &plan.dns_service);
     context.insert("nodes", &plan.nodes);
+    context.insert("slots", &plan.slots);
+    context.insert("prefixes", &plan.prefixes);
     context.insert("etcds", &plan.of(Role::Etcd).collect::<Vec<_>>());
     context.insert("masters", &plan.of(Role::Master).collect::<Vec<_>>());
-    context.insert("workers", &plan.of(Role::Worker).collect::<Vec<_>>());
     context.insert(
         "network",
         &json!({

@@ -138,7 +138,7 @@ const MASTER: &[Row] = &[
     client("addons", Ca::Kubernetes, "hab-addons", "system:masters"),
 ];
 
-const WORKER: &[Row] = &[client("kube-proxy", Ca::Kubernetes, "system:kube-proxy", "")];
+const KUBE_PROXY: &[Row] = &[client("kube-proxy", Ca::Kubernetes, "system:kube-proxy", "")];
 
 /// The group whose members administer the cluster, because hab's addons bind it to `cluster-admin`. Unlike
 /// `system:masters` it can be unbound.
@@ -180,8 +180,8 @@ pub(super) struct Wanted {
 pub(super) fn of_node(node: &Node, common: &Common) -> Vec<Wanted> {
     let rows: &[&[Row]] = match node.role {
         Role::Etcd => &[ETCD],
-        Role::Master => &[KUBELET, MASTER],
-        Role::Worker => &[KUBELET, WORKER],
+        Role::Master => &[KUBELET, MASTER, KUBE_PROXY],
+        Role::Worker => &[KUBELET, KUBE_PROXY],
     };
     let fill = |text: &str| {
         text.replace("{name}", &node.name)
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn only_the_addons_are_above_all_rules() {
-        let masters = [ETCD, KUBELET, MASTER, WORKER, HOST].into_iter().flatten();
+        let masters = [ETCD, KUBELET, MASTER, KUBE_PROXY, HOST].into_iter().flatten();
         let masters: Vec<_> = masters.filter(|row| row.group == "system:masters").map(|row| row.stem).collect();
         assert_eq!(masters, ["addons"]);
     }

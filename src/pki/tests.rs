@@ -108,7 +108,7 @@ fn a_node_gets_the_files_of_its_role_and_no_authority_key() {
         names(&trees[0]),
         ["etcd/ca.crt", "etcd/peer.crt", "etcd/peer.key", "etcd/server.crt", "etcd/server.key"]
     );
-    assert_eq!(names(&trees[1]).len(), 3 + 2 + 11 * 2);
+    assert_eq!(names(&trees[1]).len(), 3 + 2 + 12 * 2);
     assert_eq!(
         names(&trees[2]),
         [
@@ -295,8 +295,8 @@ fn two_runs_at_once_make_one_set() {
 fn expiry_tells_all_and_the_nearest_first() {
     let lab = Lab::new();
     let all = lab.open(NOW).unwrap().expiry(&lab.plan).unwrap();
-    // Three authorities, the host's two, etcd's two, the master's eleven, two workers' three each.
-    assert_eq!(all.len(), 3 + 2 + 2 + 11 + 6);
+    // Three authorities, the host's two, etcd's two, the master's twelve, two workers' three each.
+    assert_eq!(all.len(), 3 + 2 + 2 + 12 + 6);
     assert_eq!((all[0].days, all[all.len() - 1].days), (1825, 3650));
     assert!(all.iter().any(|expiry| expiry.name == "master-01 apiserver"));
     let json = serde_json::to_string(&all[0]).unwrap();

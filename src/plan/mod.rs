@@ -1,16 +1,20 @@
 //! Every decision that follows from the [`Config`]: names, addresses, ports, ranges. Pure: no clock, no files, no chance.
 
+mod slots;
+
 use std::net::Ipv4Addr;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use ipnet::Ipv4Net;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::addressing::{DNS_SERVICE, POD_PREFIX, capacity, first_host};
+use crate::addressing::{DNS_SERVICE, capacity};
 use crate::config::{Base, Config, Kubernetes, Label, Network, Provider, Snippets, Start, Supply};
 use crate::provider;
-use crate::role::Role;
+use crate::role::{PerRole, Role};
+
+pub use slots::Slot;
 
 /// Fixed ports of the cluster.
 pub mod port {
@@ -49,6 +53,12 @@ pub struct Plan {
     pub dns_service: Ipv4Addr,
     /// All nodes: etcd, masters, workers, each in the order of their numbers.
     pub nodes: Vec<Node>,
+    /// How the names of each role's nodes begin; a hyphen and the number follow.
+    #[serde(skip)]
+    pub prefixes: PerRole<Label>,
+    /// All places for nodes that every node knows of; those of [`nodes`](Self::nodes) are among them.
+    #[serde(skip)]
+    pub slots: Vec<Slot>,
     /// The user's Ignition snippets.
     #[serde(skip)]
     pub snippets: Snippets,
@@ -82,11 +92,6 @@ impl Plan {
     /// A range is too small for the nodes. A checked [`Config`] never ends so, because the check asks [`capacity`].
     pub fn new(config: &Config) -> Result<Self> {
         let mut nodes = Vec::new();
-        let mut pods = config
-            .network
-            .pods
-            .subnets(POD_PREFIX)
-            .with_context(|| format!("dividing the pod range {} into /{POD_PREFIX}", config.network.pods))?;
         for (role, machines) in config.nodes.iter() {
             ensure!(
                 machines.count <= capacity(config.network.nodes, role),
@@ -95,21 +100,14 @@ impl Plan {
                 machines.count
             );
             for number in 1..=machines.count {
-                let name = format!("{}-{number:02}", machines.prefix);
-                let address = host(config.network.nodes, first_host(role) + number - 1);
+                let Slot { name, address, pods, .. } = Slot::new(config, role, number);
+                ensure!(pods.is_some() == role.has_kubelet(), "{} has no pods left for {name}", config.network.pods);
                 nodes.push(Node {
                     role,
                     address,
                     mac: mac(config, address),
                     machine_id: machine_id(&config.lab, &name),
-                    pods: if role.has_kubelet() {
-                        Some(
-                            pods.next()
-                                .with_context(|| format!("{} has no pods left for {name}", config.network.pods))?,
-                        )
-                    } else {
-                        None
-                    },
+                    pods,
                     memory: machines.memory,
                     cpus: machines.cpus,
                     name,
@@ -128,6 +126,8 @@ impl Plan {
             api_service: host(config.network.services, 1),
             dns_service: host(config.network.services, DNS_SERVICE),
             nodes,
+            slots: slots::all(config),
+            prefixes: PerRole::from_fn(|role| config.nodes.get(role).prefix.clone()),
             snippets: config.ignition.clone(),
         })
     }
@@ -193,7 +193,7 @@ mod tests {
             ]
         );
         let pods: Vec<_> = plan.nodes.iter().map(|n| n.pods.map(|p| p.to_string()).unwrap_or_default()).collect();
-        assert_eq!(pods, ["", "10.2.0.0/24", "10.2.1.0/24", "10.2.2.0/24"]);
+        assert_eq!(pods, ["", "10.2.255.0/24", "10.2.0.0/24", "10.2.1.0/24"]);
         assert_eq!(
             [plan.host, plan.api_service, plan.dns_service].map(|a| a.to_string()),
             ["192.168.56.1", "10.3.0.1", "10.3.0.10"]
@@ -212,10 +212,13 @@ mod tests {
     }
 
     #[test]
-    fn one_more_etcd_member_moves_no_other_node() {
-        let (one, three) = (plan("lab: a\n"), plan("lab: a\nnodes: {etcd: {count: 3}}\n"));
-        let rest = |plan: &Plan| plan.nodes.iter().filter(|n| n.role != Role::Etcd).cloned().collect::<Vec<_>>();
-        assert_eq!(rest(&one), rest(&three));
+    fn more_nodes_move_no_other_node() {
+        let before = plan("lab: a\n");
+        for more in ["etcd: {count: 3}", "master: {count: 3}", "worker: {count: 5}"] {
+            let after = plan(&format!("lab: a\nnodes: {{{more}}}\n"));
+            assert!(before.nodes.iter().all(|node| after.nodes.contains(node)), "{more}");
+            assert_eq!(before.slots, after.slots, "{more}");
+        }
     }
 
     #[test]

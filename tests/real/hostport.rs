@@ -58,7 +58,7 @@ fn a_host_port_leads_to_its_pod_from_everywhere() {
     let wanted = |word: &str| {
         let ports = ports.iter().map(|url| format!("{word} {url}"));
         let gone = format!("no {}", ports.clone().next().unwrap().split_once(' ').unwrap().1);
-        [vec!["yes http://10.2.1.2/".to_owned()], ports.collect(), vec![gone]].concat()
+        [vec!["yes http://10.2.0.2/".to_owned()], ports.collect(), vec![gone]].concat()
     };
     assert_eq!(seen(list, dir.path()), wanted("yes"));
 

@@ -123,7 +123,7 @@ fn every_leaf_passes_openssl_strictly_and_only_for_its_purpose() {
     let now = Clock::system();
     let at = now.now().unix_timestamp();
     let leaves = leaves(dir.path(), now);
-    assert_eq!(leaves.len(), 3 * 2 + 2 * 11 + 2 * 3 + 2);
+    assert_eq!(leaves.len(), 3 * 2 + 2 * 12 + 2 * 3 + 2);
     let mut serials = std::collections::BTreeSet::new();
     for leaf in &leaves {
         let file = leaf.certificate.display();

@@ -15,7 +15,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 )
@@ -33,7 +32,6 @@ type object struct {
 func apply(argv []string) {
 	var told asking
 	flags := told.flags("apply")
-	when := flags.String("when", "", "a URL to GET, 200 wanted, before anything is sent")
 	server := flags.String("server", "", "URL of the API server")
 	manager := flags.String("manager", "", "whom the fields that are sent belong to")
 	_ = flags.Parse(argv)
@@ -53,15 +51,7 @@ func apply(argv []string) {
 	ctx, stop := told.context()
 	defer stop()
 
-	var gate, sends []*try
-	if *when != "" {
-		// What it answers is of no interest here.
-		fetch := func(ctx context.Context, url string) ([]string, error) {
-			_, err := fetch(ctx, client, url)
-			return nil, err
-		}
-		gate = append(gate, &try{result: result{What: "fetch", Target: *when}, run: fetch, limit: patience})
-	}
+	var sends []*try
 	query := "?" + url.Values{"fieldManager": {*manager}}.Encode()
 	for _, o := range objects {
 		send := func(ctx context.Context, path string) ([]string, error) {
@@ -69,20 +59,19 @@ func apply(argv []string) {
 		}
 		sends = append(sends, &try{result: result{What: "apply", Target: o.path}, run: send, limit: work})
 	}
-	all := slices.Concat(gate, sends)
 	said := map[*try]string{}
 	failed := func() {
 		// Whatever is wrong may be the connection, or the server at its other end.
 		client.CloseIdleConnections()
 		// It may go on for ever, so what is wrong is said now, and again when it changes.
-		for _, t := range all {
+		for _, t := range sends {
 			if !t.OK && t.Error != said[t] {
 				said[t] = t.Error
 				fmt.Fprintf(os.Stderr, "hab-probe: %s: %s\n", t.Target, t.Error)
 			}
 		}
 	}
-	finish(all, rounds(ctx, gate, told.every, false, failed) && rounds(ctx, sends, told.every, false, failed))
+	finish(sends, rounds(ctx, sends, told.every, false, failed))
 }
 
 // read takes the objects out of files, and out of folders' *.yaml in order of name.

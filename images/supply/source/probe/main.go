@@ -5,7 +5,9 @@
 //	hab-probe check [-within 60s] [-every 1s] [-cacert FILE] [-cert FILE -key FILE] [-resolve NAME]... [-fetch URL]...
 //	                                            tries each until it works, says so, exits 0; 1 when time is up
 //	hab-probe any ...                           the same, but one that works is enough
-//	hab-probe apply [-within 60s] [-every 1s] [-cacert FILE] [-cert FILE -key FILE] [-when URL] -server URL -manager NAME FILE|FOLDER...
+//	hab-probe label [-within 60s] [-every 1s] [-cacert FILE] [-cert FILE -key FILE] -server URL -role ROLE=PREFIX...
+//	                                            gives nodes the labels of their roles, now and as they come (label.go)
+//	hab-probe apply [-within 60s] [-every 1s] [-cacert FILE] [-cert FILE -key FILE] -server URL -manager NAME FILE|FOLDER...
 //	                                            hands an API server the objects of these files (apply.go)
 package main
 
@@ -59,6 +61,8 @@ func main() {
 		check(os.Args[2:], true)
 	case "apply":
 		apply(os.Args[2:])
+	case "label":
+		label(os.Args[2:])
 	case "-version", "--version", "version":
 		fmt.Println("hab-probe", version)
 	default:
@@ -67,7 +71,7 @@ func main() {
 }
 
 func usage() {
-	fmt.Fprintln(os.Stderr, "usage: hab-probe serve [-listen ADDR] | check|any ASKING [-resolve NAME]... [-fetch URL]... | apply ASKING [-when URL] -server URL -manager NAME FILE|FOLDER... | version")
+	fmt.Fprintln(os.Stderr, "usage: hab-probe serve [-listen ADDR] | check|any ASKING [-resolve NAME]... [-fetch URL]... | apply ASKING -server URL -manager NAME FILE|FOLDER... | label ASKING -server URL -role ROLE=PREFIX... | version")
 	fmt.Fprintln(os.Stderr, "ASKING: [-within TIME] [-every TIME] [-cacert FILE] [-cert FILE -key FILE]")
 	os.Exit(2)
 }
