@@ -53,4 +53,5 @@ pub mod build;
 pub mod lab;
 pub mod cluster;
 pub mod saves;
+pub mod roll;
 pub mod cli;

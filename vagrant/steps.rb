@@ -158,8 +158,7 @@ module HabLab
 
       node.config
       if Origin.changed?(env[:machine], node)
-        env[:ui].warn("hab: this machine is older than its box or its Ignition config: " \
-                      "`vagrant destroy -f`, then `vagrant up` makes it anew.")
+        env[:ui].warn("hab: this machine is older than its box or its Ignition config: `hab roll` makes it anew.")
       end
 
       came_up(env, node.lab)
@@ -208,6 +207,9 @@ module HabLab
 
     def call(env)
       @app.call(env)
+      # Who waits himself says so.
+      return if ENV["HAB_WAIT"] == "off"
+
       HabLab.labs.each do |lab|
         machine = lab.track.any_if_all_came_up or next
 

@@ -14,6 +14,7 @@ mod print;
 mod progress;
 mod render;
 mod reset;
+mod roll;
 mod save;
 mod saves;
 mod status;
@@ -92,6 +93,7 @@ enum Verb {
     Wait(wait::Wait),
     Status(status::Status),
     Kubeconfig(kubeconfig::Kubeconfig),
+    Roll(roll::Roll),
     Save(save::Save),
     Saves(saves::Saves),
     Reset(reset::Reset),
@@ -113,6 +115,7 @@ impl Verb {
             Self::Wait(verb) => verb.run(global),
             Self::Status(verb) => verb.run(global),
             Self::Kubeconfig(verb) => verb.run(global),
+            Self::Roll(verb) => verb.run(global),
             Self::Save(verb) => verb.run(global),
             Self::Saves(verb) => verb.run(global),
             Self::Reset(verb) => verb.run(global),

@@ -9,6 +9,8 @@ use super::{Global, print};
 use crate::artifacts::Catalog;
 use crate::build::{Context, Explanation, Graph, before_lock, explain};
 use crate::cache::Cache;
+use crate::lab::applied;
+use crate::lab::origin::Origins;
 use crate::lock::{FILE, Lock};
 use crate::plan;
 use crate::progress::Silent;
@@ -44,8 +46,21 @@ impl Plan {
         let head = ["STEP", "STATE"].map(str::to_owned);
         let lock = ["lock".to_owned(), lock];
         let rows: Vec<_> = [head, lock].into_iter().chain(steps.iter().map(Explanation::cells)).collect();
-        print::out(text(&plan) + "\n" + &print::table(&rows))
+        print::out(text(&plan) + "\n" + &print::table(&rows) + &machines(global, &plan)?)
     }
+}
+
+/// Which machines differ from what would be made now, and in what.
+fn machines(global: &Global, plan: &plan::Plan) -> Result<String> {
+    let origins = Origins::read(&global.lab, plan.provider)?;
+    let mut rows = vec![["MACHINE", "DIFFERS IN (`hab roll` makes it anew)"].map(str::to_owned)];
+    for node in &plan.nodes {
+        let differences = applied::differences(&global.lab, &origins, &node.name)?;
+        if !differences.is_empty() {
+            rows.push([node.name.clone(), differences.join("; ")]);
+        }
+    }
+    Ok(if rows.len() > 1 { format!("\n{}", print::table(&rows)) } else { String::new() })
 }
 
 /// What a build would do, and what is said about the lock.

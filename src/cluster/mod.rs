@@ -94,9 +94,26 @@ impl<'a> Cluster<'a> {
     /// # Errors
     /// A limit is reached, or a node can't become Ready any more. The message names every such node, and why.
     pub fn wait(&self, progress: &dyn Progress, limits: Limits) -> Result<ClusterState> {
+        self.wait_until(|state| state, progress, limits)
+    }
+
+    /// As [`wait`](Self::wait), for these nodes alone, whatever the others do.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn wait_for(&self, names: &[&str], progress: &dyn Progress, limits: Limits) -> Result<ClusterState> {
+        self.wait_until(|state| state.only(names), progress, limits)
+    }
+
+    fn wait_until(
+        &self,
+        of_interest: impl Fn(ClusterState) -> ClusterState,
+        progress: &dyn Progress,
+        limits: Limits,
+    ) -> Result<ClusterState> {
         let (begin, mut tracker) = (Instant::now(), Tracker::new(limits));
         loop {
-            let state = self.probe();
+            let state = of_interest(self.probe());
             let (lines, verdict) = tracker.update(&state, begin.elapsed());
             for line in lines {
                 progress.note(&line);

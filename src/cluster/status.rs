@@ -107,6 +107,16 @@ pub struct ClusterState {
     pub dns: Part,
 }
 
+impl ClusterState {
+    /// What of it is about these nodes; DNS is about none.
+    pub(super) fn only(mut self, names: &[&str]) -> Self {
+        self.nodes.retain(|node| names.contains(&node.name.as_str()));
+        self.dns = Part { ready: true, reason: Reason::Ready, message: String::new() };
+        self.ready = self.nodes.iter().all(NodeState::is_ready);
+        self
+    }
+}
+
 /// A part of the cluster that is on no certain node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Part {

@@ -16,7 +16,7 @@ const KEYS: [(&str, &[&str]); 8] = [
     ("ignition", &["common", "etcd", "master", "worker"]),
 ];
 
-const MACHINE_KEYS: [&str; 4] = ["count", "memory", "cpus", "prefix"];
+const MACHINE_KEYS: [&str; 5] = ["count", "memory", "cpus", "disk", "prefix"];
 
 /// A section being read: its entries, each with its key.
 pub struct Section<'n> {

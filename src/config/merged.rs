@@ -44,6 +44,7 @@ pub struct MergedMachines {
     pub count: Marked<u32>,
     pub memory: Marked<u32>,
     pub cpus: Marked<u32>,
+    pub disk: Marked<u32>,
     pub prefix: Marked<String>,
 }
 
@@ -73,15 +74,16 @@ pub fn merge(raw: Raw) -> Merged {
 }
 
 fn machine_defaults(role: Role, raw: RawMachines) -> MergedMachines {
-    let (count, memory, cpus, prefix): (u32, u32, u32, &str) = match role {
-        Role::Etcd => (1, 768, 1, "etcd"),
-        Role::Master => (1, 2048, 2, "kube-master"),
-        Role::Worker => (2, 1280, 1, "kube-worker"),
+    let (count, memory, cpus, disk, prefix): (u32, u32, u32, u32, &str) = match role {
+        Role::Etcd => (1, 768, 1, 4, "etcd"),
+        Role::Master => (1, 2048, 2, 8, "kube-master"),
+        Role::Worker => (2, 1280, 1, 16, "kube-worker"),
     };
     MergedMachines {
         count: or(raw.count, count),
         memory: or(raw.memory, memory),
         cpus: or(raw.cpus, cpus),
+        disk: or(raw.disk, disk),
         prefix: or(raw.prefix, prefix),
     }
 }

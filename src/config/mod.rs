@@ -76,6 +76,8 @@ pub struct Machines {
     pub memory: u32,
     /// Virtual processors of each.
     pub cpus: u32,
+    /// The size of the data disk of each in GiB.
+    pub disk: u32,
     /// Node names are `<prefix>-01`, `<prefix>-02`, ...
     pub prefix: Label,
 }

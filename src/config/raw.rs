@@ -45,6 +45,7 @@ pub struct RawMachines {
     pub count: Option<Marked<u32>>,
     pub memory: Option<Marked<u32>>,
     pub cpus: Option<Marked<u32>>,
+    pub disk: Option<Marked<u32>>,
     pub prefix: Option<Marked<String>>,
 }
 
@@ -91,6 +92,7 @@ fn machines(section: &mut Section, problems: &mut Problems) -> RawMachines {
         count: section.number("count", problems),
         memory: section.number("memory", problems),
         cpus: section.number("cpus", problems),
+        disk: section.number("disk", problems),
         prefix: section.text("prefix", problems),
     }
 }

@@ -9,6 +9,7 @@ pub mod depmod;
 pub mod dpkg_deb;
 pub mod fat;
 pub mod go;
+pub mod kubectl;
 pub mod mke2fs;
 pub mod mksquashfs;
 pub mod packer;
@@ -16,6 +17,7 @@ pub mod pinned_tools;
 pub mod qemu;
 pub mod qemu_img;
 pub mod signal;
+pub mod vagrant;
 pub mod virsh;
 pub mod zstd;
 

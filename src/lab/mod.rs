@@ -1,5 +1,6 @@
 //! A lab's folder: read, held while it is written, locked, rendered, and filled with boxes.
 
+pub mod applied;
 pub mod lock;
 pub mod nodes_json;
 pub mod origin;

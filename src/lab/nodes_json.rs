@@ -10,7 +10,7 @@ use crate::plan::Plan;
 use crate::role::{PerRole, Role};
 
 /// The layout's version; the Vagrantfile's `SCHEMA` refuses any other.
-const SCHEMA: u32 = 3;
+const SCHEMA: u32 = 4;
 
 /// Where things lie below the lab's folder.
 const BOXES: &str = "out/boxes";
@@ -57,6 +57,8 @@ struct Node<'a> {
     mac: &'a str,
     memory: u32,
     cpus: u32,
+    /// The size of its data disk in GiB.
+    disk: u32,
     #[serde(rename = "box")]
     box_name: String,
     box_url: String,
@@ -84,6 +86,7 @@ impl<'a> Data<'a> {
                 mac: &node.mac,
                 memory: node.memory,
                 cpus: node.cpus,
+                disk: node.disk,
                 box_name: plan.box_name(node.role),
                 box_url: box_metadata_path(node.role),
                 box_version: rendered.versions.get(node.role).as_deref(),
@@ -176,6 +179,7 @@ mod tests {
             mac: "",
             memory: 1,
             cpus: 1,
+            disk: 1,
             box_name: String::new(),
             box_url: String::new(),
             box_version: None,

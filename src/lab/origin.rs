@@ -44,6 +44,15 @@ impl fmt::Display for Stale {
     }
 }
 
+/// What a node would be created from.
+#[derive(Debug, Clone, Copy)]
+pub struct Now<'a> {
+    /// The version of its box; a lab that was rendered and not built knows none.
+    pub version: Option<&'a str>,
+    /// The SHA-256 of its Ignition config.
+    pub sha256: &'a str,
+}
+
 /// What each node would be created from now, and what its machine was created from.
 #[derive(Debug)]
 pub struct Origins {
@@ -91,6 +100,13 @@ impl Origins {
             now = file.nodes.into_iter().map(|node| (node.name, node.source)).collect();
         }
         Ok(Self { machines, provider: facts(provider).name, now })
+    }
+
+    /// What `node` would be created from now, if the lab has a config for it.
+    #[must_use]
+    pub fn now(&self, node: &str) -> Option<Now<'_>> {
+        let Source { box_version, ignition_sha256 } = self.now.get(node)?;
+        Some(Now { version: box_version.as_deref(), sha256: ignition_sha256 })
     }
 
     /// True when the lab has a config for `node`.

@@ -8,7 +8,8 @@ use fs_err as fs;
 use serde::Deserialize;
 
 use super::nodes_json::{self, Data, Rendered};
-use super::{OUT, PRIVATE};
+use super::origin::Origins;
+use super::{OUT, PRIVATE, applied};
 use crate::atomic_fs::{self, Batch};
 use crate::clock::Clock;
 use crate::digest::sha256;
@@ -48,6 +49,7 @@ fn write(lab: &Path, plan: &Plan, pki: &Pki) -> Result<usize> {
         configs.node(node, pki.node(node)?)?;
     }
 
+    let origins = Origins::read(lab, plan.provider)?;
     // Not flushed one by one: they can be rendered again at any time.
     let mut batch = Batch::default();
     let mut sums = Vec::with_capacity(plan.nodes.len());
@@ -56,6 +58,7 @@ fn write(lab: &Path, plan: &Plan, pki: &Pki) -> Result<usize> {
         signal::check()?;
         let config = configs.node(node, pki.node(node)?)?;
         sums.push(sha256(&config));
+        applied::keep(lab, &origins, &node.name, &config)?;
         batch.add(&lab.join(nodes_json::ignition_path(&node.name)), atomic_fs::SECRET, &config)?;
     }
     let masters = plan.of(Role::Master);

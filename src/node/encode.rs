@@ -17,6 +17,9 @@ use crate::node::files::{Entry, NodeFiles};
 /// config through qemu's firmware interface, and slowly.
 const COMPRESS_FROM: usize = 16 << 10;
 
+/// The label of the data disk's file system.
+const DATA_LABEL: &str = "hab-data";
+
 /// Room for all of a config but its files: brackets and a few dozen links.
 const ROOM: usize = 16 << 10;
 
@@ -27,7 +30,17 @@ pub struct Encoded {
     files: String,
     links: String,
     folders: String,
+    filesystems: String,
     tree: NodeFiles,
+}
+
+impl Encoded {
+    /// With the data disk, which `device` leads to: formatted when it is empty, and left alone when it is not.
+    pub fn with_data_disk(mut self, device: &str) -> Self {
+        let disk = json!({"device": device, "format": "ext4", "label": DATA_LABEL, "wipeFilesystem": false});
+        add(&mut self.filesystems, &disk.to_string());
+        self
+    }
 }
 
 /// Turns a tree into the JSON of its items.
@@ -85,6 +98,7 @@ pub fn write<'a>(role: &Encoded, node: NodeFiles, snippets: impl Iterator<Item =
     let mut text = String::with_capacity(role.files.len() + own.files.len() + ROOM);
     text.push_str(r#"{"ignition":{"version":"3.3.0"},"storage":{"#);
     for (name, shared, own) in [
+        ("filesystems", &role.filesystems, &own.filesystems),
         ("directories", &role.folders, &own.folders),
         ("files", &role.files, &own.files),
         ("links", &role.links, &own.links),
@@ -136,6 +150,15 @@ mod tests {
         assert_eq!(value["storage"]["files"][0]["contents"]["source"], "data:;base64,aGk=");
         assert_eq!(value["storage"]["links"][0]["target"], "../a");
         assert_eq!(value["storage"]["directories"][0]["path"], "/var/c");
+    }
+
+    #[test]
+    fn a_data_disk_is_formatted_only_when_it_is_empty() {
+        let encoded = encode(NodeFiles::new()).unwrap().with_data_disk("/dev/x");
+        let text = write(&encoded, NodeFiles::new(), std::iter::empty()).unwrap();
+        let value: Value = serde_json::from_slice(&text).unwrap();
+        let wanted = json!([{"device": "/dev/x", "format": "ext4", "label": "hab-data", "wipeFilesystem": false}]);
+        assert_eq!(value["storage"]["filesystems"], wanted);
     }
 
     #[test]

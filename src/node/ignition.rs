@@ -13,6 +13,7 @@ use super::snippet::Snippet;
 use super::templates::{self, Templates};
 use crate::embedded::{IGNITION, embedded};
 use crate::plan::{Node, Plan};
+use crate::provider::facts;
 use crate::role::PerRole;
 
 const ORIGIN: &str = "ignition";
@@ -66,7 +67,7 @@ impl Configs {
         let roles = PerRole::try_from_fn(|role| {
             let mut tree = files_of_kind(NodeKind::of(plan, role))?;
             tree.merge(templates.lab(groups.get(role))?)?;
-            encode::encode(tree)
+            Ok::<_, anyhow::Error>(encode::encode(tree)?.with_data_disk(facts(plan.provider).data_disk))
         })?;
         Ok(Self { templates, groups, roles, snippets })
     }

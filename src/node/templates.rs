@@ -11,6 +11,7 @@ use tera::{Context, Tera};
 use super::files::{NodeFiles, mode_of};
 use crate::embedded::{TEMPLATES, embedded};
 use crate::plan::{Node, Plan, port};
+use crate::provider;
 use crate::role::Role;
 
 /// The one image that is imported: the sandbox, and the shell around every binary of the payload. It is hab's own, so
@@ -20,8 +21,8 @@ pub const PAUSE_IMAGE: &str = "localhost/hab/pause:1";
 const ORIGIN: &str = "templates";
 
 /// What differs from lab to lab, as [`lab_context`] sets it.
-const OF_A_LAB: [&str; 10] =
-    ["lab", "host", "domain", "dns_service", "nodes", "slots", "prefixes", "etcds", "masters", "network"];
+const OF_A_LAB: [&str; 11] =
+    ["lab", "host", "domain", "dns_service", "nodes", "slots", "prefixes", "etcds", "masters", "network", "data_disk"];
 
 /// What differs from node to node.
 const OF_A_NODE: &str = "node";
@@ -166,6 +167,7 @@ fn lab_context(plan: &Plan) -> Context {
     context.insert("dns_service", &plan.dns_service);
     context.insert("nodes", &plan.nodes);
     context.insert("slots", &plan.slots);
+    context.insert("data_disk", provider::facts(plan.provider).data_disk);
     context.insert("prefixes", &plan.prefixes);
     context.insert("etcds", &plan.of(Role::Etcd).collect::<Vec<_>>());
     context.insert("masters", &plan.of(Role::Master).collect::<Vec<_>>());

@@ -83,6 +83,8 @@ pub struct Node {
     pub memory: u32,
     /// Virtual processors.
     pub cpus: u32,
+    /// The size of its data disk in GiB.
+    pub disk: u32,
 }
 
 impl Plan {
@@ -110,6 +112,7 @@ impl Plan {
                     pods,
                     memory: machines.memory,
                     cpus: machines.cpus,
+                    disk: machines.disk,
                     name,
                 });
             }

@@ -18,6 +18,8 @@ pub const FACTS: Facts = Facts {
     ignition_platform: "qemu",
     // The prefix that qemu and libvirt use for their guests.
     mac_prefix: [0x52, 0x54, 0x00],
+    // The Vagrantfile gives it the serial number `hab-data`; see rules.d/60-persistent-storage.rules of udev.
+    data_disk: "/dev/disk/by-id/virtio-hab-data",
     taken: &[
         (net(192, 168, 121), "vagrant-libvirt's own management network"),
         (net(192, 168, 122), "libvirt's default network"),
@@ -34,6 +36,7 @@ pub const FACTS: Facts = Facts {
         include_str!("../../vagrant/libvirt/accelerator.rb"),
         include_str!("../../vagrant/libvirt/definition.rb"),
         include_str!("../../vagrant/libvirt/console.rb"),
+        include_str!("../../vagrant/libvirt/data.rb"),
         include_str!("../../vagrant/libvirt/machine.rb"),
         include_str!("../../vagrant/libvirt/provider.rb"),
     ),

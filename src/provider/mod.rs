@@ -29,6 +29,8 @@ pub struct Facts {
     pub ignition_platform: &'static str,
     /// The first three bytes of every hardware address.
     pub mac_prefix: [u8; 3],
+    /// Where a node finds its data disk: the link that udev makes for a disk with this serial number.
+    pub data_disk: &'static str,
     /// Ranges of its own networks, which a lab must not have, and what they are.
     pub taken: &'static [(Ipv4Net, &'static str)],
     /// How every machine is that there is on this host, a lab's or not, by name. Quick, but starts a program.

@@ -83,7 +83,8 @@ pub(super) struct Disk {
     pub volume: String,
     /// The volume with the copy.
     pub copy: String,
-    /// The volumes that the copy builds on, from the one that it holds the differences to, down to the box.
+    /// The volumes that the copy builds on, from the one that it holds the differences to, down to the box; none for a
+    /// data disk.
     pub below: Vec<String>,
     /// How large the guest finds it, in bytes.
     pub capacity: u64,

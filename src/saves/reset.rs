@@ -108,7 +108,7 @@ impl Saves<'_> {
                 self.virsh.remove_volume(pool, &disk.volume)?;
             }
             let backing = record.pool.path(&disk.copy);
-            let overlay = Overlay { name: &disk.volume, backing: &backing, capacity: disk.capacity };
+            let overlay = Overlay { name: &disk.volume, backing: Some(&backing), capacity: disk.capacity };
             self.virsh.create_overlay(pool, overlay)?;
         }
         if !same || !is_there(config) {

@@ -122,7 +122,6 @@ impl Saves<'_> {
                 next = self.virsh.volume(&record.pool.name, &name)?.backing;
                 below.push(name);
             }
-            ensure!(!below.is_empty(), "{volume} builds on no box");
             let copy = storage::copy(&domain, &record.id, &target);
             disks.push(Disk { target, volume, copy, below, capacity: live.capacity });
         }
@@ -182,8 +181,9 @@ impl Saves<'_> {
     fn mirror(&self, record: &Record) -> Result<()> {
         let outcomes = side_by_side(&record.machines, |machine| -> Result<()> {
             for disk in &machine.disks {
-                let backing = record.pool.path(disk.below.first().context("it builds on no box")?);
-                let overlay = Overlay { name: &disk.copy, backing: &backing, capacity: disk.capacity };
+                // The data disk builds on nothing.
+                let backing = disk.below.first().map(|name| record.pool.path(name));
+                let overlay = Overlay { name: &disk.copy, backing: backing.as_deref(), capacity: disk.capacity };
                 self.virsh.create_overlay(&record.pool.name, overlay)?;
                 self.virsh.mirror(&machine.domain, &disk.target, &record.pool.path(&disk.copy))?;
             }

@@ -2,35 +2,12 @@
 
 use std::path::Path;
 
-use hab::artifacts::go::GoBuild;
-use hab::artifacts::{Catalog, pin};
-use hab::cache::Cache;
 use hab::exec::Tool;
-use hab::kinds::Supply;
-use hab::progress::{Progress, Silent};
 
+use crate::built::build;
 use crate::rendered::{DEFAULT, Lab};
 
 const LIST: &str = "/etc/kubernetes/cni/net.d/10-routed.conflist";
-
-/// Builds the CNI plugins and the probe into `dir`; what they are made of is fetched once.
-fn build(dir: &Path) {
-    let modules = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go");
-    let root = dir.join("hab");
-    std::fs::create_dir_all(&modules).unwrap();
-    std::fs::create_dir(&root).unwrap();
-    std::os::unix::fs::symlink(modules, root.join("go")).unwrap();
-    let cache = Cache::at(root);
-    let catalog = Catalog::source(Supply::Source.kubernetes_versions()[0]).unwrap();
-    let lock = pin(&catalog, Vec::new()).unwrap();
-    let progress: &dyn Progress = &Silent;
-    for name in ["cni", "probe"] {
-        let entry = dir.join(name);
-        std::fs::create_dir(&entry).unwrap();
-        let go = GoBuild { cache: &cache, catalog: &catalog, lock: &lock, name };
-        go.build(&entry, &progress.step(name, None)).unwrap();
-    }
-}
 
 /// What `hostport.sh` says of a list of plugins, with what was built into `built`.
 fn seen(list: &str, built: &Path) -> Vec<String> {
@@ -46,7 +23,7 @@ fn seen(list: &str, built: &Path) -> Vec<String> {
 #[test]
 fn a_host_port_leads_to_its_pod_from_everywhere() {
     let dir = tempfile::tempdir().unwrap();
-    build(dir.path());
+    build(dir.path(), &["cni", "probe"]);
     let lab = Lab::new(DEFAULT);
     let list = lab.node("kube-worker-01").text(LIST);
     let ports = [

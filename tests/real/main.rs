@@ -3,7 +3,9 @@
 // Outside `#[test]` functions clippy does not see that this is a test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod built;
 mod cluster;
+mod etcd;
 #[path = "../support/isolated.rs"]
 mod isolated;
 mod hostport;

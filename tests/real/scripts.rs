@@ -76,6 +76,8 @@ fn booting(node: &str) -> Root {
     root.program("/programs/mountpoint", "");
     root.program("/programs/ip", &format!("cat >>{}", root.path("/called").display()));
     let env = root.text("/etc/kubernetes/hab/node.env");
+    // What it does with its data disk is another test's.
+    std::fs::write(root.path("/etc/kubernetes/hab/node.env"), env.replace("DATA=", "NO_DATA=")).unwrap();
     let mac = env.lines().find_map(|line| line.strip_prefix("MAC=")).unwrap();
     for (card, address) in [("lo", "00:00:00:00:00:00"), ("eth7", mac)] {
         let folder = root.path("/sys/class/net").join(card);
@@ -147,6 +149,37 @@ fn a_node_says_what_of_its_network_fails() {
     std::fs::write(root.path("/sys/class/net/eth7/address"), "52:54:00:00:00:00\n").unwrap();
     let output = root.run("/etc/kubernetes/hab/node.sh");
     assert_eq!((output.status.code(), events(&output)[1].as_str()), (Some(1), "network-card-missing"));
+}
+
+#[test]
+fn what_must_outlive_a_root_lies_on_the_data_disk() {
+    let root = Root::new("etcd-01");
+    root.program("/programs/mountpoint", "exit 1");
+    for name in ["mount", "resize2fs", "journalctl"] {
+        root.program(&format!("/programs/{name}"), "");
+    }
+    // Not this machine's own folders.
+    let folder = root.path("/var/lib/private/etcd").display().to_string();
+    std::fs::remove_dir_all(root.path("/etc/kubernetes/hab/data")).unwrap();
+    std::fs::create_dir(root.path("/etc/kubernetes/hab/data")).unwrap();
+    std::fs::write(root.path("/etc/kubernetes/hab/data/etcd"), format!("0700 {folder}\n")).unwrap();
+    let output = root.run("/etc/kubernetes/hab/data.sh");
+    assert!(output.status.success(), "{output:?}");
+    let (device, disk) = ("/dev/disk/by-id/virtio-hab-data", root.path("/var/lib/hab/data").display().to_string());
+    let wanted = [
+        format!("mountpoint -q {disk}"),
+        format!("mount -t ext4 -o noatime {device} {disk}"),
+        format!("resize2fs {device}"),
+        format!("mountpoint -q {folder}"),
+        format!("mount --bind {disk}{folder} {folder}"),
+        "journalctl --flush".to_owned(),
+    ];
+    assert_eq!(root.text("/called").lines().collect::<Vec<_>>(), wanted);
+    let mode = std::fs::metadata(format!("{disk}{folder}")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o700);
+
+    root.program("/programs/mount", "exit 32");
+    assert!(!root.run("/etc/kubernetes/hab/data.sh").status.success());
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn private_keys_are_roots_alone_and_in_one_place() {
             }
             let expected = match node.role.as_str() {
                 "etcd" => 2,
-                "master" => 12,
+                "master" => 13,
                 _ => 3,
             };
             assert_eq!(keys, expected, "{}", node.name);

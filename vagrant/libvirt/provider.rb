@@ -60,8 +60,12 @@ module HabLab
         hook.before(actions::CreateDomain, Prepare)
         hook.before(actions::StartDomain, Hardware)
         hook.before(actions::StartDomain, Generation)
+        hook.before(actions::StartDomain, AttachData)
         hook.before(actions::StartDomain, Console)
         hook.before(actions::ShutdownDomain, PowerButton)
+        hook.before(actions::DestroyDomain, DetachData)
+        hook.after(actions::DestroyDomain, ForgetData)
+        hook.after(actions::RemoveStaleVolume, ForgetData)
         hook.after(actions::DestroyDomain, Forget)
         hook.after(actions::RemoveStaleVolume, Forget)
       end

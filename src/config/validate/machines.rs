@@ -21,6 +21,10 @@ const MOST_MEMORY: u32 = 1 << 20;
 /// The most processors qemu's pc machine has (qemu, `hw/i386/pc_piix.c`, `max_cpus`).
 const MOST_CPUS: u32 = 255;
 
+/// The largest data disk in GiB: the largest file of ext4 with blocks of 4 KiB, in which a disk may lie
+/// (<https://www.kernel.org/doc/html/latest/filesystems/ext4/overview.html>). It takes only what is written to it.
+const MOST_DISK: u32 = 16 << 10;
+
 /// A node's certificate says `system:node:<name>`, and a common name has at most 64 characters (RFC 5280,
 /// `ub-common-name`); this is stricter than the 63 of a host name.
 const MAX_NODE_NAME: usize = 64 - "system:node:".len();
@@ -40,6 +44,7 @@ pub fn check(said: &MergedNodes, ranges: &Ranges, problems: &mut Problems) -> Op
             count: machines.count.value,
             memory: machines.memory.value,
             cpus: machines.cpus.value,
+            disk: machines.disk.value,
             prefix: prefixes.get(role).clone().ok_or(())?,
         })
     })
@@ -80,6 +85,11 @@ fn sizes(role: Role, machines: &MergedMachines, problems: &mut Problems) {
     if !(1..=MOST_CPUS).contains(&cpus.value) {
         let message = format!("`nodes.{role}.cpus` is {}; it must be 1 to {MOST_CPUS}", cpus.value);
         problems.error(cpus.place, message, None);
+    }
+    let disk = &machines.disk;
+    if !(1..=MOST_DISK).contains(&disk.value) {
+        let message = format!("`nodes.{role}.disk` is {} GiB; it must be 1 to {MOST_DISK}", disk.value);
+        problems.error(disk.place, message, Some("disk is in GiB".to_owned()));
     }
 }
 

@@ -26,13 +26,13 @@ pub struct Volume {
     pub backing: Option<String>,
 }
 
-/// A new disk that begins with the content of another.
+/// A new disk, which begins with the content of another or empty.
 #[derive(Debug, Clone, Copy)]
 pub struct Overlay<'a> {
     /// Its name in the pool.
     pub name: &'a str,
     /// The path of the other disk, a qcow2.
-    pub backing: &'a str,
+    pub backing: Option<&'a str>,
     /// How large a guest finds it, in bytes.
     pub capacity: u64,
 }
@@ -106,11 +106,12 @@ impl Virsh {
     /// There is one of that name, or the disk is full.
     pub fn create_overlay(&self, pool: &str, overlay: Overlay<'_>) -> Result<()> {
         let Overlay { name, backing, capacity } = overlay;
+        let backing = backing.map_or_else(String::new, |path| {
+            format!("<backingStore><path>{}</path><format type='qcow2'/></backingStore>", escaped(path))
+        });
         let xml = format!(
             "<volume><name>{name}</name><capacity unit='bytes'>{capacity}</capacity>\
-             <target><format type='qcow2'/><permissions><mode>0600</mode></permissions></target>\
-             <backingStore><path>{}</path><format type='qcow2'/></backingStore></volume>",
-            escaped(backing)
+             <target><format type='qcow2'/><permissions><mode>0600</mode></permissions></target>{backing}</volume>"
         );
         self.feed(["vol-create", "--pool", pool], xml.as_bytes())
     }

@@ -26,6 +26,12 @@ if ! bash /etc/kubernetes/hab/payload.sh; then
     exit 1
 fi
 
+# A box that tests itself has no data disk.
+if [ -n "${DATA:-}" ] && ! bash /etc/kubernetes/hab/data.sh; then
+    say data-missing
+    exit 1
+fi
+
 # What the base leaves to be done, such as the node's own address.
 . /etc/kubernetes/hab/base.sh
 

@@ -1,0 +1,53 @@
+//! kubectl: the lab's own, from `out/bin`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+
+use super::Tool;
+
+/// How long the pods of a node have to end: a `PodDisruptionBudget` may hold them up.
+const DRAIN: &str = "600s";
+
+/// The kubectl of a lab, as its administrator.
+#[derive(Debug)]
+pub struct Kubectl {
+    program: PathBuf,
+    kubeconfig: PathBuf,
+}
+
+impl Kubectl {
+    /// That of the lab whose `out/` folder this is.
+    ///
+    /// # Errors
+    /// The lab is not built.
+    pub fn of(out: &Path) -> Result<Self> {
+        let (program, kubeconfig) = (out.join("bin/kubectl"), out.join("kubeconfig"));
+        ensure!(program.is_file() && kubeconfig.is_file(), "{} is missing: run `hab build` first", program.display());
+        Ok(Self { program, kubeconfig })
+    }
+
+    /// Has the pods of `node` end, and none begin there. Pods that nothing makes anew are an error, unless `force`.
+    ///
+    /// # Errors
+    /// They do not end in ten minutes, or no API server answers.
+    pub fn drain(&self, node: &str, force: bool) -> Result<()> {
+        let tool =
+            self.tool()?.args(["drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout", DRAIN]);
+        if force { tool.arg("--force") } else { tool }.run()
+    }
+
+    /// Lets pods begin on `node` again.
+    ///
+    /// # Errors
+    /// No API server answers, or there is no such node.
+    pub fn uncordon(&self, node: &str) -> Result<()> {
+        self.tool()?.args(["uncordon", node]).run()
+    }
+
+    fn tool(&self) -> Result<Tool> {
+        let mut option = std::ffi::OsString::from("--kubeconfig=");
+        option.push(&self.kubeconfig);
+        Ok(Tool::at(self.program.clone())?.arg(option))
+    }
+}

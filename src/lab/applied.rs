@@ -1,0 +1,176 @@
+//! What a machine was made of, kept when the lab has something newer: so that a person can be told in what they differ.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use fs_err as fs;
+use serde_json::Value;
+
+use super::PRIVATE;
+use super::nodes_json;
+use super::origin::{self, Origins};
+use crate::atomic_fs;
+use crate::digest::sha256;
+
+/// How many files are named; of more it is said how many there are.
+const MOST: usize = 4;
+
+/// Where the config is that the machine of `node` was made of, once the lab has another.
+fn path(lab: &Path, node: &str) -> PathBuf {
+    lab.join(PRIVATE).join("applied").join(format!("{node}.ign"))
+}
+
+/// Keeps the config of `node` that is about to be replaced by `new`, if a machine was made of it.
+///
+/// # Errors
+/// It can't be read, or not be written.
+pub fn keep(lab: &Path, origins: &Origins, node: &str, new: &[u8]) -> Result<()> {
+    let Some(note) = origins.note(node, origin::FILE) else { return Ok(()) };
+    let current = lab.join(nodes_json::ignition_path(node));
+    if !current.is_file() {
+        return Ok(());
+    }
+    let old = fs::read(&current)?;
+    if old != new && note.trim_end().ends_with(&sha256(&old)) {
+        let kept = path(lab, node);
+        if let Some(folder) = kept.parent() {
+            atomic_fs::create_private_dir(folder)?;
+        }
+        atomic_fs::write(&kept, atomic_fs::SECRET, &old)?;
+    }
+    Ok(())
+}
+
+/// In what the machine of `node` differs from what would be made now, in words; empty when it does not, or there is none.
+///
+/// # Errors
+/// A config is damaged.
+pub fn differences(lab: &Path, origins: &Origins, node: &str) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    let (Some(note), Some(now)) = (origins.note(node, origin::FILE), origins.now(node)) else { return Ok(found) };
+    let Some((version, sha)) = note.trim_end().split_once(' ') else { return Ok(found) };
+    if let Some(new) = now.version.filter(|new| *new != version) {
+        found.push(versions(version, new));
+    }
+    if now.sha256 != sha {
+        let kept = path(lab, node);
+        let old = if kept.is_file() { fs::read(&kept)? } else { Vec::new() };
+        if sha256(&old) == sha {
+            let new = fs::read(lab.join(nodes_json::ignition_path(node)))?;
+            found.extend(files(&old, &new).with_context(|| format!("comparing the configs of {node}"))?);
+        } else {
+            found.push("another Ignition config".to_owned());
+        }
+    }
+    Ok(found)
+}
+
+/// Box versions are that of Kubernetes and a serial number.
+fn versions(old: &str, new: &str) -> String {
+    let kubernetes = |version: &str| version.rsplit_once('.').map_or_else(String::new, |(of, _)| of.to_owned());
+    let (before, after) = (kubernetes(old), kubernetes(new));
+    if before == after { format!("box {old} -> {new}") } else { format!("Kubernetes v{before} -> v{after}") }
+}
+
+/// The names of what is different in two configs.
+fn files(old: &[u8], new: &[u8]) -> Result<Vec<String>> {
+    let (old, new) = (entries(old)?, entries(new)?);
+    let paths: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let changed = paths.into_iter().filter(|path| old.get(*path) != new.get(*path)).map(|path| name(path));
+    // A certificate and its key are one.
+    let mut names: Vec<String> = changed.collect::<BTreeSet<_>>().into_iter().collect();
+    if names.len() > MOST {
+        let more = names.len() - MOST;
+        names.truncate(MOST);
+        names.push(format!("{more} more files"));
+    }
+    Ok(names)
+}
+
+/// What a config writes: for each path something that is the same when the content is.
+fn entries(config: &[u8]) -> Result<BTreeMap<String, String>> {
+    let config: Value = serde_json::from_slice(config)?;
+    let mut all = BTreeMap::new();
+    for kind in ["files", "links", "directories", "filesystems"] {
+        for entry in config["storage"][kind].as_array().into_iter().flatten() {
+            let path = entry["path"].as_str().or_else(|| entry["device"].as_str()).unwrap_or_default();
+            all.insert(path.to_owned(), entry.to_string());
+        }
+    }
+    for unit in config["systemd"]["units"].as_array().into_iter().flatten() {
+        all.insert(unit["name"].as_str().unwrap_or_default().to_owned(), unit.to_string());
+    }
+    Ok(all)
+}
+
+fn name(path: &str) -> String {
+    let file = path.rsplit_once('/').map_or(path, |(_, file)| file);
+    match path.strip_prefix("/etc/kubernetes/pki/").and_then(|rest| rest.rsplit_once('.')) {
+        Some((stem, "crt" | "key" | "pub")) => format!("certificate {stem}"),
+        _ => file.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(files: &[(&str, &str)]) -> Vec<u8> {
+        let files: Vec<_> =
+            files.iter().map(|(path, text)| serde_json::json!({"path": path, "contents": {"source": text}})).collect();
+        serde_json::json!({"storage": {"files": files}}).to_string().into_bytes()
+    }
+
+    #[test]
+    fn what_differs_has_a_name() {
+        let old =
+            config(&[("/etc/hosts", "a"), ("/etc/kubernetes/pki/x.crt", "1"), ("/etc/kubernetes/pki/x.key", "1")]);
+        let new = config(&[("/etc/hosts", "a"), ("/etc/kubernetes/pki/x.crt", "2"), ("/etc/kubernetes/a/b.cfg", "2")]);
+        assert_eq!(files(&old, &new).unwrap(), ["b.cfg", "certificate x"]);
+        assert!(files(&old, &old).unwrap().is_empty());
+        let many: Vec<_> = ["/1", "/2", "/3", "/4", "/5", "/6"].map(|path| (path, "")).into();
+        assert_eq!(files(&config(&[]), &config(&many)).unwrap()[3..], ["4", "2 more files"]);
+    }
+
+    #[test]
+    fn a_box_of_another_kubernetes_says_that() {
+        assert_eq!(versions("1.36.3.100", "1.36.3.101"), "box 1.36.3.100 -> 1.36.3.101");
+        assert_eq!(versions("1.36.3.100", "1.36.4.90"), "Kubernetes v1.36.3 -> v1.36.4");
+    }
+
+    #[test]
+    fn a_config_is_kept_only_if_a_machine_was_made_of_it() {
+        let lab = tempfile::tempdir().unwrap();
+        let (old, new) = (config(&[("/etc/hosts", "a")]), config(&[("/etc/hosts", "b")]));
+        let write = |path: &str, text: &[u8]| {
+            let path = lab.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let origins = || Origins::read(lab.path(), crate::kinds::Provider::Libvirt).unwrap();
+        let nodes = |sha: &str| {
+            let text =
+                format!(r#"{{"nodes": [{{"name": "n", "box_version": "1.2.3.4", "ignition_sha256": "{sha}"}}]}}"#);
+            write("out/nodes.json", text.as_bytes());
+        };
+        std::fs::create_dir(lab.path().join(PRIVATE)).unwrap();
+        write("out/ignition/n.ign", &old);
+        nodes(&sha256(&old));
+        keep(lab.path(), &origins(), "n", &new).unwrap();
+        assert!(!path(lab.path(), "n").exists());
+
+        write(".vagrant/machines/n/libvirt/id", b"1");
+        write(".vagrant/machines/n/libvirt/hab-origin", format!("1.2.3.4 {}\n", sha256(&old)).as_bytes());
+        assert!(differences(lab.path(), &origins(), "n").unwrap().is_empty());
+        keep(lab.path(), &origins(), "n", &new).unwrap();
+        write("out/ignition/n.ign", &new);
+        nodes(&sha256(&new));
+        assert_eq!(differences(lab.path(), &origins(), "n").unwrap(), ["hosts"]);
+        // Rendered once more: what is kept stays what the machine has.
+        keep(lab.path(), &origins(), "n", b"{}").unwrap();
+        assert_eq!(differences(lab.path(), &origins(), "n").unwrap(), ["hosts"]);
+        write("private/applied/n.ign", b"other");
+        assert_eq!(differences(lab.path(), &origins(), "n").unwrap(), ["another Ignition config"]);
+    }
+}

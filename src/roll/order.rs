@@ -1,0 +1,130 @@
+//! In which order nodes are made anew, and when that would cost too much.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Result, ensure};
+
+use crate::cluster::{ClusterState, NodeState, Reason};
+use crate::plan::{Node, Plan};
+use crate::role::Role;
+
+/// Nodes of one role that are made anew side by side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch<'a> {
+    /// Their role.
+    pub role: Role,
+    /// The nodes.
+    pub nodes: Vec<&'a Node>,
+}
+
+impl Batch<'_> {
+    /// Their names.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.nodes.iter().map(|node| node.name.as_str()).collect()
+    }
+}
+
+/// First etcd, member by member, then master by master, then as many workers at once as `parallel` says: what others need
+/// comes first, and never two of those of which a majority, or one, must stay.
+#[must_use]
+pub fn batches<'a>(plan: &'a Plan, wanted: &BTreeSet<String>, parallel: usize) -> Vec<Batch<'a>> {
+    let of = |role: Role| {
+        let size = if role == Role::Worker { parallel.max(1) } else { 1 };
+        let nodes: Vec<&Node> = plan.of(role).filter(|node| wanted.contains(&node.name)).collect();
+        nodes.chunks(size).map(|nodes| Batch { role, nodes: nodes.to_vec() }).collect::<Vec<_>>()
+    };
+    Role::ALL.into_iter().flat_map(of).collect()
+}
+
+/// That the cluster goes on without the nodes of `batch`: every other etcd member is well, or another master is.
+///
+/// # Errors
+/// It would not; says who is not well. A role of one node is no error: then there is no other way.
+pub fn check(batch: &Batch<'_>, state: &ClusterState) -> Result<()> {
+    let others: Vec<&NodeState> = state
+        .nodes
+        .iter()
+        .filter(|node| node.role == batch.role && batch.nodes.iter().all(|other| other.name != node.name))
+        .collect();
+    // What would be Ready if it were not older than the lab does its work.
+    let well = |node: &&&NodeState| node.is_ready() || node.reason == Reason::Stale;
+    let ill: Vec<String> =
+        others.iter().filter(|node| !well(node)).map(|node| format!("{}: {}", node.name, node.message)).collect();
+    let names = batch.names().join(", ");
+    match batch.role {
+        Role::Etcd => {
+            ensure!(
+                ill.is_empty(),
+                "{names} stays as it is, for etcd would lose its majority:\n  {}",
+                ill.join("\n  ")
+            );
+        }
+        Role::Master => ensure!(
+            others.is_empty() || ill.len() < others.len(),
+            "{names} stays as it is, for no other master is well:\n  {}",
+            ill.join("\n  ")
+        ),
+        Role::Worker => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::{Part, Stage};
+
+    fn plan() -> Plan {
+        let text = "lab: a\nnodes: {etcd: {count: 3, prefix: e}, master: {count: 2, prefix: m}, worker: {count: 5, prefix: w}}\n";
+        Plan::new(crate::config::read("hab.yaml", text.as_bytes(), &|_| Ok(())).config().unwrap()).unwrap()
+    }
+
+    /// All nodes are older than the lab, and these are off.
+    fn state(plan: &Plan, off: &[&str]) -> ClusterState {
+        let node = |node: &Node| {
+            let off = off.contains(&node.name.as_str());
+            NodeState {
+                name: node.name.clone(),
+                role: node.role,
+                stage: if off { Stage::Off } else { Stage::Started },
+                reason: if off { Reason::MachineOff } else { Reason::Stale },
+                message: if off { "is off".to_owned() } else { String::new() },
+                event: None,
+                stale: None,
+                clock_skew_seconds: None,
+            }
+        };
+        let dns = Part { ready: true, reason: Reason::Ready, message: String::new() };
+        ClusterState { ready: false, nodes: plan.nodes.iter().map(node).collect(), dns }
+    }
+
+    fn names(batches: &[Batch<'_>]) -> Vec<String> {
+        batches.iter().map(|batch| batch.names().join(" ")).collect()
+    }
+
+    #[test]
+    fn what_others_need_comes_first_and_one_by_one() {
+        let plan = plan();
+        let all = plan.nodes.iter().map(|node| node.name.clone()).collect();
+        let wanted = ["e-01", "e-02", "e-03", "m-01", "m-02", "w-01 w-02", "w-03 w-04", "w-05"];
+        assert_eq!(names(&batches(&plan, &all, 2)), wanted);
+        let some = ["w-04", "m-02", "w-01"].map(str::to_owned).into();
+        assert_eq!(names(&batches(&plan, &some, 0)), ["m-02", "w-01", "w-04"]);
+    }
+
+    #[test]
+    fn a_majority_and_a_master_stay() {
+        let plan = plan();
+        let all = plan.nodes.iter().map(|node| node.name.clone()).collect();
+        let batches = batches(&plan, &all, 5);
+        let checked =
+            |off: &[&str]| batches.iter().map(|batch| check(batch, &state(&plan, off)).is_ok()).collect::<Vec<_>>();
+        assert_eq!(checked(&[]), [true; 6]);
+        // The one that is off may be made anew itself.
+        assert_eq!(checked(&["e-02"]), [false, true, false, true, true, true]);
+        assert_eq!(checked(&["m-02", "w-01"]), [true, true, true, false, true, true]);
+        let error = check(&batches[0], &state(&plan, &["e-02"])).unwrap_err().to_string();
+        assert_eq!(error, "e-01 stays as it is, for etcd would lose its majority:\n  e-02: is off");
+    }
+}

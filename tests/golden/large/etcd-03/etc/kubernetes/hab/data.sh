@@ -1,0 +1,17 @@
+#!/bin/bash
+# Mounts the data disk, and puts the folders in the place of this root's own whose content must outlive it:
+# /etc/kubernetes/hab/data/* name each with its mode.
+set -u
+. /etc/kubernetes/hab/lib.sh
+
+disk=/var/lib/hab/data
+mkdir -p "$disk"
+mountpoint -q "$disk" || mount -t ext4 -o noatime "$DATA" "$disk" || exit 1
+# The disk may have grown since. Does nothing if it has not.
+resize2fs "$DATA" >/dev/null 2>&1 || echo "the file system on $DATA does not grow"
+while read -r mode folder; do
+    mkdir -p "$disk$folder" "$folder" && chmod "$mode" "$disk$folder" || exit 1
+    mountpoint -q "$folder" || mount --bind "$disk$folder" "$folder" || exit 1
+done < <(cat /etc/kubernetes/hab/data/*)
+# From memory to where it is kept.
+journalctl --flush

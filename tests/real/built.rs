@@ -1,0 +1,29 @@
+//! What hab builds of Go modules, for tests that run it.
+
+use std::path::Path;
+
+use hab::artifacts::go::GoBuild;
+use hab::artifacts::{Catalog, pin};
+use hab::cache::Cache;
+use hab::kinds::Supply;
+use hab::progress::{Progress, Silent};
+
+/// Builds the programs of these upstreams, each into a folder of its name below `dir`; what they are made of is fetched
+/// once.
+pub fn build(dir: &Path, upstreams: &[&str]) {
+    let modules = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go");
+    let root = dir.join("hab");
+    std::fs::create_dir_all(&modules).unwrap();
+    std::fs::create_dir(&root).unwrap();
+    std::os::unix::fs::symlink(modules, root.join("go")).unwrap();
+    let cache = Cache::at(root);
+    let catalog = Catalog::source(Supply::Source.kubernetes_versions()[0]).unwrap();
+    let lock = pin(&catalog, Vec::new()).unwrap();
+    let progress: &dyn Progress = &Silent;
+    for name in upstreams {
+        let entry = dir.join(name);
+        std::fs::create_dir(&entry).unwrap();
+        let go = GoBuild { cache: &cache, catalog: &catalog, lock: &lock, name };
+        go.build(&entry, &progress.step(name, None)).unwrap();
+    }
+}

@@ -1,0 +1,42 @@
+//! Members that join an etcd cluster: the nodes' scripts with etcd as hab builds it.
+
+use std::path::Path;
+
+use hab::exec::Tool;
+
+use crate::built::build;
+use crate::rendered::Lab;
+
+#[test]
+fn a_member_joins_the_cluster_that_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    build(dir.path(), &["etcd"]);
+    let roots = dir.path().join("roots");
+    for node in Lab::new("lab: demo\nnodes: {etcd: {count: 3}}\n").of("etcd") {
+        node.unpack(&roots.join(&node.name));
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/etcd.sh");
+    let tool = Tool::find("unshare", "util-linux").unwrap().args(["--map-root-user", "--net", "bash"]);
+    let said = tool.arg(script).arg(&roots).arg(dir.path().join("etcd/bin")).text().unwrap();
+    let wanted = [
+        // Nobody is there, so all begin together.
+        "first: ",
+        "first: 3 started 0 learners",
+        "lost: etcd-removed etcd-joins",
+        "lost: etcd-promoted",
+        "lost: 3 started 0 learners 1 2",
+        // A member that has its data asks nobody.
+        "kept: ",
+        "cut off: etcd-removed etcd-joins",
+        "cut off: 1",
+        "cut off: etcd-promoted",
+        "cut off: 3 started 0 learners",
+        "one: 1 started 0 learners",
+        "grown: etcd-joins",
+        "grown: etcd-promoted",
+        "grown: etcd-joins",
+        "grown: etcd-promoted",
+        "grown: 3 started 0 learners 2",
+    ];
+    assert_eq!(said.lines().collect::<Vec<_>>(), wanted);
+}

@@ -1,0 +1,98 @@
+#!/bin/bash
+# Members of an etcd cluster that lose their data, are cut off while they join, or come later: join.sh and promote.sh of
+# the nodes with a real etcd, in a network namespace of its own. Prints a line for each thing that was seen.
+# Arguments: a folder with the roots of three etcd nodes, the folder of etcd and etcdctl.
+set -uo pipefail
+roots=$1 bin=$2
+ip link set lo up
+declare -A address=([etcd-01]=192.168.56.11 [etcd-02]=192.168.56.12 [etcd-03]=192.168.56.13) running=()
+for node in "${!address[@]}"; do
+    root=$roots/$node
+    ip address add "${address[$node]}/32" dev lo
+    mkdir -p "$root/run/hab" "$root/opt/hab" "$root/var/lib/private"
+    ln -s "$bin" "$root/opt/hab/bin"
+    sed -i "s#/etc/kubernetes#$root/etc/kubernetes#g; s#/opt/hab#$root/opt/hab#g; s#/var/lib/private#$root/var/lib/private#g; s#/run/hab#$root/run/hab#g; s#/dev/tty#$root/tty#g" \
+        "$root"/etc/kubernetes/hab/*.sh
+done
+trap 'kill "${running[@]}" 2>/dev/null' EXIT
+
+events() { sed -nE 's/.*"event":"([a-z-]+)".*/\1/p'; }
+script() { bash "$roots/$1/etc/kubernetes/hab/$2.sh" 2>>"$roots/$1/log" | events | xargs; }
+# Starts etcd as its unit does, but for what systemd does with keys.
+start() { # node
+    local root=$roots/$1 pki=$roots/$1/etc/kubernetes/pki/etcd
+    # shellcheck disable=SC2046 # a line, a word
+    env $(grep -h '^ETCD_' "$root/etc/kubernetes/etcd.env" "$root/run/hab/etcd.env" 2>/dev/null) \
+        ETCD_DATA_DIR="$root/var/lib/private/etcd" ETCD_LISTEN_CLIENT_URLS="https://${address[$1]}:2379" \
+        ETCD_CERT_FILE="$pki/server.crt" ETCD_KEY_FILE="$pki/server.key" ETCD_TRUSTED_CA_FILE="$pki/ca.crt" \
+        ETCD_PEER_CERT_FILE="$pki/peer.crt" ETCD_PEER_KEY_FILE="$pki/peer.key" ETCD_PEER_TRUSTED_CA_FILE="$pki/ca.crt" \
+        "$bin/etcd" >>"$root/log" 2>&1 &
+    running[$1]=$!
+}
+lose() { # node: the machine and its data
+    kill -KILL "${running[$1]}"
+    wait "${running[$1]}" 2>/dev/null
+    unset "running[$1]"
+    rm -rf "$roots/$1/var/lib/private/etcd"
+}
+etcdctl() { # node, then what it is asked
+    local pki=$roots/etcd-01/etc/kubernetes/pki/etcd node=$1
+    shift
+    "$bin/etcdctl" --endpoints="https://${address[$node]}:2379" --cacert="$pki/ca.crt" --cert="$pki/server.crt" --key="$pki/server.key" "$@" 2>>"$roots/log"
+}
+# Waits until the member answers, at most a minute.
+well() { # node
+    for ((try = 0; try < 120; try++)); do
+        etcdctl "$1" endpoint health >/dev/null && return
+        sleep 0.5
+    done
+    echo "$1 is not well"
+}
+# Members that have started, and learners among them.
+members() { etcdctl etcd-01 member list | awk -F ', ' '$2 == "started" {n++} $6 == "true" {l++} END {print n + 0, "started", l + 0, "learners"}'; }
+# What the member itself has, without asking the others.
+has() { etcdctl "$1" get --consistency=s --print-value-only "$2"; }
+
+for node in "${!address[@]}"; do
+    (script "$node" join >"$roots/$node/said"; cp /dev/null "$roots/$node/joined") &
+done
+wait
+echo "first: $(cat "$roots"/*/said | xargs)"
+for node in "${!address[@]}"; do start "$node"; done
+well etcd-01
+echo "first: $(members)"
+
+etcdctl etcd-01 put before 1 >/dev/null
+lose etcd-02
+etcdctl etcd-01 put after 2 >/dev/null
+echo "lost: $(script etcd-02 join)"
+start etcd-02
+sleep 2
+echo "lost: $(script etcd-02 promote)"
+well etcd-02
+echo "lost: $(members) $(has etcd-02 before) $(has etcd-02 after)"
+echo "kept: $(script etcd-02 join)$(script etcd-02 promote)$(cat "$roots/etcd-02/run/hab/etcd.env")"
+
+lose etcd-03
+echo "cut off: $(script etcd-03 join)"
+echo "cut off: $(script etcd-03 join)$(grep -c STATE=existing "$roots/etcd-03/run/hab/etcd.env")"
+start etcd-03
+sleep 2
+echo "cut off: $(script etcd-03 promote)"
+well etcd-03
+echo "cut off: $(members)"
+
+for node in etcd-02 etcd-03; do
+    lose "$node"
+    etcdctl etcd-01 member remove "$(etcdctl etcd-01 member list | awk -F ', ' -v node="$node" '$3 == node {print $1}')" >/dev/null
+    well etcd-01
+done
+echo "one: $(members)"
+for node in etcd-02 etcd-03; do
+    echo "grown: $(script "$node" join)"
+    start "$node"
+    sleep 2
+    echo "grown: $(script "$node" promote)"
+    well "$node"
+done
+echo "grown: $(members) $(has etcd-03 after)"
