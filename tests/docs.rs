@@ -175,13 +175,18 @@ fn every_path_and_link_leads_somewhere() {
 fn the_reference_has_the_keys_and_defaults_of_a_new_lab() {
     let test = Test::new().run(["init", "--name", "demo"]).code(0).then();
     let template = read_to_string(test.path().join("hab.yaml")).unwrap();
+    // Keys without a default stand there as indented comments, with an example.
+    let without_default = |line: &str| match line.split_once("# ") {
+        Some((indent, example)) if indent.len() >= 2 && indent.trim().is_empty() => {
+            format!("{indent}{}: \"-\"\n", example.split_once(": ").unwrap().0)
+        }
+        _ => format!("{line}\n"),
+    };
+    let template: String = template.lines().map(without_default).collect();
     let mut known = BTreeMap::new();
     flatten("", &serde_yaml::from_str(&template).unwrap(), &mut known);
-    // The lab's name is the user's. Keys without a default stand there as comments, in the section at the end.
+    // The lab's name is the user's.
     known.insert("lab".to_owned(), "-".to_owned());
-    known.remove("ignition");
-    let comments = template.lines().filter_map(|line| line.strip_prefix("  # ")?.split_once(": "));
-    known.extend(comments.map(|(key, _)| (format!("ignition.{key}"), "-".to_owned())));
 
     let reference = reference();
     let rows = reference.table("| key | type | default | rule |");
@@ -202,6 +207,7 @@ fn flatten(path: &str, value: &serde_yaml::Value, into: &mut BTreeMap<String, St
         }
         serde_yaml::Value::String(text) => text.clone(),
         serde_yaml::Value::Number(number) => number.to_string(),
+        serde_yaml::Value::Bool(value) => value.to_string(),
         other => format!("{other:?}"),
     };
     into.insert(path.to_owned(), text);

@@ -73,7 +73,7 @@ fn assess_node(node: &Node, reply: &Reply, machine: &Machine, observed: &Observe
 /// The same of a machine that may be older than the lab: such a one is never ready.
 fn with_age(found: Finding, node: &str, stale: Option<Stale>) -> Finding {
     let Some(stale) = stale else { return found };
-    let older = format!("older than its {stale}: `vagrant destroy -f {node}`, then `vagrant up`");
+    let older = format!("older than its {stale}: `hab roll {node}` makes it anew");
     if found.stage == Stage::Ready {
         return Finding::new(Stage::Started, Reason::Stale, format!("{}, but {older}", found.message));
     }

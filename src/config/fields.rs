@@ -1,22 +1,41 @@
 //! One section of `hab.yaml`: its known keys, and its values by type.
 
+use super::components::TIMEOUTS;
 use super::raw::Marked;
 use super::yaml::{Key, Kind, YamlNode, shown};
 use crate::problems::{Place, Problems};
 
 /// All sections with their keys, in the order of the template. A section's name is its path.
-const KEYS: [(&str, &[&str]); 8] = [
-    ("", &["lab", "base", "provider", "supply", "start", "kubernetes", "network", "nodes", "ignition"]),
-    ("kubernetes", &["version", "domain", "cni"]),
+const KEYS: [(&str, &[&str]); 20] = [
+    ("", &["lab", "base", "provider", "supply", "start", "kubernetes", "network", "nodes", "haproxy", "ignition"]),
+    ("kubernetes", &KUBERNETES),
+    ("kubernetes.apiServer", &["extraArgs", "resources"]),
+    ("kubernetes.controllerManager", &["extraArgs", "resources"]),
+    ("kubernetes.scheduler", &["extraArgs", "resources"]),
+    ("kubernetes.etcd", &["quotaBackendBytes", "extraArgs"]),
+    ("kubernetes.dns", &["replicas", "resources"]),
+    ("*.resources", &["requests", "limits"]),
     ("network", &["nodes", "pods", "services"]),
     ("nodes", &["etcd", "master", "worker"]),
-    ("nodes.etcd", &MACHINE_KEYS),
-    ("nodes.master", &MACHINE_KEYS),
-    ("nodes.worker", &MACHINE_KEYS),
+    ("nodes.etcd", &["count", "memory", "cpus", "disk", "prefix", "override"]),
+    ("nodes.master", &WITH_KUBELET),
+    ("nodes.worker", &WITH_KUBELET),
+    ("nodes.etcd.override.*", &["memory", "cpus", "disk"]),
+    ("nodes.*.override.*", &["memory", "cpus", "disk", "labels", "taints", "kubelet"]),
+    ("nodes.*.taints", &["key", "value", "effect"]),
+    ("haproxy", &["timeout", "stats"]),
+    ("haproxy.timeout", &TIMEOUTS),
+    ("haproxy.stats", &["enabled", "port"]),
     ("ignition", &["common", "etcd", "master", "worker"]),
 ];
 
-const MACHINE_KEYS: [&str; 5] = ["count", "memory", "cpus", "disk", "prefix"];
+const KUBERNETES: [&str; 9] =
+    ["version", "domain", "cni", "apiServer", "controllerManager", "scheduler", "kubeProxy", "etcd", "dns"];
+
+const WITH_KUBELET: [&str; 9] = ["count", "memory", "cpus", "disk", "prefix", "labels", "taints", "kubelet", "override"];
+
+/// The keys of a node that only mean something to a kubelet.
+const OF_A_KUBELET: [&str; 3] = ["labels", "taints", "kubelet"];
 
 /// A section being read: its entries, each with its key.
 pub struct Section<'n> {
@@ -26,22 +45,27 @@ pub struct Section<'n> {
 
 /// Opens a section and notes its unknown keys; an empty section, or one with every line commented out, has none.
 pub fn read_section<'n>(node: &'n YamlNode, path: &str, problems: &mut Problems) -> Section<'n> {
+    read_like(node, path, path, problems)
+}
+
+/// As [`read_section`], for a section whose keys stand under another name in [`KEYS`]: that of its kind.
+pub fn read_like<'n>(node: &'n YamlNode, path: &str, kind: &str, problems: &mut Problems) -> Section<'n> {
     let entries: &[(Key, YamlNode)] = match &node.kind {
         Kind::Map(entries) => entries,
         Kind::Scalar { text, plain: true } if is_null(text) => &[],
         other => {
             let name = if path.is_empty() { "hab.yaml".to_owned() } else { format!("`{path}`") };
             let message = format!("{name} must be a section of its own, not {}", describe(other));
-            let keys = known(path).join(", ");
+            let keys = known(kind).join(", ");
             problems.error(Some(node.place), message, Some(format!("write its keys below it, indented: {keys}")));
             &[]
         }
     };
     for (key, _) in entries {
-        if !known(path).contains(&key.text.as_str()) {
+        if !known(kind).contains(&key.text.as_str()) {
             let place = if path.is_empty() { String::new() } else { format!(" in `{path}`") };
             let message = format!("unknown key `{}`{place}", shown(&key.text));
-            problems.error(Some(key.place), message, Some(right_name(path, &key.text)));
+            problems.error(Some(key.place), message, Some(right_name(kind, &key.text)));
         }
     }
     Section { path: path.to_owned(), entries }
@@ -57,6 +81,39 @@ impl<'n> Section<'n> {
     pub fn section(&mut self, key: &str, problems: &mut Problems) -> Option<Section<'n>> {
         let (_, node) = self.find(key)?;
         Some(read_section(node, &self.name(key), problems))
+    }
+
+    /// Every entry under `key`, whatever its name, with the path to it: what the user names.
+    pub fn entries(&self, key: &str, problems: &mut Problems) -> Vec<(&'n Key, &'n YamlNode, String)> {
+        let Some((_, node)) = self.find(key) else { return Vec::new() };
+        match &node.kind {
+            Kind::Map(entries) => {
+                let path = |name: &Key| format!("{}.{}", self.name(key), shown(&name.text));
+                entries.iter().map(|(name, node)| (name, node, path(name))).collect()
+            }
+            Kind::Scalar { text, plain: true } if is_null(text) => Vec::new(),
+            other => {
+                let message = format!("`{}` must be a section of its own, not {}", self.name(key), describe(other));
+                problems.error(Some(node.place), message, Some("write `name: value` below it, indented".to_owned()));
+                Vec::new()
+            }
+        }
+    }
+
+    /// The items of a list under `key`; `None` when there is no such key.
+    pub fn list(&self, key: &str, problems: &mut Problems) -> Option<Marked<&'n [YamlNode]>> {
+        let (_, node) = self.find(key)?;
+        if let Kind::List(items) = &node.kind {
+            return Some(Marked { value: items, place: Some(node.place) });
+        }
+        let message = format!("`{}` must be a list, not {}", self.name(key), describe(&node.kind));
+        problems.error(Some(node.place), message, Some("each item is a line that begins with `- `".to_owned()));
+        None
+    }
+
+    /// The path of the section.
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
     /// Text under `key`.
@@ -88,6 +145,17 @@ impl<'n> Section<'n> {
         None
     }
 
+    /// `true` or `false` under `key`.
+    pub fn truth(&mut self, key: &str, problems: &mut Problems) -> Option<Marked<bool>> {
+        let (text, plain, place) = self.scalar(key, "true or false", problems)?;
+        if plain && let Ok(value) = text.parse() {
+            return Some(Marked { value, place: Some(place) });
+        }
+        let message = format!("`{}` must be true or false, not \"{}\"", self.name(key), shown(text));
+        problems.error(Some(place), message, Some("write it without quotes".to_owned()));
+        None
+    }
+
     /// A scalar that is not empty.
     fn scalar(&self, key: &str, wanted: &str, problems: &mut Problems) -> Option<(&'n str, bool, Place)> {
         let (name, node) = self.find(key)?;
@@ -106,11 +174,13 @@ impl<'n> Section<'n> {
         }
     }
 
-    fn find(&self, key: &str) -> Option<&'n (Key, YamlNode)> {
+    /// The entry under `key`.
+    pub fn find(&self, key: &str) -> Option<&'n (Key, YamlNode)> {
         self.entries.iter().find(|(name, _)| name.text == key)
     }
 
-    fn name(&self, key: &str) -> String {
+    /// The path of `key` in the file.
+    pub fn name(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 }
@@ -119,7 +189,7 @@ fn known(path: &str) -> &'static [&'static str] {
     KEYS.iter().find(|(name, _)| *name == path).map_or(&[], |(_, keys)| keys)
 }
 
-fn describe(kind: &Kind) -> String {
+pub(super) fn describe(kind: &Kind) -> String {
     match kind {
         Kind::Scalar { text, .. } => format!("the text \"{}\"", shown(text)),
         Kind::List(_) => "a list".to_owned(),
@@ -129,14 +199,19 @@ fn describe(kind: &Kind) -> String {
 
 /// The nearest right name: one that is spelled alike here, or the same one elsewhere, or all there are.
 fn right_name(path: &str, wrong: &str) -> String {
+    if path.starts_with("nodes.etcd") && OF_A_KUBELET.contains(&wrong) {
+        return "etcd nodes run no kubelet: Kubernetes does not know them as nodes".to_owned();
+    }
     if let Some(name) = nearest(wrong, known(path)) {
         return format!("did you mean `{name}`?");
     }
-    let elsewhere = KEYS.iter().find(|(other, keys)| *other != path && keys.contains(&wrong));
-    match elsewhere {
-        Some(("", _)) => format!("`{wrong}` belongs at the top, not indented"),
-        Some((other, _)) => format!("`{wrong}` belongs under `{other}`"),
-        None => format!("known here: {}", known(path).join(", ")),
+    let elsewhere = KEYS.iter().filter(|(other, keys)| *other != path && keys.contains(&wrong));
+    let elsewhere: Vec<_> = elsewhere.map(|(other, _)| *other).filter(|other| !other.contains('*')).collect();
+    match elsewhere.as_slice() {
+        ["", ..] => format!("`{wrong}` belongs at the top, not indented"),
+        [one] => format!("`{wrong}` belongs under `{one}`"),
+        [one, other, ..] => format!("`{wrong}` belongs under `{one}` or `{other}`"),
+        [] => format!("known here: {}", known(path).join(", ")),
     }
 }
 
@@ -154,7 +229,7 @@ pub fn nearest<'k>(wrong: &str, names: &[&'k str]) -> Option<&'k str> {
     names.iter().copied().filter(|name| near(name)).min_by_key(|name| distance(name))
 }
 
-fn is_null(text: &str) -> bool {
+pub(super) fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
 

@@ -1,6 +1,8 @@
 //! Fields and defaults together: every value is set, and still knows its place.
 
-use super::raw::{Marked, Raw, RawMachines, RawNetwork};
+use super::components::{self, RawComponents, RawHaproxy};
+use super::free::RawKubelet;
+use super::raw::{Marked, Raw, RawMachines, RawNetwork, RawOverride};
 use crate::kinds::Supply;
 use crate::role::{PerRole, Role};
 
@@ -23,6 +25,8 @@ pub struct Merged {
     pub cni: Marked<String>,
     pub network: MergedNetwork,
     pub nodes: MergedNodes,
+    pub components: RawComponents,
+    pub haproxy: RawHaproxy,
     pub common: Option<Marked<String>>,
     pub snippets: PerRole<Option<Marked<String>>>,
 }
@@ -46,6 +50,8 @@ pub struct MergedMachines {
     pub cpus: Marked<u32>,
     pub disk: Marked<u32>,
     pub prefix: Marked<String>,
+    pub kubelet: RawKubelet,
+    pub overrides: Vec<(Marked<String>, RawOverride)>,
 }
 
 /// Sets what is not said. The numbers are the original lab's (1 etcd, 1 master, 2 workers; pods 10.2.0.0/16, services
@@ -68,6 +74,8 @@ pub fn merge(raw: Raw) -> Merged {
             services: or(services, "10.3.0.0/24"),
         },
         nodes: machines.map(machine_defaults),
+        components: components::merge(raw.components),
+        haproxy: components::merge_haproxy(raw.haproxy),
         common: raw.common,
         snippets: raw.snippets,
     }
@@ -85,6 +93,8 @@ fn machine_defaults(role: Role, raw: RawMachines) -> MergedMachines {
         cpus: or(raw.cpus, cpus),
         disk: or(raw.disk, disk),
         prefix: or(raw.prefix, prefix),
+        kubelet: raw.kubelet,
+        overrides: raw.overrides,
     }
 }
 

@@ -1,25 +1,34 @@
 //! The user's words: `hab.yaml` read, merged with the defaults and checked, with every problem at its place.
 
+mod components;
 mod decode;
 mod fields;
+mod free;
 pub mod label;
 mod load;
 mod merged;
+pub mod qualified;
+pub mod quantity;
 mod raw;
 mod routes;
+pub mod settings;
 pub mod template;
 mod validate;
 mod yaml;
 
 pub use label::{Domain, Label};
 pub use load::{FILE, OUT, PRIVATE, Reading, load, read};
+pub use qualified::{Effect, LabelValue, QualifiedName, Taint};
 pub use routes::{Route, host_routes};
-pub use validate::HasFile;
+pub use settings::{Components, Flags, Haproxy, Resources};
+pub use validate::{HasFile, merge};
 
 pub use crate::kinds::{Base, Cni, Provider, Start, Supply};
 use crate::role::PerRole;
 use ipnet::Ipv4Net;
 use serde::Serialize;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A whole, checked `hab.yaml`: every value set, every rule kept.
@@ -41,6 +50,8 @@ pub struct Config {
     pub network: Network,
     /// How many machines of each role, and how large.
     pub nodes: PerRole<Machines>,
+    /// HAProxy on every worker.
+    pub haproxy: Haproxy,
     /// The user's own Ignition snippets: for all nodes, and per role.
     pub ignition: Snippets,
 }
@@ -54,6 +65,8 @@ pub struct Kubernetes {
     pub domain: Domain,
     /// The pod network.
     pub cni: Cni,
+    /// The settings of its programs.
+    pub components: Components,
 }
 
 /// The lab's address ranges; none overlaps another.
@@ -80,6 +93,34 @@ pub struct Machines {
     pub disk: u32,
     /// Node names are `<prefix>-01`, `<prefix>-02`, ...
     pub prefix: Label,
+    /// What each tells its kubelet; nothing for etcd nodes.
+    pub kubelet: Kubelet,
+    /// All that single nodes are, by their number, where they are not as the others.
+    pub overrides: BTreeMap<u32, Machine>,
+}
+
+/// One machine that is not as the others of its role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Machine {
+    /// Memory in MiB.
+    pub memory: u32,
+    /// Virtual processors.
+    pub cpus: u32,
+    /// The size of the data disk in GiB.
+    pub disk: u32,
+    /// What it tells its kubelet: its role's, with its own put over it.
+    pub kubelet: Kubelet,
+}
+
+/// What a node tells its kubelet.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Kubelet {
+    /// Labels of the node, besides those that hab and Kubernetes give it.
+    pub labels: BTreeMap<QualifiedName, LabelValue>,
+    /// Taints of the node, besides a master's.
+    pub taints: Vec<Taint>,
+    /// Fields of the `KubeletConfiguration`, put over hab's.
+    pub config: Map<String, Value>,
 }
 
 /// Paths of the user's Ignition snippets, relative to the folder of `hab.yaml`.

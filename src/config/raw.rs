@@ -1,9 +1,11 @@
 //! The YAML tree as fields: every key optional, every value of the right type and at its place. Nothing is decided here.
 
-use super::fields::{Section, read_section};
+use super::components::{self, RawComponents, RawHaproxy};
+use super::fields::{Section, read_like, read_section};
+use super::free::{self, RawKubelet};
 use super::yaml::YamlNode;
 use crate::problems::{Place, Problems};
-use crate::role::PerRole;
+use crate::role::{PerRole, Role};
 
 /// A value and where the user wrote it; no place when it is a default.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct Raw {
     pub cni: Option<Marked<String>>,
     pub network: RawNetwork,
     pub nodes: PerRole<RawMachines>,
+    pub components: RawComponents,
+    pub haproxy: RawHaproxy,
     pub common: Option<Marked<String>>,
     pub snippets: PerRole<Option<Marked<String>>>,
 }
@@ -47,6 +51,18 @@ pub struct RawMachines {
     pub cpus: Option<Marked<u32>>,
     pub disk: Option<Marked<u32>>,
     pub prefix: Option<Marked<String>>,
+    pub kubelet: RawKubelet,
+    /// By what the user calls the node.
+    pub overrides: Vec<(Marked<String>, RawOverride)>,
+}
+
+/// What one node has in place of its role's.
+#[derive(Debug, Default)]
+pub struct RawOverride {
+    pub memory: Option<Marked<u32>>,
+    pub cpus: Option<Marked<u32>>,
+    pub disk: Option<Marked<u32>>,
+    pub kubelet: RawKubelet,
 }
 
 /// Reads the tree of a whole file; every wrong key and type is noted.
@@ -68,6 +84,7 @@ pub fn read(root: &YamlNode, problems: &mut Problems) -> Raw {
         raw.version = section.text("version", problems);
         raw.domain = section.text("domain", problems);
         raw.cni = section.text("cni", problems);
+        raw.components = components::read(&mut section, problems);
     }
     if let Some(mut section) = top.section("network", problems) {
         raw.network.nodes = section.text("nodes", problems);
@@ -76,9 +93,12 @@ pub fn read(root: &YamlNode, problems: &mut Problems) -> Raw {
     }
     if let Some(mut section) = top.section("nodes", problems) {
         raw.nodes = PerRole::from_fn(|role| match section.section(role.name(), problems) {
-            Some(mut section) => machines(&mut section, problems),
+            Some(mut section) => machines(&mut section, role, problems),
             None => RawMachines::default(),
         });
+    }
+    if let Some(mut section) = top.section("haproxy", problems) {
+        raw.haproxy = components::haproxy(&mut section, problems);
     }
     if let Some(mut section) = top.section("ignition", problems) {
         raw.common = section.text("common", problems);
@@ -87,8 +107,22 @@ pub fn read(root: &YamlNode, problems: &mut Problems) -> Raw {
     raw
 }
 
-fn machines(section: &mut Section, problems: &mut Problems) -> RawMachines {
+fn machines(section: &mut Section, role: Role, problems: &mut Problems) -> RawMachines {
+    let kind = if role.has_kubelet() { "nodes.*.override.*" } else { "nodes.etcd.override.*" };
+    let overrides = section.entries("override", problems).into_iter().map(|(key, node, path)| {
+        let mut section = read_like(node, &path, kind, problems);
+        let node = RawOverride {
+            memory: section.number("memory", problems),
+            cpus: section.number("cpus", problems),
+            disk: section.number("disk", problems),
+            kubelet: free::kubelet(&mut section, problems),
+        };
+        (Marked { value: key.text.clone(), place: Some(key.place) }, node)
+    });
+    let overrides = overrides.collect();
     RawMachines {
+        kubelet: free::kubelet(section, problems),
+        overrides,
         count: section.number("count", problems),
         memory: section.number("memory", problems),
         cpus: section.number("cpus", problems),

@@ -37,12 +37,12 @@ impl Kubectl {
         if force { tool.arg("--force") } else { tool }.run()
     }
 
-    /// Lets pods begin on `node` again.
+    /// Has the cluster forget `nodes`, until their kubelets start anew.
     ///
     /// # Errors
-    /// No API server answers, or there is no such node.
-    pub fn uncordon(&self, node: &str) -> Result<()> {
-        self.tool()?.args(["uncordon", node]).run()
+    /// No API server answers.
+    pub fn delete_nodes(&self, nodes: &[&str]) -> Result<()> {
+        self.tool()?.args(["delete", "nodes", "--ignore-not-found", "--wait=false"]).args(nodes).run()
     }
 
     fn tool(&self) -> Result<Tool> {

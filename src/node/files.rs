@@ -6,7 +6,7 @@ use std::collections::btree_map;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 /// What stands at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +77,18 @@ impl NodeFiles {
     pub fn merge(&mut self, other: Self) -> Result<()> {
         for (path, (item, origin)) in other.items {
             self.put(path, item, origin)?;
+        }
+        Ok(())
+    }
+
+    /// Replaces the text of the file at `path`, if there is one.
+    ///
+    /// # Errors
+    /// As `change` says, or the file is no text.
+    pub fn change(&mut self, path: &str, change: impl FnOnce(&str) -> Result<String>) -> Result<()> {
+        if let Some((Entry::File { content, .. }, _)) = self.items.get_mut(path) {
+            let text = std::str::from_utf8(content).with_context(|| format!("reading {path}"))?;
+            *content = change(text).with_context(|| format!("changing {path}"))?.into_bytes().into();
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! config of spec 3.3.0 (why that one: [`ignition`]).
 
 pub mod base_files;
+mod configured;
 mod encode;
 pub mod files;
 pub mod groups;

@@ -5,10 +5,12 @@
 //! files that `pki` brings.
 
 use anyhow::{Context as _, Result};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tera::{Context, Tera};
 
+use super::configured;
 use super::files::{NodeFiles, mode_of};
+use crate::config::{Components, Effect, Taint};
 use crate::embedded::{TEMPLATES, embedded};
 use crate::plan::{Node, Plan, port};
 use crate::provider;
@@ -21,8 +23,22 @@ pub const PAUSE_IMAGE: &str = "localhost/hab/pause:1";
 const ORIGIN: &str = "templates";
 
 /// What differs from lab to lab, as [`lab_context`] sets it.
-const OF_A_LAB: [&str; 11] =
-    ["lab", "host", "domain", "dns_service", "nodes", "slots", "prefixes", "etcds", "masters", "network", "data_disk"];
+const OF_A_LAB: [&str; 14] = [
+    "lab",
+    "host",
+    "domain",
+    "dns",
+    "dns_service",
+    "resources",
+    "haproxy",
+    "nodes",
+    "slots",
+    "prefixes",
+    "etcds",
+    "masters",
+    "network",
+    "data_disk",
+];
 
 /// What differs from node to node.
 const OF_A_NODE: &str = "node";
@@ -89,6 +105,7 @@ pub(super) fn constant(groups: &[&str]) -> Result<NodeFiles> {
 pub struct Templates {
     tera: Tera,
     context: Context,
+    components: Components,
     lab: Vec<Template>,
     node: Vec<Template>,
 }
@@ -100,7 +117,7 @@ impl Templates {
         all.retain(|template| template.scope != Scope::Constant);
         let tera = engine(&all)?;
         let (lab, node) = all.into_iter().partition(|template| template.scope == Scope::Lab);
-        Ok(Self { tera, context: lab_context(plan), lab, node })
+        Ok(Self { tera, context: lab_context(plan), components: plan.kubernetes.components.clone(), lab, node })
     }
 
     /// The filled-in files of `groups` that are the same on every node of the lab.
@@ -108,7 +125,7 @@ impl Templates {
     /// # Errors
     /// A template is wrong.
     pub fn lab(&self, groups: &[&str]) -> Result<NodeFiles> {
-        fill(&self.tera, &self.lab, groups, &self.context)
+        configured::programs(fill(&self.tera, &self.lab, groups, &self.context)?, &self.components)
     }
 
     /// The filled-in files of `groups` that are this node's own.
@@ -118,7 +135,11 @@ impl Templates {
     pub fn node(&self, node: &Node, groups: &[&str]) -> Result<NodeFiles> {
         let mut context = self.context.clone();
         context.insert(OF_A_NODE, node);
-        fill(&self.tera, &self.node, groups, &context).with_context(|| format!("for the node {}", node.name))
+        let filled = fill(&self.tera, &self.node, groups, &context);
+        filled
+            .and_then(|tree| configured::node(tree, node))
+            .and_then(|tree| configured::programs(tree, &self.components))
+            .with_context(|| format!("for the node {}", node.name))
     }
 }
 
@@ -136,6 +157,10 @@ fn fill(tera: &Tera, templates: &[Template], groups: &[&str], context: &Context)
     for template in templates.iter().filter(|template| groups.contains(&template.group)) {
         let name = template.name;
         let text = tera.render(name, context).with_context(|| format!("filling in templates/{name}"))?;
+        // What is only for some labs comes out empty in the others.
+        if text.trim().is_empty() {
+            continue;
+        }
         let path = format!("/{}", template.path);
         let mode = mode_of(&path);
         tree.file(path, mode, text.into_bytes(), ORIGIN)?;
@@ -164,6 +189,26 @@ fn lab_context(plan: &Plan) -> Context {
     context.insert("lab", &plan.lab);
     context.insert("host", &plan.host);
     context.insert("domain", &plan.kubernetes.domain);
+    let components = &plan.kubernetes.components;
+    let dns = &components.dns;
+    context.insert(
+        "dns",
+        &json!({
+            "replicas": dns.replicas,
+            "requests": dns.resources.requests.to_string(),
+            "limits": dns.resources.limits.to_string(),
+            "tolerated": tolerated(plan),
+        }),
+    );
+    context.insert(
+        "resources",
+        &json!({
+            "api_server": components.api_server.resources.to_string(),
+            "controller_manager": components.controller_manager.resources.to_string(),
+            "scheduler": components.scheduler.resources.to_string(),
+        }),
+    );
+    context.insert("haproxy", &haproxy(plan));
     context.insert("dns_service", &plan.dns_service);
     context.insert("nodes", &plan.nodes);
     context.insert("slots", &plan.slots);
@@ -180,6 +225,28 @@ fn lab_context(plan: &Plan) -> Context {
         }),
     );
     context
+}
+
+/// HAProxy's timeouts, and the port of its stats page. The two that have no default are longer where the machine is
+/// emulated, so they are variables.
+fn haproxy(plan: &Plan) -> Value {
+    let mut haproxy: Map<String, Value> = [("connect", "\"${HAB_CONNECT}\""), ("check", "\"${HAB_CHECK}\"")]
+        .map(|(k, v)| (k.to_owned(), v.into()))
+        .into_iter()
+        .collect();
+    let said = plan.haproxy.timeout.iter();
+    haproxy.extend(said.map(|(name, time)| ((*name).to_owned(), time.as_str().into())));
+    haproxy.insert("stats".to_owned(), plan.haproxy.stats.into());
+    haproxy.into()
+}
+
+/// The taints of workers that would keep a pod away, each once: DNS runs on all the same, or there might be none.
+fn tolerated(plan: &Plan) -> Vec<&Taint> {
+    let mut taints: Vec<&Taint> = plan.of(Role::Worker).flat_map(|node| &node.kubelet.taints).collect();
+    taints.retain(|taint| taint.effect != Effect::PreferNoSchedule);
+    taints.sort();
+    taints.dedup();
+    taints
 }
 
 #[cfg(test)]

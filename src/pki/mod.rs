@@ -5,6 +5,7 @@
 //!   ca/             {kubernetes,etcd,front-proxy}.{crt,key}, sa.{key,pub}: the roots, made together, never replaced
 //!   host.pem        the user's admin certificate and the one that asks etcd for its health
 //!   nodes/<name>.pem   everything of one node
+//!   haproxy-stats.password   of HAProxy's stats page, if it has one
 //!   .gitignore      so that no key is committed
 //! ```
 //! Leaves follow the plan: one whose names, addresses or time no longer fit is issued anew, with a note. Damage of any
@@ -15,6 +16,7 @@ mod authority;
 mod pem;
 mod expiry;
 mod files;
+mod password;
 mod kubeconfig;
 mod certificate;
 mod store;
@@ -53,6 +55,8 @@ pub struct Pki {
     leaves: Leaves,
     admin: Pair,
     etcd: Pair,
+    /// Of HAProxy's stats page, if it has one.
+    stats: Option<Secret>,
 }
 
 /// What hab itself needs to speak to a running cluster.
@@ -78,12 +82,13 @@ impl Pki {
         atomic_fs::create_private_dir(private)?;
         atomic_fs::create_private_dir(&private.join("nodes"))?;
         let now = clock.now();
-        let trust = {
+        let (trust, stats) = {
             let _lock = files::lock(private)?;
             // The lab's folder may be a repository that knows nothing of hab.
             atomic_fs::ignore_in_git(private, atomic_fs::SECRET)?;
             atomic_fs::remove_stale(&private.join("nodes"), |_| true)?;
-            Trust::open(private, plan.lab.as_str(), now)?
+            let stats = plan.haproxy.stats.map(|_| password::obtain(private)).transpose()?;
+            (Trust::open(private, plan.lab.as_str(), now)?, stats)
         };
         let leaves = Leaves { private: private.to_owned(), trust, now, notes: Mutex::default() };
         let host = leaves.obtain(&leaves.host_file(), "the host", &profiles::of_host())?;
@@ -94,6 +99,7 @@ impl Pki {
             leaves,
             admin: host.next().context("the table has no administrator")?,
             etcd: host.next().context("the table has no etcd client")?,
+            stats,
         })
     }
 
@@ -114,6 +120,9 @@ impl Pki {
             let pair = &self.leaves.trust.service_account;
             put("sa.key", atomic_fs::SECRET, pair.key.clone())?;
             put("sa.pub", atomic_fs::PUBLIC, pair.public.clone())?;
+        }
+        if let (Role::Worker, Some(stats)) = (node.role, &self.stats) {
+            put("haproxy-stats.cfg", atomic_fs::SECRET, password::haproxy(stats).reveal().as_bytes().into())?;
         }
         for (stem, pair) in pairs {
             put(&format!("{stem}.crt"), atomic_fs::PUBLIC, pair.certificate.into_bytes().into())?;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::addressing::{DNS_SERVICE, capacity};
-use crate::config::{Base, Config, Kubernetes, Label, Network, Provider, Snippets, Start, Supply};
+use crate::config::{Base, Config, Haproxy, Kubelet, Kubernetes, Label, Network, Provider, Snippets, Start, Supply};
 use crate::provider;
 use crate::role::{PerRole, Role};
 
@@ -43,6 +43,8 @@ pub struct Plan {
     pub start: Start,
     /// Kubernetes itself.
     pub kubernetes: Kubernetes,
+    /// HAProxy on every worker.
+    pub haproxy: Haproxy,
     /// The three ranges.
     pub network: Network,
     /// The host's own address on the nodes' network.
@@ -85,6 +87,8 @@ pub struct Node {
     pub cpus: u32,
     /// The size of its data disk in GiB.
     pub disk: u32,
+    /// What it tells its kubelet; nothing on etcd nodes.
+    pub kubelet: Kubelet,
 }
 
 impl Plan {
@@ -104,15 +108,17 @@ impl Plan {
             for number in 1..=machines.count {
                 let Slot { name, address, pods, .. } = Slot::new(config, role, number);
                 ensure!(pods.is_some() == role.has_kubelet(), "{} has no pods left for {name}", config.network.pods);
+                let own = machines.overrides.get(&number);
                 nodes.push(Node {
                     role,
                     address,
                     mac: mac(config, address),
                     machine_id: machine_id(&config.lab, &name),
                     pods,
-                    memory: machines.memory,
-                    cpus: machines.cpus,
-                    disk: machines.disk,
+                    memory: own.map_or(machines.memory, |own| own.memory),
+                    cpus: own.map_or(machines.cpus, |own| own.cpus),
+                    disk: own.map_or(machines.disk, |own| own.disk),
+                    kubelet: own.map_or(&machines.kubelet, |own| &own.kubelet).clone(),
                     name,
                 });
             }
@@ -124,6 +130,7 @@ impl Plan {
             supply: config.supply,
             start: config.start,
             kubernetes: config.kubernetes.clone(),
+            haproxy: config.haproxy.clone(),
             network: config.network,
             host: host(config.network.nodes, 1),
             api_service: host(config.network.services, 1),

@@ -111,14 +111,13 @@ impl<'a> Roll<'a> {
                 kubectl.drain(name, options.force)?;
             }
         }
+        // Its kubelet registers it anew, with the labels and taints that it has now.
+        if batch.role.has_kubelet() {
+            kubectl.delete_nodes(&names)?;
+        }
         vagrant::destroy_but_data(&self.lab, &names, |line| step.status(line))?;
         vagrant::up(&self.lab, &names, |line| step.status(line))?;
         self.cluster.wait_for(&names, progress, Limits::default())?;
-        if batch.role == Role::Worker {
-            for name in &names {
-                kubectl.uncordon(name)?;
-            }
-        }
         self.unfinished.done(&names)?;
         step.done("anew");
         Ok(())

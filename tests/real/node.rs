@@ -51,6 +51,22 @@ fn haproxy(node: &Node, dir: &Path) -> std::path::PathBuf {
     path
 }
 
+/// A lab whose HAProxy has a stats page.
+const STATS: &str = "lab: demo\nhaproxy: {timeout: {connect: 2s, check: 4s}, stats: {enabled: true}}\n";
+
+#[test]
+fn haproxy_takes_a_stats_page_with_its_password() {
+    let (lab, dir) = (Lab::new(STATS), tempfile::tempdir().unwrap());
+    let node = lab.node("kube-worker-01");
+    let path = haproxy(node, dir.path());
+    let users = dir.path().join("stats.cfg");
+    std::fs::write(&users, node.text("/etc/kubernetes/pki/haproxy-stats.cfg")).unwrap();
+    let check = || Tool::find("haproxy", "haproxy").unwrap().args(["-c", "-f"]).arg(&path);
+    check().arg("-f").arg(&users).run().unwrap();
+    // The page needs the users of the other file.
+    assert!(check().run().is_err());
+}
+
 #[test]
 fn haproxy_takes_every_workers_configuration() {
     for lab in Lab::both() {
@@ -133,8 +149,9 @@ fn haproxy_serves_the_masters_and_nothing_else() {
 
 #[test]
 fn systemd_takes_every_unit() {
-    let lab = Lab::new(DEFAULT);
-    for node in ["etcd-01", "kube-master-01", "kube-worker-01"].map(|name| lab.node(name)) {
+    let (lab, stats) = (Lab::new(DEFAULT), Lab::new(STATS));
+    let nodes = ["etcd-01", "kube-master-01", "kube-worker-01"].map(|name| lab.node(name));
+    for node in nodes.into_iter().chain([stats.node("kube-worker-02")]) {
         let root = tempfile::tempdir().unwrap();
         node.unpack(root.path());
         let units: Vec<_> = node.files.keys().filter(|path| path.ends_with(".service")).collect();

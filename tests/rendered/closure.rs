@@ -29,7 +29,12 @@ fn unused(node: &Node, (path, _): &(&str, &str)) -> bool {
 
 /// What the script of every node looks for, and does without.
 fn optional(node: &Node, named: &str) -> bool {
-    node.role == "etcd" && named == "/etc/kubernetes/hab/network.sh"
+    let path = match node.role.as_str() {
+        "etcd" => "network.sh",
+        "master" => "taints.yaml",
+        _ => return false,
+    };
+    named == format!("/etc/kubernetes/hab/{path}")
 }
 
 fn each(check: impl Fn(&Node)) {

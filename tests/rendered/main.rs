@@ -12,6 +12,7 @@ mod closure;
 mod golden;
 #[path = "../support/isolated.rs"]
 mod isolated;
+mod knobs;
 mod manifests;
 #[path = "../support/rendered.rs"]
 mod rendered;

@@ -76,7 +76,7 @@ fn strictly<T: Serialize + DeserializeOwned>(value: &Value) -> T {
 }
 
 /// Reads a document as the kind it says it is.
-fn read(document: &Value) {
+pub fn read(document: &Value) {
     let text = |key: &str| document[key].as_str().unwrap_or_default();
     match (text("apiVersion"), text("kind")) {
         ("v1", "Pod") => drop(strictly::<Pod>(document)),

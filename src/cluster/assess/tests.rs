@@ -114,7 +114,7 @@ fn a_machine_older_than_its_lab_is_never_ready() {
     assert_eq!(state.nodes[2].reason, Reason::Stale);
     assert_eq!(
         messages(&state)[2],
-        "Ready, but older than its Ignition config: `vagrant destroy -f worker-01`, then `vagrant up`"
+        "Ready, but older than its Ignition config: `hab roll worker-01` makes it anew"
     );
     observed.replies[2] = Health::Refused.into();
     let state = assess(&plan(), &observed);

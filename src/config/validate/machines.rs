@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::super::Machines;
 use super::super::label::Label;
 use super::super::merged::{MergedMachines, MergedNodes};
 use super::super::raw::Marked;
+use super::super::{Kubelet, Machines};
 use super::network::Ranges;
-use super::{label, many};
+use super::{kubelet, label, many, overrides};
 use crate::addressing::{POD_PREFIX, capacity, pod_capacity};
 use crate::problems::Problems;
 use crate::role::{PerRole, Role};
@@ -38,9 +38,21 @@ pub fn check(said: &MergedNodes, ranges: &Ranges, problems: &mut Problems) -> Op
     room(said, ranges, problems);
     let prefixes = PerRole::from_fn(|role| prefix(role, said.get(role), problems));
     twice(said, problems);
+    let kubelets = PerRole::from_fn(|role| {
+        if !role.has_kubelet() {
+            return Kubelet::default();
+        }
+        kubelet::check(&format!("nodes.{role}"), role, &said.get(role).kubelet, &Kubelet::default(), problems)
+    });
+    let overrides = PerRole::from_fn(|role| {
+        let (prefix, kubelet) = (prefixes.get(role).as_ref(), kubelets.get(role));
+        overrides::check(role, said.get(role), prefix, kubelet, problems)
+    });
     PerRole::try_from_fn(|role| {
         let machines = said.get(role);
         Ok::<_, ()>(Machines {
+            kubelet: kubelets.get(role).clone(),
+            overrides: overrides.get(role).clone(),
             count: machines.count.value,
             memory: machines.memory.value,
             cpus: machines.cpus.value,
@@ -71,24 +83,37 @@ fn count(role: Role, count: &Marked<u32>, problems: &mut Problems) {
 }
 
 fn sizes(role: Role, machines: &MergedMachines, problems: &mut Problems) {
-    let memory = &machines.memory;
+    let path = format!("nodes.{role}");
+    memory(&path, role, &machines.memory, problems);
+    cpus(&path, &machines.cpus, problems);
+    disk(&path, &machines.disk, problems);
+}
+
+/// The memory of the role's nodes, or of one of them, in MiB.
+pub fn memory(path: &str, role: Role, memory: &Marked<u32>, problems: &mut Problems) {
     let least = LEAST_MEMORY[role as usize].1;
     if memory.value < least {
-        let message = format!("`nodes.{role}.memory` is {} MiB; it needs at least {least}", memory.value);
+        let message = format!("`{path}.memory` is {} MiB; it needs at least {least}", memory.value);
         problems.error(memory.place, message, None);
     }
     if memory.value > MOST_MEMORY {
-        let message = format!("`nodes.{role}.memory` is {} MiB, more than a tebibyte", memory.value);
+        let message = format!("`{path}.memory` is {} MiB, more than a tebibyte", memory.value);
         problems.error(memory.place, message, Some("memory is in MiB".to_owned()));
     }
-    let cpus = &machines.cpus;
+}
+
+/// The processors of the role's nodes, or of one of them.
+pub fn cpus(path: &str, cpus: &Marked<u32>, problems: &mut Problems) {
     if !(1..=MOST_CPUS).contains(&cpus.value) {
-        let message = format!("`nodes.{role}.cpus` is {}; it must be 1 to {MOST_CPUS}", cpus.value);
+        let message = format!("`{path}.cpus` is {}; it must be 1 to {MOST_CPUS}", cpus.value);
         problems.error(cpus.place, message, None);
     }
-    let disk = &machines.disk;
+}
+
+/// The data disk of the role's nodes, or of one of them, in GiB.
+pub fn disk(path: &str, disk: &Marked<u32>, problems: &mut Problems) {
     if !(1..=MOST_DISK).contains(&disk.value) {
-        let message = format!("`nodes.{role}.disk` is {} GiB; it must be 1 to {MOST_DISK}", disk.value);
+        let message = format!("`{path}.disk` is {} GiB; it must be 1 to {MOST_DISK}", disk.value);
         problems.error(disk.place, message, Some("disk is in GiB".to_owned()));
     }
 }

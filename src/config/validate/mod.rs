@@ -1,9 +1,17 @@
 //! The rules: what is merged becomes a [`Config`] when it keeps them all, and a list of problems when not.
 
+mod components;
+mod fixed;
+mod haproxy;
+mod known;
+mod kubelet;
 mod machines;
 mod network;
+mod overrides;
 #[cfg(test)]
 mod tests;
+
+pub use kubelet::merge;
 
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
@@ -38,6 +46,8 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
     let version = supply.and_then(|supply| version(supply, &merged.version, problems));
     let domain = domain(&merged.domain, problems);
     let cni = choice("kubernetes.cni", &merged.cni, Cni::ALL, problems);
+    let components = components::check(&merged.components, &merged.nodes, problems);
+    let haproxy = haproxy::check(&merged.haproxy, problems);
     let network = network::check(&merged.network, taken(provider), problems);
     let nodes = machines::check(&merged.nodes, &network, problems);
     let ignition = Snippets {
@@ -50,7 +60,8 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
         provider: provider?,
         supply: supply?,
         start: start?,
-        kubernetes: Kubernetes { version: version?, domain: domain?, cni: cni? },
+        kubernetes: Kubernetes { version: version?, domain: domain?, cni: cni?, components },
+        haproxy,
         network: network.whole()?,
         nodes: nodes?,
         ignition,

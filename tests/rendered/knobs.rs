@@ -1,0 +1,174 @@
+//! What a user can set, found again in the files of the nodes.
+
+use serde_json::{Value, json};
+
+use super::manifests::{documents, read};
+use super::rendered::{Lab, Node};
+
+const KUBELET: &str = "/etc/kubernetes/kubelet.yaml";
+
+fn yaml(node: &Node, path: &str) -> Value {
+    let all = documents(node.text(path));
+    all.iter().for_each(read);
+    assert_eq!(all.len(), 1, "{path}");
+    all[0].clone()
+}
+
+const NODES: &str = r#"lab: knobs
+nodes:
+  etcd: {count: 3, override: {etcd-02: {memory: 900, cpus: 3, disk: 6}}}
+  master:
+    labels: {example.com/rack: a}
+    taints: [{key: dedicated, effect: NoExecute}]
+  worker:
+    labels: {disk: ssd, tier: "1"}
+    taints: [{key: dedicated, value: db, effect: NoSchedule}]
+    kubelet: {maxPods: 50, evictionHard: {memory.available: 50Mi}, nodeStatusUpdateFrequency: 20s}
+    override:
+      "02":
+        memory: 4096
+        cpus: 2
+        labels: {disk: hdd}
+        taints: [{key: slow, effect: PreferNoSchedule}, {key: old, effect: NoExecute}]
+        kubelet: {evictionHard: {nodefs.available: 5%}, seccompDefault: false}
+"#;
+
+#[test]
+fn a_node_has_what_its_role_has_and_its_own_over_it() {
+    let lab = Lab::new(NODES);
+    let data: Value = serde_json::from_slice(&std::fs::read(lab.path("out/nodes.json")).unwrap()).unwrap();
+    let sizes: Vec<_> =
+        data["nodes"].as_array().unwrap().iter().map(|node| json!([node["memory"], node["cpus"], node["disk"]])).collect();
+    assert_eq!(json!(sizes), json!([[768, 1, 4], [900, 3, 6], [768, 1, 4], [2048, 2, 8], [1280, 1, 16], [4096, 2, 16]]));
+
+    let [first, second] = ["kube-worker-01", "kube-worker-02"].map(|name| yaml(lab.node(name), KUBELET));
+    assert_eq!(first["maxPods"], 50);
+    assert_eq!(first["evictionHard"], json!({"memory.available": "50Mi"}));
+    assert_eq!((&first["nodeStatusUpdateFrequency"], &first["seccompDefault"]), (&json!("20s"), &json!(true)));
+    assert_eq!(second["evictionHard"], json!({"memory.available": "50Mi", "nodefs.available": "5%"}));
+    assert_eq!((&second["maxPods"], &second["seccompDefault"]), (&json!(50), &json!(false)));
+    // What is hab's stays.
+    assert_eq!(second["authentication"]["anonymous"]["enabled"], false);
+    assert!(!lab.node("kube-master-01").text(KUBELET).contains("maxPods"));
+}
+
+#[test]
+fn labels_are_given_by_the_kubelet() {
+    let lab = Lab::new(NODES);
+    let env = |name: &str| lab.node(name).text("/etc/kubernetes/kubelet.env").to_owned();
+    assert!(env("kube-master-01").ends_with("\nNODE_LABELS=example.com/rack=a\n"));
+    assert!(env("kube-worker-01").ends_with("\nNODE_LABELS=disk=ssd,tier=1\n"));
+    assert!(env("kube-worker-02").ends_with("\nNODE_LABELS=disk=hdd,tier=1\n"));
+    let unit = lab.node("kube-worker-01").text("/etc/systemd/system/kubelet.service");
+    assert!(unit.contains(" --node-labels=${NODE_LABELS} "), "{unit}");
+}
+
+#[test]
+fn taints_come_with_the_node_and_dns_runs_all_the_same() {
+    let lab = Lab::new(NODES);
+    let of = |name: &str| yaml(lab.node(name), KUBELET)["registerWithTaints"].clone();
+    let dedicated = json!({"key": "dedicated", "value": "db", "effect": "NoSchedule"});
+    let slow = json!({"key": "slow", "value": "", "effect": "PreferNoSchedule"});
+    let old = json!({"key": "old", "value": "", "effect": "NoExecute"});
+    let control_plane = json!({"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"});
+    let masters = json!({"key": "dedicated", "value": "", "effect": "NoExecute"});
+    assert_eq!(of("kube-master-01"), json!([control_plane, masters]));
+    assert_eq!((of("kube-worker-01"), of("kube-worker-02")), (json!([dedicated]), json!([slow, old])));
+
+    let coredns = documents(lab.node("kube-master-01").text("/etc/kubernetes/addons/coredns.yaml")).pop().unwrap();
+    let tolerations = coredns["spec"]["template"]["spec"]["tolerations"].as_array().unwrap().clone();
+    assert!(tolerations.contains(&dedicated) && tolerations.contains(&old) && !tolerations.contains(&slow));
+}
+
+const PROGRAMS: &str = r#"lab: knobs
+nodes: {etcd: {disk: 8}}
+kubernetes:
+  apiServer:
+    extraArgs: {goaway-chance: 0.01, audit-log-path: "-", profiling: true}
+    resources: {requests: {memory: 256Mi}, limits: {memory: 1Gi, cpu: 2}}
+  controllerManager: {extraArgs: {terminated-pod-gc-threshold: 5}, resources: {requests: {cpu: 10m}}}
+  scheduler: {extraArgs: {v: 4}}
+  kubeProxy: {configSyncPeriod: 5m, conntrack: {min: 0}}
+  etcd: {quotaBackendBytes: 4Gi, extraArgs: {snapshot-count: 50000, log-level: info}}
+  dns: {replicas: 1, resources: {limits: {memory: 200Mi}}}
+haproxy:
+  timeout: {connect: 2s, tunnel: 2h}
+  stats: {enabled: true, port: 9999}
+"#;
+
+/// The container of a static pod.
+fn container(master: &Node, name: &str) -> Value {
+    yaml(master, &format!("/etc/kubernetes/staged/{name}.yaml"))["spec"]["containers"][0].clone()
+}
+
+/// The flags of a container.
+fn flags(container: &Value) -> Vec<&str> {
+    container["command"].as_array().unwrap().iter().map(|flag| flag.as_str().unwrap()).collect()
+}
+
+#[test]
+fn programs_of_the_control_plane_have_flags_and_resources() {
+    let lab = Lab::new(PROGRAMS);
+    let master = lab.node("kube-master-01");
+    let api = container(master, "kube-apiserver");
+    let all = flags(&api);
+    assert!(all.ends_with(&["--audit-log-path=-", "--goaway-chance=0.01", "--profiling=true"]), "{all:?}");
+    assert!(!all.contains(&"--profiling=false") && all.contains(&"--authorization-mode=Node,RBAC"), "{all:?}");
+    let limits = json!({"cpu": "2", "memory": "1Gi"});
+    assert_eq!(api["resources"], json!({"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": limits}));
+
+    let manager = container(master, "kube-controller-manager");
+    let threshold: Vec<_> = flags(&manager).into_iter().filter(|flag| flag.contains("pod-gc")).collect();
+    assert_eq!(threshold, ["--terminated-pod-gc-threshold=5"]);
+    assert_eq!(manager["resources"], json!({"requests": {"cpu": "10m"}}));
+    assert_eq!(flags(&container(master, "kube-scheduler")).pop(), Some("--v=4"));
+}
+
+#[test]
+fn etcd_kube_proxy_and_dns_have_their_settings() {
+    let lab = Lab::new(PROGRAMS);
+    let env = lab.node("etcd-01").text("/etc/kubernetes/etcd.env");
+    let end = "\nETCD_LOG_LEVEL=\"info\"\nETCD_QUOTA_BACKEND_BYTES=\"4294967296\"\nETCD_SNAPSHOT_COUNT=\"50000\"\n";
+    assert!(env.ends_with(end) && !env.contains("LEVEL=warn"), "{env}");
+
+    let proxy = yaml(lab.node("kube-worker-01"), "/etc/kubernetes/kube-proxy.yaml");
+    assert_eq!((&proxy["configSyncPeriod"], &proxy["mode"]), (&json!("5m"), &json!("nftables")));
+    assert_eq!(proxy["conntrack"], json!({"maxPerCore": 0, "min": 0}));
+
+    let coredns = documents(lab.node("kube-master-01").text("/etc/kubernetes/addons/coredns.yaml")).pop().unwrap();
+    read(&coredns);
+    assert_eq!(coredns["spec"]["replicas"], 1);
+    let resources = &coredns["spec"]["template"]["spec"]["containers"][0]["resources"];
+    assert_eq!(*resources, json!({"limits": {"memory": "200Mi"}, "requests": {"cpu": "100m", "memory": "70Mi"}}));
+}
+
+#[test]
+fn haproxy_has_its_timeouts_and_a_stats_page_with_a_password_of_its_own() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (lab, worker) = (Lab::new(PROGRAMS), "kube-worker-01");
+    let config = lab.node(worker).text("/etc/kubernetes/haproxy/haproxy.cfg");
+    for line in ["  timeout connect 2s\n", "  timeout check \"${HAB_CHECK}\"\n", "  timeout tunnel 2h\n"] {
+        assert!(config.contains(line), "{line}: {config}");
+    }
+    assert!(config.contains("frontend stats\n  mode http\n  bind 127.0.0.1:9999\n"), "{config}");
+
+    let file = lab.path("private/haproxy-stats.password");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let password = std::fs::read_to_string(&file).unwrap().trim().to_owned();
+    let users = "/etc/kubernetes/pki/haproxy-stats.cfg";
+    assert_eq!(lab.node(worker).files[users].0, 0o600);
+    let drop_in = lab.node(worker).text("/etc/systemd/system/haproxy.service.d/stats.conf");
+    assert!(drop_in.contains(&format!("\nLoadCredential=stats.cfg:{users}\n")), "{drop_in}");
+    // It is nowhere else, least of all where it could be read.
+    for node in &lab.nodes {
+        for (path, (_, content)) in &node.files {
+            let has = content.windows(password.len()).any(|window| window == password.as_bytes());
+            assert_eq!(has, node.role == "worker" && path == users, "{}: {path}", node.name);
+        }
+    }
+
+    let without = Lab::new("lab: demo\n");
+    let paths = ["/etc/systemd/system/haproxy.service.d/stats.conf", users];
+    assert!(paths.iter().all(|path| !without.node(worker).has(path)));
+    assert!(!without.path("private/haproxy-stats.password").exists());
+}
