@@ -143,7 +143,7 @@ fn without_numbers(text: &str) -> String {
     text.replace(|c: char| c.is_ascii_digit(), "")
 }
 
-/// Every node, and DNS.
+/// Every node, and DNS, unless it is not waited for: then there is nothing to say of it.
 fn items(state: &ClusterState) -> impl Iterator<Item = Item<'_>> {
     let nodes = state.nodes.iter().map(|node| Item {
         name: &node.name,
@@ -153,7 +153,7 @@ fn items(state: &ClusterState) -> impl Iterator<Item = Item<'_>> {
         kind: Kind { stage: Some(node.stage), reason: node.reason, event: node.event.as_deref().map(without_numbers) },
     });
     let dns = &state.dns;
-    nodes.chain(std::iter::once(Item {
+    nodes.chain((!dns.message.is_empty()).then(|| Item {
         name: "dns",
         message: &dns.message,
         ready: dns.ready,

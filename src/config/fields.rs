@@ -32,7 +32,8 @@ const KEYS: [(&str, &[&str]); 20] = [
 const KUBERNETES: [&str; 9] =
     ["version", "domain", "cni", "apiServer", "controllerManager", "scheduler", "kubeProxy", "etcd", "dns"];
 
-const WITH_KUBELET: [&str; 9] = ["count", "memory", "cpus", "disk", "prefix", "labels", "taints", "kubelet", "override"];
+const WITH_KUBELET: [&str; 9] =
+    ["count", "memory", "cpus", "disk", "prefix", "labels", "taints", "kubelet", "override"];
 
 /// The keys of a node that only mean something to a kubelet.
 const OF_A_KUBELET: [&str; 3] = ["labels", "taints", "kubelet"];

@@ -16,7 +16,7 @@ fn a_member_joins_the_cluster_that_is_there() {
         node.unpack(&roots.join(&node.name));
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/etcd.sh");
-    let tool = Tool::find("unshare", "util-linux").unwrap().args(["--map-root-user", "--net", "bash"]);
+    let tool = Tool::find("unshare", "util-linux").unwrap().args(["--map-root-user", "--mount", "--net", "bash"]);
     let said = tool.arg(script).arg(&roots).arg(dir.path().join("etcd/bin")).text().unwrap();
     let wanted = [
         // Nobody is there, so all begin together.

@@ -1,14 +1,23 @@
 #!/bin/bash
 # Members of an etcd cluster that lose their data, are cut off while they join, or come later: join.sh and promote.sh of
-# the nodes with a real etcd, in a network namespace of its own. Prints a line for each thing that was seen.
+# the nodes with a real etcd, each in a network namespace of its own, for etcd asks whether a peer comes from the address
+# that its certificate names. Prints a line for each thing that was seen.
 # Arguments: a folder with the roots of three etcd nodes, the folder of etcd and etcdctl.
 set -uo pipefail
 roots=$1 bin=$2
-ip link set lo up
+mount -t tmpfs tmpfs /run
+ip link add members type bridge
+ip address add 192.168.56.1/24 dev members
+ip link set members up
 declare -A address=([etcd-01]=192.168.56.11 [etcd-02]=192.168.56.12 [etcd-03]=192.168.56.13) running=()
 for node in "${!address[@]}"; do
     root=$roots/$node
-    ip address add "${address[$node]}/32" dev lo
+    ip netns add "$node"
+    ip link add "$node" type veth peer name eth0 netns "$node"
+    ip link set "$node" master members up
+    ip -netns "$node" address add "${address[$node]}/24" dev eth0
+    ip -netns "$node" link set lo up
+    ip -netns "$node" link set eth0 up
     mkdir -p "$root/run/hab" "$root/opt/hab" "$root/var/lib/private"
     ln -s "$bin" "$root/opt/hab/bin"
     sed -i "s#/etc/kubernetes#$root/etc/kubernetes#g; s#/opt/hab#$root/opt/hab#g; s#/var/lib/private#$root/var/lib/private#g; s#/run/hab#$root/run/hab#g; s#/dev/tty#$root/tty#g" \
@@ -17,12 +26,12 @@ done
 trap 'kill "${running[@]}" 2>/dev/null' EXIT
 
 events() { sed -nE 's/.*"event":"([a-z-]+)".*/\1/p'; }
-script() { bash "$roots/$1/etc/kubernetes/hab/$2.sh" 2>>"$roots/$1/log" | events | xargs; }
+script() { ip netns exec "$1" timeout 60 bash "$roots/$1/etc/kubernetes/hab/$2.sh" 2>>"$roots/$1/log" | events | xargs; }
 # Starts etcd as its unit does, but for what systemd does with keys.
 start() { # node
     local root=$roots/$1 pki=$roots/$1/etc/kubernetes/pki/etcd
     # shellcheck disable=SC2046 # a line, a word
-    env $(grep -h '^ETCD_' "$root/etc/kubernetes/etcd.env" "$root/run/hab/etcd.env" 2>/dev/null) \
+    ip netns exec "$1" env $(grep -h '^ETCD_' "$root/etc/kubernetes/etcd.env" "$root/run/hab/etcd.env" 2>/dev/null) \
         ETCD_DATA_DIR="$root/var/lib/private/etcd" ETCD_LISTEN_CLIENT_URLS="https://${address[$1]}:2379" \
         ETCD_CERT_FILE="$pki/server.crt" ETCD_KEY_FILE="$pki/server.key" ETCD_TRUSTED_CA_FILE="$pki/ca.crt" \
         ETCD_PEER_CERT_FILE="$pki/peer.crt" ETCD_PEER_KEY_FILE="$pki/peer.key" ETCD_PEER_TRUSTED_CA_FILE="$pki/ca.crt" \
@@ -40,14 +49,25 @@ etcdctl() { # node, then what it is asked
     shift
     "$bin/etcdctl" --endpoints="https://${address[$node]}:2379" --cacert="$pki/ca.crt" --cert="$pki/server.crt" --key="$pki/server.key" "$@" 2>>"$roots/log"
 }
-# Waits until the member answers, at most a minute.
+# Waits until the member answers; without it there is no more to see.
 well() { # node
-    for ((try = 0; try < 120; try++)); do
+    for ((try = 0; try < 12; try++)); do
         etcdctl "$1" endpoint health >/dev/null && return
         sleep 0.5
     done
     echo "$1 is not well"
+    exit
 }
+# Asks again, for a new leader may have to be found; some tries.
+again() {
+    for ((try = 0; try < 12; try++)); do
+        etcdctl etcd-01 "$@" >/dev/null && return
+        sleep 1
+    done
+    echo "refused: $*"
+    exit
+}
+
 # Members that have started, and learners among them.
 members() { etcdctl etcd-01 member list | awk -F ', ' '$2 == "started" {n++} $6 == "true" {l++} END {print n + 0, "started", l + 0, "learners"}'; }
 # What the member itself has, without asking the others.
@@ -62,9 +82,9 @@ for node in "${!address[@]}"; do start "$node"; done
 well etcd-01
 echo "first: $(members)"
 
-etcdctl etcd-01 put before 1 >/dev/null
+again put before 1
 lose etcd-02
-etcdctl etcd-01 put after 2 >/dev/null
+again put after 2
 echo "lost: $(script etcd-02 join)"
 start etcd-02
 sleep 2
@@ -83,8 +103,10 @@ well etcd-03
 echo "cut off: $(members)"
 
 for node in etcd-02 etcd-03; do
+    # Of two, both are a majority: the one that goes is removed first.
+    id=$(etcdctl etcd-01 member list | awk -F ', ' -v node="$node" '$3 == node {print $1}')
+    again member remove "$id"
     lose "$node"
-    etcdctl etcd-01 member remove "$(etcdctl etcd-01 member list | awk -F ', ' -v node="$node" '$3 == node {print $1}')" >/dev/null
     well etcd-01
 done
 echo "one: $(members)"

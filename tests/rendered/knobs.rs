@@ -37,9 +37,16 @@ nodes:
 fn a_node_has_what_its_role_has_and_its_own_over_it() {
     let lab = Lab::new(NODES);
     let data: Value = serde_json::from_slice(&std::fs::read(lab.path("out/nodes.json")).unwrap()).unwrap();
-    let sizes: Vec<_> =
-        data["nodes"].as_array().unwrap().iter().map(|node| json!([node["memory"], node["cpus"], node["disk"]])).collect();
-    assert_eq!(json!(sizes), json!([[768, 1, 4], [900, 3, 6], [768, 1, 4], [2048, 2, 8], [1280, 1, 16], [4096, 2, 16]]));
+    let sizes: Vec<_> = data["nodes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|node| json!([node["memory"], node["cpus"], node["disk"]]))
+        .collect();
+    assert_eq!(
+        json!(sizes),
+        json!([[768, 1, 4], [900, 3, 6], [768, 1, 4], [2048, 2, 8], [1280, 1, 16], [4096, 2, 16]])
+    );
 
     let [first, second] = ["kube-worker-01", "kube-worker-02"].map(|name| yaml(lab.node(name), KUBELET));
     assert_eq!(first["maxPods"], 50);

@@ -112,10 +112,7 @@ fn a_machine_older_than_its_lab_is_never_ready() {
     let state = assess(&plan(), &observed);
     assert!(!state.ready && !state.nodes[2].is_ready());
     assert_eq!(state.nodes[2].reason, Reason::Stale);
-    assert_eq!(
-        messages(&state)[2],
-        "Ready, but older than its Ignition config: `hab roll worker-01` makes it anew"
-    );
+    assert_eq!(messages(&state)[2], "Ready, but older than its Ignition config: `hab roll worker-01` makes it anew");
     observed.replies[2] = Health::Refused.into();
     let state = assess(&plan(), &observed);
     assert_eq!(state.nodes[2].reason, Reason::WaitingForKubelet);

@@ -41,7 +41,10 @@ pub fn check(said: &RawComponents, nodes: &MergedNodes, problems: &mut Problems)
         scheduler: component(&scheduler, &said.scheduler, problems),
         kube_proxy: said.kube_proxy.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect(),
         etcd: Etcd {
-            quota_backend_bytes: said.quota_backend_bytes.as_ref().and_then(|said| quota(said, nodes.etcd.disk.value, problems)),
+            quota_backend_bytes: said
+                .quota_backend_bytes
+                .as_ref()
+                .and_then(|said| quota(said, nodes.etcd.disk.value, problems)),
             extra_args: flags(&ETCD, &said.etcd, problems),
         },
         dns: Dns {
