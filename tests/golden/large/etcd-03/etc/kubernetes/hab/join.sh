@@ -10,7 +10,17 @@ out=/run/hab/etcd.env
 : >"$out"
 [ ! -e /var/lib/private/etcd/member ] && [ -n "$others" ] || exit 0
 
-# No answer: all begin together, or the others are not well. If there was a cluster, etcd finds that out when they are.
+# Nobody there: all begin together. Looked for first, for etcdctl waits long for who is not there.
+somebody() {
+    local url address
+    for url in ${others//,/ }; do
+        address=${url#https://}
+        timeout 3 bash -c "exec 3<>/dev/tcp/${address/:/\/}" 2>/dev/null && return
+    done
+    return 1
+}
+somebody || exit 0
+# No answer: the others begin, too, or are not well. If there was a cluster, etcd finds that out when they are.
 members=$(etcdctl member list) || exit 0
 own=$(known "$members")
 IFS=, read -r id status _ <<<"$own"
@@ -33,6 +43,8 @@ if [ -n "$id" ]; then
     etcdctl member remove "$id" || exit 1
     say etcd-removed
 fi
-joined=$(etcdctl member add "$NODE" --learner --peer-urls="$ETCD_INITIAL_ADVERTISE_PEER_URLS") || exit 1
-grep '^ETCD_INITIAL_CLUSTER' <<<"$joined" >"$out"
+# Refused until the others have been connected to each other for five seconds (etcd's server.go, HealthInterval), and while
+# another member is a learner.
+until joined=$(etcdctl member add "$NODE" --learner --peer-urls="$ETCD_INITIAL_ADVERTISE_PEER_URLS"); do sleep 3; done
+grep '^ETCD_INITIAL_CLUSTER' <<<"$joined" | tr -d '"' >"$out"
 say etcd-joins
