@@ -98,6 +98,11 @@ module HabLab
     def origin
       "#{self[:box_version]} #{self[:ignition_sha256]}"
     end
+
+    # What it has when it starts: memory in MiB, processors, the data disk in GiB.
+    def size
+      "#{self[:memory]} #{self[:cpus]} #{self[:disk]}"
+    end
   end
 
   @labs = {}

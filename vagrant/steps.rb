@@ -48,6 +48,11 @@ module HabLab
       file(machine).write(node.origin)
     end
 
+    # What a machine has, as it starts, in the file hab-size: memory, processors and data disk, a blank between them.
+    def self.note_size(machine, node)
+      machine.data_dir.join("hab-size").write(node.size)
+    end
+
     def self.changed?(machine, node)
       machine.id && file(machine).file? && file(machine).read != node.origin
     end

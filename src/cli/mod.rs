@@ -7,6 +7,7 @@ mod completions;
 mod fetch;
 mod init;
 mod kubeconfig;
+mod leave;
 mod lock;
 mod man;
 mod plan;
@@ -94,6 +95,7 @@ enum Verb {
     Status(status::Status),
     Kubeconfig(kubeconfig::Kubeconfig),
     Roll(roll::Roll),
+    Leave(leave::Leave),
     Save(save::Save),
     Saves(saves::Saves),
     Reset(reset::Reset),
@@ -116,6 +118,7 @@ impl Verb {
             Self::Status(verb) => verb.run(global),
             Self::Kubeconfig(verb) => verb.run(global),
             Self::Roll(verb) => verb.run(global),
+            Self::Leave(verb) => verb.run(global),
             Self::Save(verb) => verb.run(global),
             Self::Saves(verb) => verb.run(global),
             Self::Reset(verb) => verb.run(global),

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 
 use super::{Global, print};
-use crate::cluster::{Cluster, ClusterState, NodeState};
+use crate::cluster::{Cluster, ClusterState, Left, NodeState};
 use crate::lab::{self, origin::Origins};
 use crate::pki::Expiry;
 use crate::saves;
@@ -33,6 +33,8 @@ struct Output<'s> {
     certificates: &'s [Expiry],
     /// The saves that machines run from, each with its machines' nodes.
     saves: &'s BTreeMap<String, Vec<String>>,
+    /// What the cluster still knows of nodes that the lab has no more.
+    left: &'s Left,
 }
 
 impl Status {
@@ -41,12 +43,14 @@ impl Status {
         let plan = super::plan(global)?;
         let pki = lab::pki(&global.lab, &plan)?;
         let certificates = pki.expiry(&plan)?;
-        let state = Cluster::new(&plan, &pki.client(), &global.lab)?.probe();
+        let cluster = Cluster::new(&plan, &pki.client(), &global.lab)?;
+        let state = cluster.probe();
+        let left = cluster.left();
         let saves = saves::running_from(&Origins::read(&global.lab, plan.provider)?, &plan);
         if self.json {
-            print::json(&Output { state: &state, certificates: &certificates, saves: &saves })?;
+            print::json(&Output { state: &state, certificates: &certificates, saves: &saves, left: &left })?;
         } else {
-            print::out(text(&state, &certificates) + &running_from(&saves, plan.nodes.len()))?;
+            print::out(text(&state, &certificates) + &running_from(&saves, plan.nodes.len()) + &left_behind(&left))?;
         }
         let waiting = state.nodes.iter().filter(|node| !node.is_ready()).count();
         match (state.ready, waiting) {
@@ -98,6 +102,16 @@ fn running_from(saves: &BTreeMap<String, Vec<String>>, nodes: usize) -> String {
         _ => format!("{} run from the save `{name}`\n", from.join(", ")),
     };
     saves.iter().map(line).collect()
+}
+
+/// Who was destroyed without having left.
+fn left_behind(left: &Left) -> String {
+    let nodes = left.nodes.iter().map(|name| (name, "Kubernetes"));
+    let members = left.members.iter().map(|member| (&member.name, "etcd"));
+    let line = |(name, whose): (&String, &str)| {
+        format!("{whose} still knows {name}, which the lab has no more: `hab leave {name}`\n")
+    };
+    nodes.chain(members).map(line).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use time::OffsetDateTime;
 use ureq::Agent;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
@@ -122,6 +123,20 @@ impl Client {
         });
         let ready = answers.into_iter().filter(|ready| *ready).count();
         Ok(Dns::Available { ready, wanted: deployment.replicas() })
+    }
+
+    /// Calls a method of an etcd member, which answers with one message; its own error says why not.
+    pub fn etcd(&self, member: Ipv4Addr, method: &str, message: &Value) -> Result<Value> {
+        let url = url(member, port::ETCD_CLIENT, method);
+        let asking = || format!("asking {url}");
+        let request = self.etcd.post(&url).content_type("application/json");
+        let response = request.send(message.to_string()).with_context(asking)?;
+        let status = response.status();
+        let body = response.into_body().into_with_config().limit(MAX_JSON).reader();
+        let answer: Value = serde_json::from_reader(std::io::BufReader::new(body)).with_context(asking)?;
+        let why = answer["message"].as_str().unwrap_or_default();
+        ensure!(status == 200, "{url} answers {status}: {}", api::line(why));
+        Ok(answer)
     }
 
     /// `None` when it is not there.

@@ -8,18 +8,21 @@ mod api;
 mod assess;
 mod client;
 mod console;
+mod etcd;
 mod machine;
 mod skew;
 mod status;
 mod wait;
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
-pub use status::{ClusterState, NodeState, Part, Reason, Stage};
+pub use etcd::Member;
+pub use status::{ClusterState, Left, NodeState, Part, Reason, Stage};
 pub use wait::Limits;
 
 use crate::exec::signal;
@@ -87,6 +90,48 @@ impl<'a> Cluster<'a> {
         let all: Vec<&Node> = ready.clone().chain(others).map(|(master, _)| master).collect();
         let (first, rest) = all.split_at(ready.count().min(1));
         first.first().and_then(ask).or_else(|| side_by_side(rest, ask).into_iter().flatten().next())
+    }
+
+    /// What the cluster still knows of nodes that the lab has no more. Of what does not answer nothing is known.
+    #[must_use]
+    pub fn left(&self) -> Left {
+        let known = |name: &String| self.plan.nodes.iter().any(|node| node.name == *name);
+        let masters = self.plan.of(Role::Master);
+        let nodes = masters.into_iter().find_map(|master| self.client.nodes(master.address).ok());
+        let mut nodes: Vec<String> = nodes.map(|nodes| nodes.conditions().into_keys().collect()).unwrap_or_default();
+        nodes.retain(|name| !known(name));
+        nodes.sort();
+        let mut members = self.members("").unwrap_or_default();
+        members.retain(|member| !member.name.is_empty() && !known(&member.name));
+        Left { nodes, members }
+    }
+
+    /// All members of etcd, as another than `node` knows them.
+    ///
+    /// # Errors
+    /// None answers, or there is no majority.
+    pub fn members(&self, node: &str) -> Result<Vec<Member>> {
+        self.ask_etcd(node, |address| etcd::members(&self.client, address))
+    }
+
+    /// Has another than `node` remove a member of etcd.
+    ///
+    /// # Errors
+    /// None answers, or etcd refuses.
+    pub fn remove_member(&self, node: &str, member: &Member) -> Result<()> {
+        self.ask_etcd(node, |address| etcd::remove(&self.client, address, member))
+    }
+
+    /// Asks the etcd nodes but `node`, one after another, until one answers.
+    fn ask_etcd<T>(&self, node: &str, ask: impl Fn(Ipv4Addr) -> Result<T>) -> Result<T> {
+        let mut outcome = Err(anyhow!("there is no other etcd node to ask"));
+        for other in self.plan.of(Role::Etcd).filter(|other| other.name != node) {
+            outcome = ask(other.address);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
     }
 
     /// Looks again and again until everything is Ready; `progress` hears every change.

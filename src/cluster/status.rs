@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::etcd::Member;
 use crate::lab::origin::Stale;
 use crate::role::Role;
 
@@ -89,6 +90,12 @@ pub struct NodeState {
 }
 
 impl NodeState {
+    /// True when it is Ready, or would be if its machine were not older than the lab.
+    #[must_use]
+    pub fn does_its_work(&self) -> bool {
+        self.is_ready() || self.reason == Reason::Stale
+    }
+
     /// True when there is nothing left to wait for on this node.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -115,6 +122,15 @@ impl ClusterState {
         self.ready = self.nodes.iter().all(NodeState::is_ready);
         self
     }
+}
+
+/// What a cluster still knows of nodes that the lab has no more.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Left {
+    /// Node objects, by name.
+    pub nodes: Vec<String>,
+    /// Members of etcd.
+    pub members: Vec<Member>,
 }
 
 /// A part of the cluster that is on no certain node.

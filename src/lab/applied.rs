@@ -63,7 +63,19 @@ pub fn differences(lab: &Path, origins: &Origins, node: &str) -> Result<Vec<Stri
             found.push("another Ignition config".to_owned());
         }
     }
+    found.extend(sizes(&origins.note(node, origin::SIZE_FILE).unwrap_or_default(), now.size));
     Ok(found)
+}
+
+/// What a machine has less or more than it would have `now`; `then` is the note of when it was started.
+fn sizes(then: &str, now: [u32; 3]) -> Vec<String> {
+    let then = then.split_ascii_whitespace().map(|number| number.parse::<u32>().ok());
+    let named = [("memory", " MiB"), ("cpus", ""), ("disk", " GiB")].into_iter().zip(then.zip(now));
+    let changed = named.filter_map(|((name, unit), (then, now))| {
+        let then = then.filter(|then| *then != now)?;
+        Some(format!("{name} {then} -> {now}{unit}"))
+    });
+    changed.collect()
 }
 
 /// Box versions are that of Kubernetes and a serial number.
@@ -137,6 +149,13 @@ mod tests {
     fn a_box_of_another_kubernetes_says_that() {
         assert_eq!(versions("1.36.3.100", "1.36.3.101"), "box 1.36.3.100 -> 1.36.3.101");
         assert_eq!(versions("1.36.3.100", "1.36.4.90"), "Kubernetes v1.36.3 -> v1.36.4");
+    }
+
+    #[test]
+    fn what_a_machine_has_is_held_against_the_lab() {
+        assert_eq!(sizes("1024 1 16", [2048, 1, 20]), ["memory 1024 -> 2048 MiB", "disk 16 -> 20 GiB"]);
+        assert_eq!(sizes("1024 1 16", [1024, 2, 16]), ["cpus 1 -> 2"]);
+        assert!(sizes("1024 1 16\n", [1024, 1, 16]).is_empty() && sizes("", [1024, 1, 16]).is_empty());
     }
 
     #[test]

@@ -19,6 +19,9 @@ use crate::provider::facts;
 /// SHA-256.
 pub const FILE: &str = "hab-origin";
 
+/// The note of what it had when it was last started: memory in MiB, processors and data disk in GiB, a blank between them.
+pub const SIZE_FILE: &str = "hab-size";
+
 /// Vagrant's own folder in the lab, unless `VAGRANT_DOTFILE_PATH` says otherwise.
 const DOTFILE_PATH: &str = ".vagrant";
 
@@ -51,6 +54,8 @@ pub struct Now<'a> {
     pub version: Option<&'a str>,
     /// The SHA-256 of its Ignition config.
     pub sha256: &'a str,
+    /// What it would have, as [`SIZE_FILE`] says it.
+    pub size: [u32; 3],
 }
 
 /// What each node would be created from now, and what its machine was created from.
@@ -66,6 +71,12 @@ pub struct Origins {
 struct Source {
     box_version: Option<String>,
     ignition_sha256: String,
+    #[serde(default)]
+    memory: u32,
+    #[serde(default)]
+    cpus: u32,
+    #[serde(default)]
+    disk: u32,
 }
 
 /// Where Vagrant notes the machines of the lab in `folder`: a folder for each, and in it one for its provider.
@@ -105,8 +116,9 @@ impl Origins {
     /// What `node` would be created from now, if the lab has a config for it.
     #[must_use]
     pub fn now(&self, node: &str) -> Option<Now<'_>> {
-        let Source { box_version, ignition_sha256 } = self.now.get(node)?;
-        Some(Now { version: box_version.as_deref(), sha256: ignition_sha256 })
+        let now = self.now.get(node)?;
+        let size = [now.memory, now.cpus, now.disk];
+        Some(Now { version: now.box_version.as_deref(), sha256: &now.ignition_sha256, size })
     }
 
     /// True when the lab has a config for `node`.

@@ -72,12 +72,13 @@ impl<'a> Roll<'a> {
         }
         let mut wanted = Vec::new();
         for node in state.nodes.iter().filter(|node| names.is_empty() || names.contains(&node.name)) {
-            let why = match node.stale {
-                Some(_) => applied::differences(&self.lab, &self.origins, &node.name)?.join("; "),
-                None if self.unfinished.nodes().contains(&node.name) => {
+            let differences = applied::differences(&self.lab, &self.origins, &node.name)?;
+            let why = match differences.is_empty() {
+                false => differences.join("; "),
+                true if self.unfinished.nodes().contains(&node.name) => {
                     "an earlier roll has not finished it".to_owned()
                 }
-                None => continue,
+                true => continue,
             };
             wanted.push(Wanted { name: node.name.clone(), why });
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
 
-use crate::cluster::{ClusterState, NodeState, Reason};
+use crate::cluster::{ClusterState, NodeState};
 use crate::plan::{Node, Plan};
 use crate::role::Role;
 
@@ -47,10 +47,11 @@ pub fn check(batch: &Batch<'_>, state: &ClusterState) -> Result<()> {
         .iter()
         .filter(|node| node.role == batch.role && batch.nodes.iter().all(|other| other.name != node.name))
         .collect();
-    // What would be Ready if it were not older than the lab does its work.
-    let well = |node: &&&NodeState| node.is_ready() || node.reason == Reason::Stale;
-    let ill: Vec<String> =
-        others.iter().filter(|node| !well(node)).map(|node| format!("{}: {}", node.name, node.message)).collect();
+    let ill: Vec<String> = others
+        .iter()
+        .filter(|node| !node.does_its_work())
+        .map(|node| format!("{}: {}", node.name, node.message))
+        .collect();
     let names = batch.names().join(", ");
     match batch.role {
         Role::Etcd => {
@@ -73,7 +74,7 @@ pub fn check(batch: &Batch<'_>, state: &ClusterState) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::{Part, Stage};
+    use crate::cluster::{Part, Reason, Stage};
 
     fn plan() -> Plan {
         let text = "lab: a\nnodes: {etcd: {count: 3, prefix: e}, master: {count: 2, prefix: m}, worker: {count: 5, prefix: w}}\n";

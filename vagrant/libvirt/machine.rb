@@ -37,10 +37,12 @@ module HabLab
       end
     end
 
-    # Before a machine starts: the CPU has to go with the accelerator it was once created for.
+    # Before a machine starts: it gets the memory and processors that the lab says now, and the CPU has to go with the
+    # accelerator it was once created for.
     class Hardware < Step
-      def run(env, _node)
+      def run(env, node)
         machine = env[:machine]
+        Origin.note_size(machine, node)
         xml = machine.provider.driver.connection.client.lookup_domain_by_uuid(machine.id).xml_desc
         self.class.accelerate(machine.provider_config, xml.match?(/\A<domain type='kvm'/))
         @app.call(env)
