@@ -1,0 +1,81 @@
+# A lab that is changed while it runs: one more worker, other settings, a member of etcd lost, a worker gone, a power cut.
+# Sourced by run.sh.
+# shellcheck shell=bash
+
+echo "-- a lab that is changed while it runs"
+# Writes and builds the lab with so many workers, their memory in MiB, and a label of theirs.
+lab_of() {
+    printf 'lab: lab\nnodes: {etcd: {count: 3}, worker: {count: %s, memory: %s, labels: {tier: "%s"}}}\n' "$@" >"$lab/hab.yaml"
+    "$hab" --quiet -C "$lab" build && chown -R "$user:" "$lab"
+}
+domain() { jq -r --arg name "$1" '.nodes[] | select(.name == $name) | .domain' "$lab/out/nodes.json"; }
+# A machine that was started anew has another number.
+started() { # nodes...
+    local name
+    for name in "$@"; do echo "$name $(ns_root virsh -q -c qemu:///system domid "$(domain "$name")")"; done
+}
+ready() { ns_user "$hab" -C "$lab" status >/dev/null 2>&1; }
+of_workers() { kubectl get nodes --selector=node-role.kubernetes.io/worker --output="jsonpath={.items[*]$1}"; }
+rm -rf "${lab:?}" && mkdir -p "$lab"
+holds 'hab build' lab_of 1 1280 a
+chown "$user:" "$work"
+holds 'the namespace starts' "$netns" start "$namespace"
+up=$SECONDS
+vagrant up --provider=libvirt
+claim "vagrant up of five machines exits 0 when the cluster is Ready ($((SECONDS - up)) s)" $?
+kubectl create configmap before --from-literal=a=b >/dev/null
+claim 'the cluster takes writes' $?
+
+others=(etcd-01 etcd-02 etcd-03 kube-master-01 kube-worker-01)
+was=$(started "${others[@]}") sums=$(cd "$lab" && sha256sum out/ignition/*.ign)
+holds 'one more worker is rendered' lab_of 2 1280 a
+holds 'which changes no other Ignition config' bash -c 'cd "$0" && sha256sum --check --quiet <<<"$1"' "$lab" "$sums"
+up=$SECONDS
+vagrant up
+claim "vagrant up ends when it is Ready ($((SECONDS - up)) s)" $?
+holds 'no other machine was started anew' same "$(started "${others[@]}")" "$was"
+holds 'pods on it reach all others and are reached' probe
+
+holds 'workers get more memory and another label' lab_of 2 1344 b
+said=$(ns_user "$hab" -C "$lab" plan)
+claim 'hab plan says which machines differ, and in what' "$(grep -q 'kube-worker-02.*kubelet.env.*memory 1280 -> 1344 MiB' <<<"$said"; echo $?)"
+memory=$(of_workers '.status.capacity.memory')
+roll=$SECONDS
+said=$(ns_user timeout 60 "$hab" -C "$lab" roll 2>&1)
+claim 'a roll that is cut off after a minute fails' "$([ $? -ne 0 ]; echo $?)"
+said=$(ns_user "$hab" -C "$lab" roll 2>&1)
+status=$?
+claim "the next goes on with it, and ends: $(tail -n 1 <<<"$said") ($((SECONDS - roll)) s)" "$status"
+holds 'all is Ready' ready
+holds 'the label is on both workers' same "$(of_workers '.metadata.labels.tier')" 'b b'
+claim "they have more memory ($memory before, $(of_workers '.status.capacity.memory'))" "$([ "$(of_workers '.status.capacity.memory')" != "$memory" ]; echo $?)"
+said=$(ns_user "$hab" -C "$lab" roll)
+claim "another roll has nothing to do: $said" "$([[ $said == 'nothing to do'* ]]; echo $?)"
+
+vagrant destroy --force etcd-02
+kubectl create configmap meanwhile --from-literal=a=b >/dev/null
+claim 'without one etcd node the cluster takes writes' $?
+up=$SECONDS
+vagrant up etcd-02
+ns_user "$hab" -C "$lab" wait
+claim "vagrant up makes it a member again ($((SECONDS - up)) s)" $?
+# A majority of three without it.
+ns_root virsh -q -c qemu:///system destroy "$(domain etcd-03)"
+kubectl get configmap before meanwhile >/dev/null
+claim 'with it two of three are a majority, and nothing is lost' $?
+holds 'vagrant up starts the third again' vagrant up
+
+vagrant destroy --force kube-worker-02
+holds 'one worker fewer is rendered' lab_of 1 1344 b
+said=$(ns_user "$hab" -C "$lab" status)
+claim 'hab status says who was destroyed without having left' "$(grep -q 'still knows kube-worker-02.*hab leave kube-worker-02' <<<"$said"; echo $?)"
+holds 'hab leave has the cluster forget it' ns_user "$hab" -C "$lab" leave kube-worker-02
+holds 'it is no node any more' same "$(of_workers '.metadata.name')" kube-worker-01
+said=$(ns_user "$hab" -C "$lab" leave kube-master-01 2>&1)
+claim "the only master can't leave: $said" "$([[ $said == *only* ]]; echo $?)"
+
+for name in "${others[@]}"; do ns_root virsh -q -c qemu:///system destroy "$(domain "$name")"; done
+holds 'after a power cut of all machines vagrant up ends Ready' vagrant up
+kubectl get configmap before meanwhile >/dev/null
+claim 'and what was acknowledged is there' $?
+holds 'vagrant destroy' vagrant destroy --force
