@@ -55,6 +55,9 @@ hab saves | sed 's/^/        /'
 try reset --no-wait
 claim "hab reset: $(tail -n 1 <<<"$said")" "$status"
 claim 'all machines run' "$([ "$(running)" -eq 3 ]; echo $?)"
+# Of a disk that built on nothing when it was saved, a hypervisor may know no better.
+said=$(virsh dumpxml "$worker" | grep -c "source file='.*\.save-[^']*\.vd")
+claim "each of a machine's disks builds on its copy ($said)" "$([ "$said" -eq 3 ]; echo $?)"
 said=$(hab saves --json | jq -r '.[] | "\(.name) \(.fits)"')
 claim "hab saves --json: $said" "$([ "$said" = 'ready true' ]; echo $?)"
 said=$(virsh dumpxml "$etcd" | grep -c '<genid>')

@@ -153,7 +153,8 @@ impl Virsh {
     /// # Errors
     /// This hypervisor can't use it, or the domain's disks are not there.
     pub fn restore(&self, path: &str) -> Result<()> {
-        self.tool(["restore", path, "--paused"])?.run()
+        let xml = self.tool(["save-image-dumpxml", "--security-info", path])?.text()?;
+        self.feed(["restore", path, "--paused", "--xml"], without_ends(&xml).as_bytes())
     }
 
     /// Sets a running domain's clock to this machine's, by its guest agent.
@@ -196,6 +197,13 @@ fn each(command: &str, domains: &[&str]) -> String {
     domains.iter().map(|domain| format!("{command} {domain}")).collect::<Vec<_>>().join("; ")
 }
 
+/// The definition of a domain without its `<backingStore/>`: libvirt writes that for a disk that built on nothing when its
+/// memory was saved, and would then read nothing of what that disk builds on now
+/// (<https://libvirt.org/formatdomain.html#hard-drives-floppy-disks-cdroms>, `backingStore`).
+fn without_ends(xml: &str) -> String {
+    xml.replace("<backingStore/>", "")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,6 +229,12 @@ mod tests {
         {
             assert!(error.to_string().contains("virsh"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_disk_may_build_on_another_than_when_it_was_saved() {
+        let xml = "<disk><source file='/a'/><backingStore/></disk><disk><backingStore type='file'/></disk>";
+        assert_eq!(without_ends(xml), "<disk><source file='/a'/></disk><disk><backingStore type='file'/></disk>");
     }
 
     #[test]
