@@ -2,18 +2,18 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::cluster::{Cluster, Left, Member};
+use crate::cluster::{Cluster, Left, Member, NodeState};
 use crate::exec::kubectl::Kubectl;
 use crate::lab::OUT;
 use crate::plan::{Node, Plan};
 use crate::progress::Progress;
 use crate::role::Role;
-use crate::roll::{Batch, check};
+use crate::roll::{Batch, api_server, check};
 
-/// What is asked to leave.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Who is asked to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Leaver<'a> {
     /// A node of the lab.
     Node(&'a Node),
@@ -33,42 +33,38 @@ pub fn leave(
     (name, force): (&str, bool),
     progress: &dyn Progress,
 ) -> Result<()> {
-    let state = cluster.probe();
-    let leaver = find(plan, &cluster.left(), name)?;
-    let step = progress.step(name, None);
-    let etcd = match leaver {
+    let leaver = find(plan, || cluster.left(), name)?;
+    let (node, member, batch) = match leaver {
         Leaver::Node(node) => {
             let others = plan.of(node.role).count() > 1;
             ensure!(others || node.role == Role::Worker, "{name} is the only {} of the lab", node.role);
-            check(&Batch { role: node.role, nodes: vec![node] }, &state)?;
-            node.role == Role::Etcd
+            (node.role.has_kubelet(), node.role == Role::Etcd, Batch { role: node.role, nodes: vec![node] })
         }
-        Leaver::Gone { member, .. } => {
-            if member {
-                check(&Batch { role: Role::Etcd, nodes: Vec::new() }, &state)?;
-            }
-            member
+        Leaver::Gone { node, member } => {
+            let role = if member { Role::Etcd } else { Role::Worker };
+            (node, member, Batch { role, nodes: Vec::new() })
         }
     };
-    if etcd {
-        let address = plan.nodes.iter().find(|node| node.name == name).map(|node| node.address);
-        let own = |member: &Member| {
-            member.name == name
-                || address.is_some_and(|address| member.peers.iter().any(|url| url.contains(&format!("//{address}:"))))
-        };
-        if let Some(member) = cluster.members(name)?.into_iter().find(own) {
+    let step = progress.step(name, None);
+    let mut state = cluster.probe();
+    if member {
+        let members = cluster.members(name)?;
+        // Who has left before is none whose vote is missed.
+        state.nodes.retain(|node| node.role != Role::Etcd || members.iter().any(|member| is(member, plan, &node.name)));
+        check(&batch, &state)?;
+        if let Some(member) = members.iter().find(|member| is(member, plan, name)) {
             step.status("removed from etcd");
-            cluster.remove_member(name, &member)?;
+            cluster.remove_member(name, member)?;
         }
+    } else {
+        check(&batch, &state)?;
     }
-    if matches!(leaver, Leaver::Gone { node: true, .. })
-        || matches!(leaver, Leaver::Node(node) if node.role.has_kubelet())
-    {
-        let kubectl = Kubectl::of(&lab.join(OUT))?;
+    if node {
+        let server = api_server(&state, plan, &[name]).context("no API server answers")?;
+        let kubectl = Kubectl::of(&lab.join(OUT), server)?;
         // The pods of a machine that is gone can't end.
-        let drained =
-            state.nodes.iter().any(|node| node.name == name && node.role == Role::Worker && node.does_its_work());
-        if drained {
+        let runs = |node: &NodeState| node.name == name && node.role == Role::Worker && node.does_its_work();
+        if state.nodes.iter().any(runs) {
             step.status("drained");
             kubectl.drain(name, force)?;
         }
@@ -78,12 +74,19 @@ pub fn leave(
     Ok(())
 }
 
-fn find<'a>(plan: &'a Plan, left: &Left, name: &str) -> Result<Leaver<'a>> {
+/// Whether this member is the node of that name: one that has not started yet has no name, but an address.
+fn is(member: &Member, plan: &Plan, name: &str) -> bool {
+    let peer = plan.of(Role::Etcd).find(|node| node.name == name).map(|node| format!("//{}:", node.address));
+    member.name == name || peer.is_some_and(|peer| member.peers.iter().any(|url| url.contains(&peer)))
+}
+
+fn find<'a>(plan: &'a Plan, left: impl FnOnce() -> Left, name: &str) -> Result<Leaver<'a>> {
     if let Some(node) = plan.nodes.iter().find(|node| node.name == name) {
         return Ok(Leaver::Node(node));
     }
-    let (node, member) =
-        (left.nodes.iter().any(|node| node == name), left.members.iter().any(|member| member.name == name));
+    let left = left();
+    let node = left.nodes.iter().any(|node| node == name);
+    let member = left.members.iter().any(|member| member.name == name);
     if !node && !member {
         bail!("{name} is no node of this lab, and its cluster knows none of that name");
     }
@@ -98,12 +101,14 @@ mod tests {
     fn who_leaves_is_a_node_of_the_lab_or_of_the_cluster() {
         let reading = crate::config::read("hab.yaml", b"lab: a\n", &|_| Ok(()));
         let plan = Plan::new(reading.config().unwrap()).unwrap();
-        let member = Member { id: "1".to_owned(), name: "etcd-03".to_owned(), peers: Vec::new() };
+        let member = Member { id: "1".to_owned(), name: "etcd-03".to_owned(), peers: Vec::new(), learner: false };
         let left = Left { nodes: vec!["kube-worker-03".to_owned()], members: vec![member] };
-        assert!(matches!(find(&plan, &left, "etcd-01").unwrap(), Leaver::Node(node) if node.role == Role::Etcd));
-        assert_eq!(find(&plan, &left, "kube-worker-03").unwrap(), Leaver::Gone { node: true, member: false });
-        assert_eq!(find(&plan, &left, "etcd-03").unwrap(), Leaver::Gone { node: false, member: true });
-        let error = find(&plan, &left, "kube-worker-04").unwrap_err().to_string();
+        assert!(
+            matches!(find(&plan, || left.clone(), "etcd-01").unwrap(), Leaver::Node(node) if node.role == Role::Etcd)
+        );
+        assert_eq!(find(&plan, || left.clone(), "kube-worker-03").unwrap(), Leaver::Gone { node: true, member: false });
+        assert_eq!(find(&plan, || left.clone(), "etcd-03").unwrap(), Leaver::Gone { node: false, member: true });
+        let error = find(&plan, || left.clone(), "kube-worker-04").unwrap_err().to_string();
         assert!(error.contains("kube-worker-04 is no node"), "{error}");
     }
 }

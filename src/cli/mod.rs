@@ -5,6 +5,7 @@ mod check;
 mod clean;
 mod completions;
 mod fetch;
+mod hosts;
 mod init;
 mod kubeconfig;
 mod leave;
@@ -94,6 +95,7 @@ enum Verb {
     Wait(wait::Wait),
     Status(status::Status),
     Kubeconfig(kubeconfig::Kubeconfig),
+    Hosts(hosts::Hosts),
     Roll(roll::Roll),
     Leave(leave::Leave),
     Save(save::Save),
@@ -117,6 +119,7 @@ impl Verb {
             Self::Wait(verb) => verb.run(global),
             Self::Status(verb) => verb.run(global),
             Self::Kubeconfig(verb) => verb.run(global),
+            Self::Hosts(verb) => verb.run(global),
             Self::Roll(verb) => verb.run(global),
             Self::Leave(verb) => verb.run(global),
             Self::Save(verb) => verb.run(global),

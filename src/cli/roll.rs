@@ -21,6 +21,10 @@ pub struct Roll {
     #[arg(long)]
     dry_run: bool,
 
+    /// Print that as JSON
+    #[arg(long, requires = "dry_run")]
+    json: bool,
+
     /// Delete pods of workers that nothing makes anew, too
     #[arg(long)]
     force: bool,
@@ -36,6 +40,9 @@ impl Roll {
         let cluster = Cluster::new(&plan, &pki.client(), &global.lab)?;
         let mut nodes = Nodes::new(&plan, &global.lab, &cluster)?;
         let wanted = nodes.wanted(&self.nodes, &cluster.probe())?;
+        if self.json {
+            return print::json(&wanted);
+        }
         if self.dry_run {
             let rows: Vec<_> = wanted.into_iter().map(|wanted| [wanted.name, wanted.why]).collect();
             let text = print::table(&rows);

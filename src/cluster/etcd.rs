@@ -20,6 +20,9 @@ pub struct Member {
     /// Where the other members reach it.
     #[serde(default, rename(deserialize = "peerURLs"))]
     pub peers: Vec<String>,
+    /// It has not caught up yet, and counts for no majority.
+    #[serde(default, rename(deserialize = "isLearner"))]
+    pub learner: bool,
 }
 
 #[derive(Deserialize)]
@@ -57,6 +60,7 @@ mod tests {
             {"ID":"7","peerURLs":["https://192.168.56.12:2380"],"isLearner":true}]}"#;
         let members = serde_json::from_str::<Members>(text).unwrap().members;
         assert_eq!(members.iter().map(|member| member.name.as_str()).collect::<Vec<_>>(), ["etcd-01", ""]);
+        assert_eq!(members.iter().map(|member| member.learner).collect::<Vec<_>>(), [false, true]);
         assert_eq!((members[0].id.as_str(), members[1].peers.len()), ("6427939434562869294", 1));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::Tool;
 
@@ -14,27 +14,30 @@ const DRAIN: &str = "600s";
 pub struct Kubectl {
     program: PathBuf,
     kubeconfig: PathBuf,
+    server: String,
 }
 
 impl Kubectl {
-    /// That of the lab whose `out/` folder this is.
+    /// That of the lab whose `out/` folder this is; `server` is the URL of the API server that it asks.
     ///
     /// # Errors
     /// The lab is not built.
-    pub fn of(out: &Path) -> Result<Self> {
+    pub fn of(out: &Path, server: String) -> Result<Self> {
         let (program, kubeconfig) = (out.join("bin/kubectl"), out.join("kubeconfig"));
         ensure!(program.is_file() && kubeconfig.is_file(), "{} is missing: run `hab build` first", program.display());
-        Ok(Self { program, kubeconfig })
+        Ok(Self { program, kubeconfig, server })
     }
 
-    /// Has the pods of `node` end, and none begin there. Pods that nothing makes anew are an error, unless `force`.
+    /// Has the pods of `node` end, and none begin there, which stays so if this fails. Pods that nothing makes anew are an
+    /// error, unless `force`.
     ///
     /// # Errors
     /// They do not end in ten minutes, or no API server answers.
     pub fn drain(&self, node: &str, force: bool) -> Result<()> {
         let tool =
             self.tool()?.args(["drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout", DRAIN]);
-        if force { tool.arg("--force") } else { tool }.run()
+        let tool = if force { tool.arg("--force") } else { tool };
+        tool.run().with_context(|| format!("no pods begin on {node} any more (`kubectl uncordon {node}` lets them)"))
     }
 
     /// Has the cluster forget `nodes`, until their kubelets start anew.
@@ -48,6 +51,6 @@ impl Kubectl {
     fn tool(&self) -> Result<Tool> {
         let mut option = std::ffi::OsString::from("--kubeconfig=");
         option.push(&self.kubeconfig);
-        Ok(Tool::at(self.program.clone())?.arg(option))
+        Ok(Tool::at(self.program.clone())?.arg(option).arg(format!("--server={}", self.server)))
     }
 }

@@ -8,20 +8,29 @@ mod unfinished;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use serde::Serialize;
 
-pub use order::{Batch, batches, check};
+pub use order::{Batch, api_server, batches, check};
 
 use crate::cluster::{Cluster, ClusterState, Limits};
 use crate::exec::kubectl::Kubectl;
-use crate::exec::vagrant;
+use crate::exec::{signal, vagrant};
 use crate::lab::origin::Origins;
 use crate::lab::{OUT, applied};
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::role::Role;
 use unfinished::Unfinished;
+
+/// For how long others may not be well after a node was made anew: an API server that lost its etcd, an etcd member that
+/// catches up.
+const SETTLES: Duration = Duration::from_secs(300);
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// How a roll goes.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +42,7 @@ pub struct Options {
 }
 
 /// A node that is made anew.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Wanted {
     /// Its name.
     pub name: String,
@@ -92,30 +101,64 @@ impl<'a> Roll<'a> {
     /// roll goes on from there.
     pub fn run(&mut self, wanted: &[Wanted], options: Options, progress: &dyn Progress) -> Result<()> {
         let names: BTreeSet<String> = wanted.iter().map(|wanted| wanted.name.clone()).collect();
+        let mut patience = Duration::ZERO;
         for batch in batches(self.plan, &names, options.parallel) {
-            check(&batch, &self.cluster.probe())?;
-            self.renew(&batch, options, progress)?;
+            let state = self.settled(&batch, patience)?;
+            self.renew(&batch, &state, options, progress)?;
+            patience = SETTLES;
         }
         Ok(())
     }
 
-    fn renew(&mut self, batch: &Batch<'_>, options: Options, progress: &dyn Progress) -> Result<()> {
-        let names = batch.names();
-        let kubectl = Kubectl::of(&self.lab.join(OUT))?;
-        let step = progress.step(&names.join(", "), None);
-        // Those of an earlier roll may have no machine, and then no pods to wait for.
-        let begun = names.iter().all(|name| self.unfinished.nodes().contains(*name));
-        self.unfinished.begin(&names)?;
-        if batch.role == Role::Worker && !begun {
-            step.status("drained");
-            for name in &names {
-                kubectl.drain(name, options.force)?;
+    /// How the cluster is when it would go on without the nodes of `batch`; after a node was made anew that may take a
+    /// while.
+    fn settled(&self, batch: &Batch<'_>, patience: Duration) -> Result<ClusterState> {
+        let begun = Instant::now();
+        loop {
+            let state = self.cluster.probe();
+            match check(batch, &state).and_then(|()| self.caught_up(batch)) {
+                Ok(()) => return Ok(state),
+                Err(error) if begun.elapsed() >= patience => return Err(error),
+                Err(_) => signal::pause(LOOK)?,
             }
         }
-        // Its kubelet registers it anew, with the labels and taints that it has now.
-        if batch.role.has_kubelet() {
+    }
+
+    /// No member of etcd is still a learner when another goes: it would count for no majority.
+    fn caught_up(&self, batch: &Batch<'_>) -> Result<()> {
+        if batch.role != Role::Etcd || self.plan.of(Role::Etcd).count() == 1 {
+            return Ok(());
+        }
+        let members = self.cluster.members("")?;
+        if let Some(learner) = members.iter().find(|member| member.learner) {
+            bail!("{} stays as it is, for {} has not caught up yet", batch.names().join(", "), learner.name);
+        }
+        Ok(())
+    }
+
+    fn renew(
+        &mut self,
+        batch: &Batch<'_>,
+        state: &ClusterState,
+        options: Options,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let names = batch.names();
+        let step = progress.step(&names.join(", "), None);
+        // Without an API server this roll goes on with its only master, whose Node stays as it was.
+        if let (true, Some(server)) = (batch.role.has_kubelet(), api_server(state, self.plan, &names)) {
+            let kubectl = Kubectl::of(&self.lab.join(OUT), server)?;
+            // Pods of a machine that is gone can't end.
+            let runs = |name: &str| state.nodes.iter().any(|node| node.name == name && node.does_its_work());
+            for name in names.iter().filter(|name| batch.role == Role::Worker && runs(name)) {
+                step.status("drained");
+                kubectl.drain(name, options.force)?;
+            }
+            self.unfinished.begin(&names)?;
+            // Its kubelet registers it anew, with the labels and taints that it has now.
             kubectl.delete_nodes(&names)?;
         }
+        self.unfinished.begin(&names)?;
         vagrant::destroy_but_data(&self.lab, &names, |line| step.status(line))?;
         vagrant::up(&self.lab, &names, |line| step.status(line))?;
         self.cluster.wait_for(&names, progress, Limits::default())?;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Result, ensure};
 
 use crate::cluster::{ClusterState, NodeState};
-use crate::plan::{Node, Plan};
+use crate::plan::{Node, Plan, port};
 use crate::role::Role;
 
 /// Nodes of one role that are made anew side by side.
@@ -37,7 +37,17 @@ pub fn batches<'a>(plan: &'a Plan, wanted: &BTreeSet<String>, parallel: usize) -
     Role::ALL.into_iter().flat_map(of).collect()
 }
 
-/// That the cluster goes on without the nodes of `batch`: every other etcd member is well, or another master is.
+/// The URL of an API server that is well, if there is one: one of another node than these, if there is one.
+#[must_use]
+pub fn api_server(state: &ClusterState, plan: &Plan, names: &[&str]) -> Option<String> {
+    let works = |node: &&Node| state.nodes.iter().any(|state| state.name == node.name && state.does_its_work());
+    let (own, others): (Vec<&Node>, Vec<&Node>) =
+        plan.of(Role::Master).filter(works).partition(|node| names.contains(&node.name.as_str()));
+    others.first().or(own.first()).map(|node| format!("https://{}:{}", node.address, port::API))
+}
+
+/// That the cluster goes on without the nodes of `batch`: every other etcd member is well, or another master is; a master
+/// is well that workers are drained by.
 ///
 /// # Errors
 /// It would not; says who is not well. A role of one node is no error: then there is no other way.
@@ -66,7 +76,10 @@ pub fn check(batch: &Batch<'_>, state: &ClusterState) -> Result<()> {
             "{names} stays as it is, for no other master is well:\n  {}",
             ill.join("\n  ")
         ),
-        Role::Worker => {}
+        Role::Worker => {
+            let masters = || state.nodes.iter().filter(|node| node.role == Role::Master);
+            ensure!(masters().any(NodeState::does_its_work), "{names} stays as it is, for no master is well");
+        }
     }
     Ok(())
 }

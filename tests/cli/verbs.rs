@@ -77,6 +77,12 @@ fn the_kubeconfig_is_named_when_it_is_there() {
 }
 
 #[test]
+fn the_nodes_have_lines_for_the_hosts_file() {
+    let ran = Test::lab().run(["hosts"]).code(0).prints("192.168.56.31 kube-master-01\n").quietly();
+    ran.then().run(["hosts", "--json"]).code(0).prints(r#""name": "kube-worker-01""#);
+}
+
+#[test]
 fn a_wrong_command_line_is_2() {
     for args in [&[][..], &["biuld"], &["check", "--jsno"], &["plan", "x"], &["clean", "--cache", "--private"]] {
         Test::new().run(args).code(2).prints_only("").leaves(&[]);
@@ -96,9 +102,9 @@ fn manual_and_completions_come_from_the_command_line() {
 }
 
 #[test]
-fn a_lab_that_was_not_built_has_no_status() {
-    for verb in ["status", "wait"] {
-        let ran = Test::lab().run([verb]).code(1).complains("there is no private").complains("run `hab build`");
+fn a_lab_that_was_not_built_has_no_cluster() {
+    for verb in [&["status"][..], &["wait"], &["roll"], &["leave", "kube-worker-01"]] {
+        let ran = Test::lab().run(verb).code(1).complains("there is no private").complains("run `hab build`");
         ran.leaves(&["hab.yaml"]);
     }
 }

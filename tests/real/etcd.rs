@@ -12,16 +12,25 @@ fn a_member_joins_the_cluster_that_is_there() {
     let dir = tempfile::tempdir().unwrap();
     build(dir.path(), &["etcd"]);
     let roots = dir.path().join("roots");
-    for node in Lab::new("lab: demo\nnodes: {etcd: {count: 3}}\n").of("etcd") {
+    let lab = Lab::new("lab: demo\nnodes: {etcd: {count: 3}}\n");
+    for node in lab.of("etcd") {
         node.unpack(&roots.join(&node.name));
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/etcd.sh");
     let tool = Tool::find("unshare", "util-linux").unwrap().args(["--map-root-user", "--mount", "--net", "bash"]);
-    let said = tool.arg(script).arg(&roots).arg(dir.path().join("etcd/bin")).text().unwrap();
+    let said = tool
+        .arg(script)
+        .arg(&roots)
+        .arg(dir.path().join("etcd/bin"))
+        .arg(env!("CARGO_BIN_EXE_hab"))
+        .arg(lab.path(""))
+        .text()
+        .unwrap();
     let wanted = [
         // Nobody is there, so all begin together.
         "first: ",
         "first: 3 started 0 learners",
+        "refused",
         "lost: etcd-removed etcd-joins",
         "lost: etcd-promoted",
         "lost: 3 started 0 learners 1 2",
@@ -32,6 +41,7 @@ fn a_member_joins_the_cluster_that_is_there() {
         "cut off: etcd-promoted",
         "cut off: 3 started 0 learners",
         "one: 1 started 0 learners",
+        "halted: 124",
         "grown: etcd-joins",
         "grown: etcd-promoted",
         "grown: etcd-joins",

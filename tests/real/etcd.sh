@@ -2,14 +2,14 @@
 # Members of an etcd cluster that lose their data, are cut off while they join, or come later: join.sh and promote.sh of
 # the nodes with a real etcd, each in a network namespace of its own, for etcd asks whether a peer comes from the address
 # that its certificate names. Prints a line for each thing that was seen.
-# Arguments: a folder with the roots of three etcd nodes, the folder of etcd and etcdctl.
+# Arguments: a folder with the roots of three etcd nodes, the folder of etcd and etcdctl, hab, the lab.
 set -uo pipefail
-roots=$1 bin=$2
+roots=$1 bin=$2 hab=$3 lab=$4
 mount -t tmpfs tmpfs /run
 ip link add members type bridge
 ip address add 192.168.56.1/24 dev members
 ip link set members up
-declare -A address=([etcd-01]=192.168.56.11 [etcd-02]=192.168.56.12 [etcd-03]=192.168.56.13) running=()
+declare -A address=([etcd-01]=192.168.56.11 [etcd-02]=192.168.56.12 [etcd-03]=192.168.56.13) running=() joins=()
 for node in "${!address[@]}"; do
     root=$roots/$node
     ip netns add "$node"
@@ -26,7 +26,13 @@ done
 trap 'kill "${running[@]}" 2>/dev/null' EXIT
 
 events() { sed -nE 's/.*"event":"([a-z-]+)".*/\1/p'; }
-script() { ip netns exec "$1" timeout 60 bash "$roots/$1/etc/kubernetes/hab/$2.sh" 2>>"$roots/$1/log" | events | xargs; }
+# Runs a script until it succeeds, as the unit does.
+script() { # node, script
+    for ((try = 0; try < 20; try++)); do
+        ip netns exec "$1" timeout 60 bash "$roots/$1/etc/kubernetes/hab/$2.sh" 2>>"$roots/$1/log" && break
+        sleep 1
+    done | events | xargs
+}
 # Starts etcd as its unit does, but for what systemd does with keys.
 start() { # node
     local root=$roots/$1 pki=$roots/$1/etc/kubernetes/pki/etcd
@@ -73,18 +79,26 @@ members() { etcdctl etcd-01 member list | awk -F ', ' '$2 == "started" {n++} $6 
 # What the member itself has, without asking the others.
 has() { etcdctl "$1" get --consistency=s --print-value-only "$2"; }
 
+# The first begins; the others see that it does.
 for node in "${!address[@]}"; do
-    (script "$node" join >"$roots/$node/said"; cp /dev/null "$roots/$node/joined") &
+    script "$node" join >"$roots/$node/said" &
+    joins[$node]=$!
 done
-wait
+for node in etcd-01 etcd-02 etcd-03; do
+    wait "${joins[$node]}"
+    start "$node"
+done
 echo "first: $(cat "$roots"/*/said | xargs)"
-for node in "${!address[@]}"; do start "$node"; done
 well etcd-01
 echo "first: $(members)"
 
 again put before 1
 lose etcd-02
 again put after 2
+# Told that it may begin, it is refused, and leaves a folder behind.
+start etcd-02
+wait "${running[etcd-02]}"
+[ -d "$roots/etcd-02/var/lib/private/etcd/member" ] && echo "refused"
 echo "lost: $(script etcd-02 join)"
 start etcd-02
 sleep 2
@@ -103,13 +117,22 @@ well etcd-03
 echo "cut off: $(members)"
 
 for node in etcd-02 etcd-03; do
-    # Of two, both are a majority: the one that goes is removed first.
-    id=$(etcdctl etcd-01 member list | awk -F ', ' -v node="$node" '$3 == node {print $1}')
-    again member remove "$id"
+    # Refused until the others have been connected for some seconds.
+    for ((try = 0; try < 12; try++)); do
+        "$hab" --quiet -C "$lab" leave "$node" 2>>"$roots/log" && break
+        sleep 1
+    done
     lose "$node"
     well etcd-01
 done
 echo "one: $(members)"
+# While the one that is there is halted, nobody begins without it.
+kill "${running[etcd-01]}"
+wait "${running[etcd-01]}"
+ip netns exec etcd-02 timeout 8 bash "$roots/etcd-02/etc/kubernetes/hab/join.sh" >/dev/null
+echo "halted: $?"
+start etcd-01
+well etcd-01
 for node in etcd-02 etcd-03; do
     echo "grown: $(script "$node" join)"
     start "$node"

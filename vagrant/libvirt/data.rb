@@ -93,16 +93,34 @@ module HabLab
 
     # Before a machine is destroyed: vagrant-libvirt removes all of its disks.
     class DetachData < Step
+      # Seconds: an emulated machine with many pods takes a minute and a half.
+      LISTENS = 180
+
       def run(env, node)
         machine = env[:machine]
         if DataDisk.keep?(env)
           domain = machine.provider.driver.connection.client.lookup_domain_by_uuid(machine.id)
-          domain.destroy if domain.active?
+          ENV["HAB_DATA"] == "keep" ? stop(domain) : domain.active? && domain.destroy
           DataDisk.new(machine, node).detach
         else
           env[:ui].info("hab: the data of #{node[:name]} go with it (HAB_DATA=keep keeps them)")
         end
         @app.call(env)
+      end
+
+      private
+
+      # By the power button, so that what is on its way to the data disk gets there; who does not listen is switched off.
+      def stop(domain)
+        return unless domain.active?
+
+        domain.shutdown
+        LISTENS.times do
+          return unless domain.active?
+
+          sleep 1
+        end
+        domain.destroy
       end
     end
 

@@ -39,7 +39,6 @@ const API_SERVER: Program = Program {
         (&["allow-privileged", "authorization-webhook-", "token-auth-file"], LOGIN),
         (&["service-cluster-ip-range"], RANGES),
         (&["endpoint-reconciler-type", "peer-"], "every master enters itself as an API server"),
-        (&["enable-aggregator-routing"], "masters have no kube-proxy"),
     ],
 };
 
@@ -97,6 +96,7 @@ pub const ETCD: Program = Program {
         (&["data-dir", "wal-dir"], "etcd can write nowhere else"),
         (&["cert-file", "key-file", "trusted-ca-file", "auto-tls", "client-", "peer-"], CERTIFICATES),
         (&["auth-", "host-whitelist", "cors"], LOGIN),
+        (&["enable-grpc-gateway"], "hab asks etcd through it"),
         (&["quota-backend-bytes"], "say it as `kubernetes.etcd.quotaBackendBytes`"),
     ],
 };

@@ -112,10 +112,13 @@ func (l *labeler) follow(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listing nodes: %w", err)
 	}
+	// One that is refused keeps no other from its label; all are tried again.
+	var refused error
 	for _, one := range all.Items {
-		if err := l.label(ctx, one); err != nil {
-			return err
-		}
+		refused = errors.Join(refused, l.label(ctx, one))
+	}
+	if refused != nil {
+		return refused
 	}
 	return l.watch(ctx, all.Metadata.ResourceVersion)
 }

@@ -3,9 +3,13 @@
 set -u
 . /etc/kubernetes/hab/member.sh
 [ -n "$others" ] || exit 0
-while members=$(etcdctl member list) && own=$(known "$members") && [[ $own == *', true' ]]; do
+while :; do
+    # The others may be gone for good, and then it is no learner: those can't answer this.
+    members=$(etcdctl member list || alone member list)
+    own=$(known "$members")
+    [ -z "$own" ] || [[ $own == *', true' ]] || exit 0
     # Refused until it has caught up.
-    etcdctl member promote "${own%%,*}" && say etcd-promoted && break
+    [ -z "$own" ] || ! etcdctl member promote "${own%%,*}" || break
     sleep 2
 done
-exit 0
+say etcd-promoted

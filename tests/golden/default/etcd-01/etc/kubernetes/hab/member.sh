@@ -10,10 +10,13 @@ for member in ${ETCD_INITIAL_CLUSTER//,/ }; do
     [ "${member%%=*}" = "$NODE" ] || others+=${others:+,}${url/%:2380/:2379}
 done
 
-# Asks the other members. The answer needs a majority of them.
-etcdctl() {
-    /opt/hab/bin/etcdctl --endpoints="$others" --dial-timeout=5s --command-timeout=20s \
-        --cacert="$pki/etcd/ca.crt" --cert="$pki/etcd/server.crt" --key="$pki/etcd/server.key" "$@"
+# Asks the other members.
+etcdctl() { ask "$others" "$@"; }
+# Asks this one.
+alone() { ask "$ETCD_ADVERTISE_CLIENT_URLS" "$@"; }
+ask() { # URLs of clients, then what is asked
+    /opt/hab/bin/etcdctl --endpoints="$1" --dial-timeout=5s --command-timeout=20s \
+        --cacert="$pki/etcd/ca.crt" --cert="$pki/etcd/server.crt" --key="$pki/etcd/server.key" "${@:2}"
 }
 
 # What the others know of this member: a line of id, status, name, peers' URL, clients' URL, whether it is a learner; each

@@ -13,5 +13,8 @@ while read -r mode folder; do
     mkdir -p "$disk$folder" "$folder" && chmod "$mode" "$disk$folder" || exit 1
     mountpoint -q "$folder" || mount --bind "$disk$folder" "$folder" || exit 1
 done < <(cat /etc/kubernetes/hab/data/*)
+# Refused by a kubelet that has other settings or processors than the one that wrote them; a new machine has no pods to
+# which they belong.
+[ ! -e /run/hab-first-boot ] || rm -f /var/lib/kubelet/{cpu,memory}_manager_state
 # From memory to where it is kept.
 journalctl --flush
