@@ -39,7 +39,7 @@ status=$?
 unchanged=$(vagrant up "$etcd")
 claim 'vagrant up says that a machine is older than its Ignition config, and of no other' \
     "$([[ $changed == *'this machine is older'* && $unchanged != *'this machine is older'* ]]; echo $?)"
-claim 'it exits 1, and says how to make it anew' "$([[ $status -eq 1 && $changed == *"vagrant destroy -f $worker"* ]]; echo $?)"
+claim 'it exits 1, and says how to make it anew' "$([[ $status -eq 1 && $changed == *"hab roll $worker"* ]]; echo $?)"
 holds 'vagrant status' vagrant status
 said=$(vagrant ssh "$worker")
 claim 'vagrant ssh is refused' "$([[ $? -ne 0 && $said == *"there is no SSH on $worker"* ]]; echo $?)"
