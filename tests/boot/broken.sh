@@ -36,7 +36,7 @@ flip() {
     done
 }
 flip bin/etcdctl 'etcdctl'
-flip bin/kube-proxy 'localhost/hab/pause:1'
+flip bin/coredns 'localhost/hab/pause:1'
 
 if said=$(XDG_CACHE_HOME=$work/cache "$hab" --quiet -C "$work/lab" build 2>&1); then
     echo "the build did not fail" >&2
