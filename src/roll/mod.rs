@@ -103,9 +103,22 @@ impl<'a> Roll<'a> {
         let names: BTreeSet<String> = wanted.iter().map(|wanted| wanted.name.clone()).collect();
         let mut patience = Duration::ZERO;
         for batch in batches(self.plan, &names, options.parallel) {
+            if batch.role == Role::Worker {
+                self.await_dns(patience)?;
+            }
             let state = self.settled(&batch, patience)?;
             self.renew(&batch, &state, options, progress)?;
             patience = SETTLES;
+        }
+        self.await_dns(patience)
+    }
+
+    /// Waits until names resolve again: pods of DNS begin elsewhere when their worker is drained, and the next worker may
+    /// have the only one that answers. That they do not is not this roll's error, for it may mend it.
+    fn await_dns(&self, patience: Duration) -> Result<()> {
+        let begun = Instant::now();
+        while begun.elapsed() < patience && !self.cluster.probe().dns.ready {
+            signal::pause(LOOK)?;
         }
         Ok(())
     }
