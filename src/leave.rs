@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::cluster::{Cluster, Left, Member, NodeState};
+use crate::cluster::{Cluster, Left, Member};
 use crate::exec::kubectl::Kubectl;
 use crate::lab::OUT;
 use crate::plan::{Node, Plan};
@@ -33,7 +33,8 @@ pub fn leave(
     (name, force): (&str, bool),
     progress: &dyn Progress,
 ) -> Result<()> {
-    let leaver = find(plan, || cluster.left(), name)?;
+    let mut state = cluster.probe();
+    let leaver = find(plan, || cluster.left(&state), name)?;
     let (node, member, batch) = match leaver {
         Leaver::Node(node) => {
             let others = plan.of(node.role).count() > 1;
@@ -46,15 +47,14 @@ pub fn leave(
         }
     };
     let step = progress.step(name, None);
-    let mut state = cluster.probe();
     if member {
-        let members = cluster.members(name)?;
+        let members = cluster.members(&state, Some(name))?;
         // Who has left before is none whose vote is missed.
         state.nodes.retain(|node| node.role != Role::Etcd || members.iter().any(|member| is(member, plan, &node.name)));
         check(&batch, &state)?;
         if let Some(member) = members.iter().find(|member| is(member, plan, name)) {
             step.status("removed from etcd");
-            cluster.remove_member(name, member)?;
+            cluster.remove_member(&state, name, member)?;
         }
     } else {
         check(&batch, &state)?;
@@ -63,8 +63,7 @@ pub fn leave(
         let server = api_server(&state, plan, &[name]).context("no API server answers")?;
         let kubectl = Kubectl::of(&lab.join(OUT), server)?;
         // The pods of a machine that is gone can't end.
-        let runs = |node: &NodeState| node.name == name && node.role == Role::Worker && node.does_its_work();
-        if state.nodes.iter().any(runs) {
+        if batch.role == Role::Worker && state.does_its_work(name) {
             step.status("drained");
             kubectl.drain(name, force)?;
         }

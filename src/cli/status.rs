@@ -45,7 +45,7 @@ impl Status {
         let certificates = pki.expiry(&plan)?;
         let cluster = Cluster::new(&plan, &pki.client(), &global.lab)?;
         let state = cluster.probe();
-        let left = cluster.left();
+        let left = cluster.left(&state);
         let saves = saves::running_from(&Origins::read(&global.lab, plan.provider)?, &plan);
         if self.json {
             print::json(&Output { state: &state, certificates: &certificates, saves: &saves, left: &left })?;
@@ -136,7 +136,7 @@ mod tests {
         };
         let dns = Part { ready: true, reason: Reason::Ready, message: "ready".to_owned() };
         let nodes = [("a", None), ("b", Some(2)), ("c", Some(-2)), ("d", Some(3)), ("e", Some(-3600))].map(node);
-        let text = text(&ClusterState { ready: true, nodes: nodes.into(), dns }, &[]);
+        let text = text(&ClusterState { ready: true, nodes: nodes.into(), dns, strangers: Vec::new() }, &[]);
         let expected = "DNS           ready\n\nd's clock is 3 s ahead of this machine's: `vagrant reload d` sets it\n\
                         e's clock is 3600 s behind this machine's: `vagrant reload e` sets it\n";
         assert!(text.ends_with(expected), "{text}");

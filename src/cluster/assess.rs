@@ -39,7 +39,11 @@ pub(super) fn assess(plan: &Plan, observed: &Observed) -> ClusterState {
     let nodes = plan.nodes.iter().zip(&observed.replies).zip(&observed.machines);
     let nodes: Vec<_> = nodes.map(|((node, reply), machine)| assess_node(node, reply, machine, observed)).collect();
     let dns = assess_dns(observed.dns.as_ref());
-    ClusterState { ready: dns.ready && nodes.iter().all(NodeState::is_ready), nodes, dns }
+    let known = |name: &String| plan.nodes.iter().any(|node| node.name == *name);
+    let registered = observed.registered.iter().flatten().map(|(name, _)| name);
+    let mut strangers: Vec<String> = registered.filter(|name| !known(name)).cloned().collect();
+    strangers.sort();
+    ClusterState { ready: dns.ready && nodes.iter().all(NodeState::is_ready), nodes, dns, strangers }
 }
 
 fn assess_dns(dns: Option<&Dns>) -> Part {

@@ -132,8 +132,7 @@ impl Client {
         let request = self.etcd.post(&url).content_type("application/json");
         let response = request.send(message.to_string()).with_context(asking)?;
         let status = response.status();
-        let body = response.into_body().into_with_config().limit(MAX_JSON).reader();
-        let answer: Value = serde_json::from_reader(std::io::BufReader::new(body)).with_context(asking)?;
+        let answer: Value = read(response).with_context(asking)?;
         let why = answer["message"].as_str().unwrap_or_default();
         ensure!(status == 200, "{url} answers {status}: {}", api::line(why));
         Ok(answer)
@@ -148,8 +147,7 @@ impl Client {
             return Ok(None);
         }
         ensure!(response.status() == 200, "{url} answers {}", response.status());
-        let body = response.into_body().into_with_config().limit(MAX_JSON).reader();
-        serde_json::from_reader(std::io::BufReader::new(body)).map(Some).with_context(asking)
+        read(response).map(Some).with_context(asking)
     }
 }
 
@@ -172,6 +170,12 @@ fn agent(authority: &[u8], pair: &Pair) -> Result<Agent> {
         .user_agent(concat!("hab/", env!("CARGO_PKG_VERSION")))
         .build()
         .new_agent())
+}
+
+/// The JSON of an answer.
+fn read<T: DeserializeOwned>(response: ureq::http::Response<ureq::Body>) -> Result<T, serde_json::Error> {
+    let body = response.into_body().into_with_config().limit(MAX_JSON).reader();
+    serde_json::from_reader(std::io::BufReader::new(body))
 }
 
 fn url(address: Ipv4Addr, port: u16, path: &str) -> String {

@@ -92,40 +92,37 @@ impl<'a> Cluster<'a> {
         first.first().and_then(ask).or_else(|| side_by_side(rest, ask).into_iter().flatten().next())
     }
 
-    /// What the cluster still knows of nodes that the lab has no more. Of what does not answer nothing is known.
+    /// What the cluster, which was seen in this `state`, still knows of nodes that the lab has no more. Of what does not
+    /// answer nothing is known.
     #[must_use]
-    pub fn left(&self) -> Left {
+    pub fn left(&self, state: &ClusterState) -> Left {
         let known = |name: &String| self.plan.nodes.iter().any(|node| node.name == *name);
-        let masters = self.plan.of(Role::Master);
-        let nodes = masters.into_iter().find_map(|master| self.client.nodes(master.address).ok());
-        let mut nodes: Vec<String> = nodes.map(|nodes| nodes.conditions().into_keys().collect()).unwrap_or_default();
-        nodes.retain(|name| !known(name));
-        nodes.sort();
-        let mut members = self.members("").unwrap_or_default();
+        let mut members = self.members(state, None).unwrap_or_default();
         members.retain(|member| !member.name.is_empty() && !known(&member.name));
-        Left { nodes, members }
+        Left { nodes: state.strangers.clone(), members }
     }
 
-    /// All members of etcd, as another than `node` knows them.
+    /// All members of etcd, as one that is well in this `state` knows them, another than the node `but`.
     ///
     /// # Errors
     /// None answers, or there is no majority.
-    pub fn members(&self, node: &str) -> Result<Vec<Member>> {
-        self.ask_etcd(node, |address| etcd::members(&self.client, address))
+    pub fn members(&self, state: &ClusterState, but: Option<&str>) -> Result<Vec<Member>> {
+        self.ask_etcd(state, but, |address| etcd::members(&self.client, address))
     }
 
-    /// Has another than `node` remove a member of etcd.
+    /// Has one that is well in this `state`, another than the node `but`, remove a member of etcd.
     ///
     /// # Errors
     /// None answers, or etcd refuses.
-    pub fn remove_member(&self, node: &str, member: &Member) -> Result<()> {
-        self.ask_etcd(node, |address| etcd::remove(&self.client, address, member))
+    pub fn remove_member(&self, state: &ClusterState, but: &str, member: &Member) -> Result<()> {
+        self.ask_etcd(state, Some(but), |address| etcd::remove(&self.client, address, member))
     }
 
-    /// Asks the etcd nodes but `node`, one after another, until one answers.
-    fn ask_etcd<T>(&self, node: &str, ask: impl Fn(Ipv4Addr) -> Result<T>) -> Result<T> {
-        let mut outcome = Err(anyhow!("there is no other etcd node to ask"));
-        for other in self.plan.of(Role::Etcd).filter(|other| other.name != node) {
+    /// Asks one after another until one answers. Who is not well is not asked: that takes seconds, and can't be answered.
+    fn ask_etcd<T>(&self, state: &ClusterState, but: Option<&str>, ask: impl Fn(Ipv4Addr) -> Result<T>) -> Result<T> {
+        let mut outcome = Err(anyhow!("there is no other etcd node that is well"));
+        let others = self.plan.of(Role::Etcd).filter(|node| but != Some(node.name.as_str()));
+        for other in others.filter(|node| state.does_its_work(&node.name)) {
             outcome = ask(other.address);
             if outcome.is_ok() {
                 break;

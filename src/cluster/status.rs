@@ -112,9 +112,18 @@ pub struct ClusterState {
     pub nodes: Vec<NodeState>,
     /// DNS for pods, as a further thing to wait for.
     pub dns: Part,
+    /// Nodes that Kubernetes knows and the lab does not, by name.
+    #[serde(skip)]
+    pub strangers: Vec<String>,
 }
 
 impl ClusterState {
+    /// True when the node of this name [does its work](NodeState::does_its_work).
+    #[must_use]
+    pub fn does_its_work(&self, name: &str) -> bool {
+        self.nodes.iter().any(|node| node.name == name && node.does_its_work())
+    }
+
     /// What of it is about these nodes; DNS is about none.
     pub(super) fn only(mut self, names: &[&str]) -> Self {
         self.nodes.retain(|node| names.contains(&node.name.as_str()));

@@ -21,18 +21,20 @@ fn path(lab: &Path, node: &str) -> PathBuf {
     lab.join(PRIVATE).join("applied").join(format!("{node}.ign"))
 }
 
-/// Keeps the config of `node` that is about to be replaced by `new`, if a machine was made of it.
+/// Keeps the config of `node` that is about to be replaced by one with the SHA-256 `new`, if a machine was made of it.
 ///
 /// # Errors
 /// It can't be read, or not be written.
-pub fn keep(lab: &Path, origins: &Origins, node: &str, new: &[u8]) -> Result<()> {
-    let Some(note) = origins.note(node, origin::FILE) else { return Ok(()) };
+pub fn keep(lab: &Path, origins: &Origins, node: &str, new: &str) -> Result<()> {
+    let note = origins.note(node, origin::FILE).unwrap_or_default();
+    // Most often the machine is of this config; then nothing has to be read.
+    let Some((_, sha)) = origin::parts(&note).filter(|(_, sha)| *sha != new) else { return Ok(()) };
     let current = lab.join(nodes_json::ignition_path(node));
     if !current.is_file() {
         return Ok(());
     }
     let old = fs::read(&current)?;
-    if old != new && note.trim_end().ends_with(&sha256(&old)) {
+    if sha256(&old) == sha {
         let kept = path(lab, node);
         if let Some(folder) = kept.parent() {
             atomic_fs::create_private_dir(folder)?;
@@ -49,7 +51,7 @@ pub fn keep(lab: &Path, origins: &Origins, node: &str, new: &[u8]) -> Result<()>
 pub fn differences(lab: &Path, origins: &Origins, node: &str) -> Result<Vec<String>> {
     let mut found = Vec::new();
     let (Some(note), Some(now)) = (origins.note(node, origin::FILE), origins.now(node)) else { return Ok(found) };
-    let Some((version, sha)) = note.trim_end().split_once(' ') else { return Ok(found) };
+    let Some((version, sha)) = origin::parts(&note) else { return Ok(found) };
     if let Some(new) = now.version.filter(|new| *new != version) {
         found.push(versions(version, new));
     }
@@ -176,18 +178,18 @@ mod tests {
         std::fs::create_dir(lab.path().join(PRIVATE)).unwrap();
         write("out/ignition/n.ign", &old);
         nodes(&sha256(&old));
-        keep(lab.path(), &origins(), "n", &new).unwrap();
+        keep(lab.path(), &origins(), "n", &sha256(&new)).unwrap();
         assert!(!path(lab.path(), "n").exists());
 
         write(".vagrant/machines/n/libvirt/id", b"1");
         write(".vagrant/machines/n/libvirt/hab-origin", format!("1.2.3.4 {}\n", sha256(&old)).as_bytes());
         assert!(differences(lab.path(), &origins(), "n").unwrap().is_empty());
-        keep(lab.path(), &origins(), "n", &new).unwrap();
+        keep(lab.path(), &origins(), "n", &sha256(&new)).unwrap();
         write("out/ignition/n.ign", &new);
         nodes(&sha256(&new));
         assert_eq!(differences(lab.path(), &origins(), "n").unwrap(), ["hosts"]);
         // Rendered once more: what is kept stays what the machine has.
-        keep(lab.path(), &origins(), "n", b"{}").unwrap();
+        keep(lab.path(), &origins(), "n", &sha256(b"{}")).unwrap();
         assert_eq!(differences(lab.path(), &origins(), "n").unwrap(), ["hosts"]);
         write("private/applied/n.ign", b"other");
         assert_eq!(differences(lab.path(), &origins(), "n").unwrap(), ["another Ignition config"]);

@@ -22,6 +22,11 @@ pub const FILE: &str = "hab-origin";
 /// The note of what it had when it was last started: memory in MiB, processors and data disk in GiB, a blank between them.
 pub const SIZE_FILE: &str = "hab-size";
 
+/// The two parts of such a note, [`FILE`]: the box's version and the config's SHA-256.
+pub(super) fn parts(note: &str) -> Option<(&str, &str)> {
+    note.trim_end().split_once(' ')
+}
+
 /// Vagrant's own folder in the lab, unless `VAGRANT_DOTFILE_PATH` says otherwise.
 const DOTFILE_PATH: &str = ".vagrant";
 
@@ -136,8 +141,8 @@ impl Origins {
     /// In what `origin`, a note of what a machine of `node` was created from, is older than the lab.
     #[must_use]
     pub fn held_against(&self, node: &str, origin: &str) -> Option<Stale> {
-        let (now, then) = (self.now.get(node)?, origin);
-        let (version, sha256) = then.trim_end().split_once(' ')?;
+        let now = self.now.get(node)?;
+        let (version, sha256) = parts(origin)?;
         // A lab that was rendered and not built knows no version.
         let other_box = now.box_version.as_ref().is_some_and(|now| now != version);
         match (other_box, now.ignition_sha256 != sha256) {

@@ -57,8 +57,9 @@ fn write(lab: &Path, plan: &Plan, pki: &Pki) -> Result<usize> {
     for node in &plan.nodes {
         signal::check()?;
         let config = configs.node(node, pki.node(node)?)?;
-        sums.push(sha256(&config));
-        applied::keep(lab, &origins, &node.name, &config)?;
+        let sum = sha256(&config);
+        applied::keep(lab, &origins, &node.name, &sum)?;
+        sums.push(sum);
         batch.add(&lab.join(nodes_json::ignition_path(&node.name)), atomic_fs::SECRET, &config)?;
     }
     let masters = plan.of(Role::Master);

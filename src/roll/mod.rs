@@ -129,7 +129,7 @@ impl<'a> Roll<'a> {
         let begun = Instant::now();
         loop {
             let state = self.cluster.probe();
-            match check(batch, &state).and_then(|()| self.caught_up(batch)) {
+            match check(batch, &state).and_then(|()| self.caught_up(batch, &state)) {
                 Ok(()) => return Ok(state),
                 Err(error) if begun.elapsed() >= patience => return Err(error),
                 Err(_) => signal::pause(LOOK)?,
@@ -138,11 +138,11 @@ impl<'a> Roll<'a> {
     }
 
     /// No member of etcd is still a learner when another goes: it would count for no majority.
-    fn caught_up(&self, batch: &Batch<'_>) -> Result<()> {
+    fn caught_up(&self, batch: &Batch<'_>, state: &ClusterState) -> Result<()> {
         if batch.role != Role::Etcd || self.plan.of(Role::Etcd).count() == 1 {
             return Ok(());
         }
-        let members = self.cluster.members("")?;
+        let members = self.cluster.members(state, None)?;
         if let Some(learner) = members.iter().find(|member| member.learner) {
             bail!("{} stays as it is, for {} has not caught up yet", batch.names().join(", "), learner.name);
         }
@@ -159,19 +159,20 @@ impl<'a> Roll<'a> {
         let names = batch.names();
         let step = progress.step(&names.join(", "), None);
         // Without an API server this roll goes on with its only master, whose Node stays as it was.
-        if let (true, Some(server)) = (batch.role.has_kubelet(), api_server(state, self.plan, &names)) {
-            let kubectl = Kubectl::of(&self.lab.join(OUT), server)?;
-            // Pods of a machine that is gone can't end.
-            let runs = |name: &str| state.nodes.iter().any(|node| node.name == name && node.does_its_work());
-            for name in names.iter().filter(|name| batch.role == Role::Worker && runs(name)) {
+        let server = if batch.role.has_kubelet() { api_server(state, self.plan, &names) } else { None };
+        let kubectl = server.map(|server| Kubectl::of(&self.lab.join(OUT), server)).transpose()?;
+        // Pods of a machine that is gone can't end.
+        if let (Role::Worker, Some(kubectl)) = (batch.role, &kubectl) {
+            for name in names.iter().filter(|name| state.does_its_work(name)) {
                 step.status("drained");
                 kubectl.drain(name, options.force)?;
             }
-            self.unfinished.begin(&names)?;
-            // Its kubelet registers it anew, with the labels and taints that it has now.
-            kubectl.delete_nodes(&names)?;
         }
         self.unfinished.begin(&names)?;
+        // Its kubelet registers it anew, with the labels and taints that it has now.
+        if let Some(kubectl) = &kubectl {
+            kubectl.delete_nodes(&names)?;
+        }
         vagrant::destroy_but_data(&self.lab, &names, |line| step.status(line))?;
         vagrant::up(&self.lab, &names, |line| step.status(line))?;
         self.cluster.wait_for(&names, progress, Limits::default())?;

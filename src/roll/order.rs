@@ -40,9 +40,10 @@ pub fn batches<'a>(plan: &'a Plan, wanted: &BTreeSet<String>, parallel: usize) -
 /// The URL of an API server that is well, if there is one: one of another node than these, if there is one.
 #[must_use]
 pub fn api_server(state: &ClusterState, plan: &Plan, names: &[&str]) -> Option<String> {
-    let works = |node: &&Node| state.nodes.iter().any(|state| state.name == node.name && state.does_its_work());
-    let (own, others): (Vec<&Node>, Vec<&Node>) =
-        plan.of(Role::Master).filter(works).partition(|node| names.contains(&node.name.as_str()));
+    let (own, others): (Vec<&Node>, Vec<&Node>) = plan
+        .of(Role::Master)
+        .filter(|node| state.does_its_work(&node.name))
+        .partition(|node| names.contains(&node.name.as_str()));
     others.first().or(own.first()).map(|node| format!("https://{}:{}", node.address, port::API))
 }
 
@@ -110,7 +111,7 @@ mod tests {
             }
         };
         let dns = Part { ready: true, reason: Reason::Ready, message: String::new() };
-        ClusterState { ready: false, nodes: plan.nodes.iter().map(node).collect(), dns }
+        ClusterState { ready: false, nodes: plan.nodes.iter().map(node).collect(), dns, strangers: Vec::new() }
     }
 
     fn names(batches: &[Batch<'_>]) -> Vec<String> {

@@ -173,10 +173,10 @@ fn a_cluster_is_seen_from_nothing_to_ready() {
     assert_eq!(messages(&state)[3], "ready, 1 of 2 pods");
     assert_eq!(fake.cluster().wait(&Silent, Limits::default()).unwrap(), state);
 
-    assert!(fake.cluster().left().nodes.is_empty());
+    assert!(fake.cluster().left(&state).nodes.is_empty());
     let more = node("kube-worker-77");
     fake.answer("master", NODES, "200 OK", &format!(r#"{{"items":[{nodes},{more}]}}"#));
-    assert_eq!(fake.cluster().left().nodes, ["kube-worker-77"]);
+    assert_eq!(fake.cluster().left(&fake.probe()).nodes, ["kube-worker-77"]);
 }
 
 #[test]

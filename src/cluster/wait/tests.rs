@@ -20,7 +20,7 @@ fn node(name: &str, stage: Stage, reason: Reason, message: &str) -> NodeState {
 fn cluster(a: NodeState) -> ClusterState {
     let b = node("b", Stage::Ready, Reason::Ready, "Ready");
     let dns = Part { ready: true, reason: Reason::Ready, message: "ready".to_owned() };
-    ClusterState { ready: a.is_ready(), nodes: vec![a, b], dns }
+    ClusterState { ready: a.is_ready(), nodes: vec![a, b], dns, strangers: Vec::new() }
 }
 
 fn ready() -> ClusterState {
