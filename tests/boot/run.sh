@@ -50,6 +50,7 @@ fi
 . "$here/reset.sh"
 . "$here/outside.sh"
 . "$here/nodes.sh"
+consoles
 . "$here/lifecycle.sh"
 
 echo "-- a broken payload"

@@ -19,6 +19,15 @@ install -m 0755 "$root/target/release/hab" "$work/hab"
 hab=$work/hab lab=$work/lab
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/hab
 
+# What the machines said of a boot that went wrong, where claims failed: a kernel that panics takes its reason with it.
+consoles() {
+    local log
+    [ "$failed" -gt 0 ] || return 0
+    for log in "$lab"/out/console/*.log; do
+        echo "        the last words of $(basename "$log" .log):"
+        tail -n 12 "$log" | tr -d '\r' | cut -c 1-200 | sed 's/^/        /'
+    done
+}
 cleanup() {
     "$netns" stop "$namespace"
     [ -z "${kept:-}" ] || return
