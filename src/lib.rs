@@ -14,7 +14,8 @@
 //! 6. [`lab`] writes all of it into the lab's folder, where Vagrant reads it. [`cluster`] then looks at what runs.
 //! 7. [`saves`] keeps a running lab as it is at one moment, and brings it back to that.
 //! 8. [`roll`] makes nodes of a running lab anew, and [`leave`] has the cluster forget one.
-//! 9. [`cli`] has the verbs: each parses, calls the modules above and prints.
+//! 9. [`backup`] keeps what the cluster knows in a file, and brings it back.
+//! 10. [`cli`] has the verbs: each parses, calls the modules above and prints.
 //!
 //! What follows from a choice is a table: [`provider`] for what runs the machines, [`base`] for their operating system,
 //! [`arch`] for their processor. Other programs are run by [`exec`] alone, and the lab's files are written by
@@ -56,4 +57,5 @@ pub mod cluster;
 pub mod saves;
 pub mod roll;
 pub mod leave;
+pub mod backup;
 pub mod cli;

@@ -12,7 +12,7 @@ pub use batch::Batch;
 pub use dir::{create_all_or_nothing, create_dir, create_dir_if_missing, create_private_dir};
 pub use ignored::{ignore_in_git, tag_as_cache};
 pub use remove::{remove, remove_file, remove_stale};
-pub use write::{Written, rename, write, write_unflushed};
+pub use write::{Written, rename, write, write_from, write_unflushed};
 
 /// The mode of files with keys in them.
 pub const SECRET: u32 = 0o600;

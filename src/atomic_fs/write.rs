@@ -40,6 +40,19 @@ pub fn write_unflushed(path: &Path, mode: u32, bytes: &[u8]) -> Result<Written> 
     put(path, mode, bytes, false)
 }
 
+/// Writes what `fill` brings to `path` with `mode`, as [`write()`] does: for what is too large to be held in memory. `fill`
+/// gets the new file, empty, and may read it again.
+///
+/// # Errors
+/// As [`write()`]; also when `fill` fails, and then nothing is left.
+pub fn write_from(path: &Path, mode: u32, fill: impl FnOnce(&mut std::fs::File) -> Result<()>) -> Result<()> {
+    let mut beside = beside(path)?;
+    fill(beside.as_file_mut())?;
+    set_mode(beside.as_file(), mode, path)?;
+    beside.as_file().sync_all().with_context(|| format!("flushing {}", path.display()))?;
+    place(beside.into_temp_path(), path)
+}
+
 fn put(path: &Path, mode: u32, bytes: &[u8], flush: bool) -> Result<Written> {
     let Some(beside) = stage(path, mode, bytes, flush)? else { return Ok(Written::Same) };
     place(beside, path)?;
@@ -114,6 +127,20 @@ mod tests {
         assert_eq!(write(&path, SECRET, b"k").unwrap(), Written::Same);
         assert_eq!(write(&path, PUBLIC, b"k").unwrap(), Written::Changed);
         assert_eq!(mode(&path), 0o644);
+    }
+
+    #[test]
+    fn what_is_not_brought_whole_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("large");
+        let half = |file: &mut std::fs::File| {
+            file.write_all(b"half")?;
+            bail!("broken off")
+        };
+        assert_eq!(write_from(&path, SECRET, half).unwrap_err().to_string(), "broken off");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        write_from(&path, SECRET, |file| Ok(file.write_all(b"whole")?)).unwrap();
+        assert_eq!((fs::read(&path).unwrap().as_slice(), mode(&path)), (&b"whole"[..], 0o600));
     }
 
     #[test]

@@ -13,8 +13,9 @@ use crate::role::Role;
 
 pub use super::steps::{boot_test, vagrant_box};
 
-/// The step that brings the cluster's own kubectl, and the program. It is for the host: no node carries it.
-pub const PROGRAM_STEP: (&str, &str) = ("kubernetes", "kubectl");
+/// The steps that bring programs for the host, and the programs: the cluster's own kubectl, and what makes data for etcd
+/// of a backup. No node carries them.
+pub const HOST_PROGRAMS: [(&str, &str); 2] = [("kubernetes", "kubectl"), ("etcd", "etcdutl")];
 
 /// The steps with their keys.
 pub struct Graph {
@@ -76,7 +77,7 @@ impl Graph {
     /// A step is missing.
     pub fn goals(&self) -> Result<Vec<usize>> {
         let roles = Role::ALL.into_iter().flat_map(|role| [boot_test(role), vagrant_box(role)]);
-        roles.chain([PROGRAM_STEP.0.to_owned()]).map(|name| self.place(&name)).collect()
+        roles.chain(HOST_PROGRAMS.map(|(step, _)| step.to_owned())).map(|name| self.place(&name)).collect()
     }
 
     /// The places of the steps that a step needs.

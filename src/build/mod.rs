@@ -15,7 +15,7 @@ mod times;
 
 pub use context::Context;
 pub use explain::{Explanation, before_lock, explain};
-pub use graph::{Graph, PROGRAM_STEP, boot_test, vagrant_box};
+pub use graph::{Graph, HOST_PROGRAMS, boot_test, vagrant_box};
 pub use run::{Outcome, fetch, preflight, run, verify};
 pub use state::present;
 pub use step::{Entries, Job, Step};

@@ -83,10 +83,12 @@ fn every_step_comes_after_what_it_needs_in_every_version_and_names_are_unique() 
 }
 
 #[test]
-fn the_program_for_the_host_comes_from_its_step_in_every_version() {
-    let (step, program) = PROGRAM_STEP;
+fn each_program_for_the_host_comes_from_its_step_in_every_version() {
     for version in kinds::Supply::Source.kubernetes_versions() {
-        assert!(Catalog::source(version).unwrap().go_packages(step).contains_key(program), "{version}");
+        let catalog = Catalog::source(version).unwrap();
+        for (step, program) in HOST_PROGRAMS {
+            assert!(catalog.go_packages(step).contains_key(program), "{version} {program}");
+        }
     }
 }
 

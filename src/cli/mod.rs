@@ -1,5 +1,7 @@
 //! The command line: one verb, one file; a verb only parses, calls and prints.
 
+mod backup;
+mod backups;
 mod build;
 mod check;
 mod clean;
@@ -16,6 +18,7 @@ mod print;
 mod progress;
 mod render;
 mod reset;
+mod restore;
 mod roll;
 mod save;
 mod saves;
@@ -101,6 +104,9 @@ enum Verb {
     Save(save::Save),
     Saves(saves::Saves),
     Reset(reset::Reset),
+    Backup(backup::Backup),
+    Backups(backups::Backups),
+    Restore(restore::Restore),
     Clean(clean::Clean),
     Completions(completions::Completions),
     Man(man::Man),
@@ -125,6 +131,9 @@ impl Verb {
             Self::Save(verb) => verb.run(global),
             Self::Saves(verb) => verb.run(global),
             Self::Reset(verb) => verb.run(global),
+            Self::Backup(verb) => verb.run(global),
+            Self::Backups(verb) => verb.run(global),
+            Self::Restore(verb) => verb.run(global),
             Self::Clean(verb) => verb.run(global),
             Self::Completions(verb) => verb.run(),
             Self::Man(verb) => verb.run(global),

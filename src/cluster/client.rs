@@ -4,7 +4,8 @@ use std::io::{ErrorKind, Read as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -13,6 +14,7 @@ use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
 use super::api::{self, Deployment, Dns, NodeList, PodList};
 use super::skew::skew;
+use crate::exec::signal;
 use crate::parallel::side_by_side;
 use crate::pki::{self, Pair};
 use crate::plan::{Node, port};
@@ -25,6 +27,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How long a whole request may take. In the laboratory 5 s was too short for a TLS handshake with a loaded, emulated
 /// machine; three times that.
 const REQUEST: Duration = Duration::from_secs(15);
+
+/// How long an answer may take that is a whole database: 8 GiB, the largest that etcd has, at 5 MiB a second.
+const STREAM: Duration = Duration::from_secs(30 * 60);
 
 /// No health answer comes near this.
 const MAX_TEXT: u64 = 64 << 10;
@@ -66,6 +71,14 @@ impl From<Health> for Reply {
     fn from(health: Health) -> Self {
         Self { health, clock_skew: None }
     }
+}
+
+/// One of many messages, as the gateway sends them
+/// (<https://github.com/grpc-ecosystem/grpc-gateway/blob/v2.26.3/runtime/handler.go>, `ForwardResponseStream`).
+#[derive(Deserialize)]
+struct Streamed<T> {
+    result: Option<T>,
+    error: Option<Value>,
 }
 
 /// An HTTPS client for the nodes of one lab.
@@ -136,6 +149,33 @@ impl Client {
         let why = answer["message"].as_str().unwrap_or_default();
         ensure!(status == 200, "{url} answers {status}: {}", api::line(why));
         Ok(answer)
+    }
+
+    /// Calls a method of an etcd member that answers with many messages; `each` gets them as they come.
+    pub fn etcd_stream<T: DeserializeOwned>(
+        &self,
+        member: Ipv4Addr,
+        method: &str,
+        mut each: impl FnMut(T) -> Result<()>,
+    ) -> Result<()> {
+        let url = url(member, port::ETCD_CLIENT, method);
+        let asking = || format!("asking {url}");
+        let request = self.etcd.post(&url).config().timeout_global(Some(STREAM)).build();
+        let response = request.content_type("application/json").send("{}").with_context(asking)?;
+        let status = response.status();
+        ensure!(status == 200, "{url} answers {status}");
+        let body = std::io::BufReader::new(response.into_body().into_reader());
+        for message in serde_json::Deserializer::from_reader(body).into_iter::<Streamed<T>>() {
+            signal::check()?;
+            match message.with_context(asking)? {
+                Streamed { result: Some(result), .. } => each(result)?,
+                Streamed { error, .. } => {
+                    let why = error.as_ref().and_then(|error| error["message"].as_str()).unwrap_or("an empty message");
+                    bail!("{url} answers: {}", api::line(why));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// `None` when it is not there.

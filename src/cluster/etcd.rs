@@ -1,8 +1,11 @@
 //! The members of etcd, through its JSON gateway (<https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/>).
 
+use std::io::Write;
 use std::net::Ipv4Addr;
 
 use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -47,6 +50,29 @@ pub(super) fn remove(client: &Client, address: Ipv4Addr, member: &Member) -> Res
     let answer: Value = client.etcd(address, "v3/cluster/member/remove", &json!({ "ID": member.id }))?;
     ensure!(answer["members"].is_array(), "etcd does not say that it removed {}", member.name);
     Ok(())
+}
+
+/// A part of a snapshot.
+#[derive(Deserialize)]
+struct Chunk {
+    /// Bytes as base64; none in an empty message.
+    #[serde(default)]
+    blob: String,
+}
+
+/// Writes the whole database of the member at `address` to `out`, with its digest behind it, and returns its size in bytes:
+/// what `etcdctl snapshot save` writes.
+///
+/// # Errors
+/// It does not answer, the answer breaks off, or `out` can't be written.
+pub(super) fn snapshot(client: &Client, address: Ipv4Addr, out: &mut dyn Write) -> Result<u64> {
+    let mut size = 0;
+    client.etcd_stream(address, "v3/maintenance/snapshot", |chunk: Chunk| {
+        let bytes = BASE64.decode(chunk.blob).context("reading the database of etcd")?;
+        size += bytes.len() as u64;
+        out.write_all(&bytes).context("writing the database of etcd")
+    })?;
+    Ok(size)
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ mod status;
 mod wait;
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufWriter, Seek as _, Write as _};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Instant;
@@ -118,8 +120,30 @@ impl<'a> Cluster<'a> {
         self.ask_etcd(state, Some(but), |address| etcd::remove(&self.client, address, member))
     }
 
+    /// Writes etcd's database, as one that is well in this `state` has it, to `file`, which is empty, and its digest behind
+    /// it. Returns how many bytes that is.
+    ///
+    /// # Errors
+    /// None answers to the end, or `file` can't be written.
+    pub fn snapshot(&self, state: &ClusterState, file: &mut File) -> Result<u64> {
+        self.ask_etcd(state, None, |address| {
+            // Of one that broke off nothing stays.
+            file.set_len(0)?;
+            file.rewind()?;
+            let mut out = BufWriter::new(&mut *file);
+            let size = etcd::snapshot(&self.client, address, &mut out)?;
+            out.flush()?;
+            Ok(size)
+        })
+    }
+
     /// Asks one after another until one answers. Who is not well is not asked: that takes seconds, and can't be answered.
-    fn ask_etcd<T>(&self, state: &ClusterState, but: Option<&str>, ask: impl Fn(Ipv4Addr) -> Result<T>) -> Result<T> {
+    fn ask_etcd<T>(
+        &self,
+        state: &ClusterState,
+        but: Option<&str>,
+        mut ask: impl FnMut(Ipv4Addr) -> Result<T>,
+    ) -> Result<T> {
         let mut outcome = Err(anyhow!("there is no other etcd node that is well"));
         let others = self.plan.of(Role::Etcd).filter(|node| but != Some(node.name.as_str()));
         for other in others.filter(|node| state.does_its_work(&node.name)) {

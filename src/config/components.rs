@@ -33,6 +33,8 @@ pub struct RawComponents {
     pub kube_proxy: Vec<Entry<Value>>,
     pub quota_backend_bytes: Option<Marked<Value>>,
     pub etcd: Vec<Entry<String>>,
+    pub keep: Option<Marked<u32>>,
+    pub every_minutes: Option<Marked<u32>>,
     pub replicas: Option<Marked<u32>>,
     pub dns: RawResources,
 }
@@ -60,9 +62,13 @@ pub fn read(section: &mut Section<'_>, problems: &mut Problems) -> RawComponents
         kube_proxy: values(section, "kubeProxy", problems),
         ..RawComponents::default()
     };
-    if let Some(own) = section.section("etcd", problems) {
+    if let Some(mut own) = section.section("etcd", problems) {
         raw.quota_backend_bytes = one(&own, "quotaBackendBytes", problems);
         raw.etcd = flags(&own, "extraArgs", problems);
+        if let Some(mut own) = own.section("backup", problems) {
+            raw.keep = own.number("keep", problems);
+            raw.every_minutes = own.number("everyMinutes", problems);
+        }
     }
     if let Some(mut own) = section.section("dns", problems) {
         raw.replicas = own.number("replicas", problems);

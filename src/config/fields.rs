@@ -6,13 +6,14 @@ use super::yaml::{Key, Kind, YamlNode, shown};
 use crate::problems::{Place, Problems};
 
 /// All sections with their keys, in the order of the template. A section's name is its path.
-const KEYS: [(&str, &[&str]); 20] = [
+const KEYS: [(&str, &[&str]); 21] = [
     ("", &["lab", "base", "provider", "supply", "start", "kubernetes", "network", "nodes", "haproxy", "ignition"]),
     ("kubernetes", &KUBERNETES),
     ("kubernetes.apiServer", &["extraArgs", "resources"]),
     ("kubernetes.controllerManager", &["extraArgs", "resources"]),
     ("kubernetes.scheduler", &["extraArgs", "resources"]),
-    ("kubernetes.etcd", &["quotaBackendBytes", "extraArgs"]),
+    ("kubernetes.etcd", &["quotaBackendBytes", "extraArgs", "backup"]),
+    ("kubernetes.etcd.backup", &["keep", "everyMinutes"]),
     ("kubernetes.dns", &["replicas", "resources"]),
     ("*.resources", &["requests", "limits"]),
     ("network", &["nodes", "pods", "services"]),

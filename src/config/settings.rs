@@ -55,9 +55,20 @@ impl fmt::Display for Resources {
     }
 }
 
+/// The backups that etcd nodes make by themselves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct EtcdBackup {
+    /// How many of its own each node keeps; with 0 it makes none.
+    pub keep: u32,
+    /// Minutes between two.
+    pub every_minutes: u32,
+}
+
 /// etcd.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Etcd {
+    /// What its nodes keep of it by themselves.
+    pub backup: EtcdBackup,
     /// The most that its database may take, in bytes; etcd's own default if it is not said.
     pub quota_backend_bytes: Option<u64>,
     /// Flags besides hab's, and in place of them.

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use fs_err as fs;
 
+use super::Tool;
 use super::pinned_tools::PinnedTools;
 
 /// What every file system is made with; part of every key. One inode for 16 KiB is mke2fs' own rule; a journal of 32 MiB is
@@ -40,4 +41,15 @@ pub fn mke2fs(tools: &PinnedTools, conf: &Path, ext4: Ext4, archive: &Path, out:
         .arg(out)
         .run()
         .with_context(|| format!("making the file system {}", ext4.label))
+}
+
+/// Makes `out` an ext4 file system of `size` bytes with the content of `folder`, by the host's own mke2fs: for a node's data,
+/// which are nowhere the same twice.
+///
+/// # Errors
+/// It is not installed, the content does not fit, or it can't be written.
+pub fn of_folder(folder: &Path, label: &str, size: u64, out: &Path) -> Result<()> {
+    fs::File::create(out)?.set_len(size)?;
+    let tool = Tool::find("mke2fs", "e2fsprogs")?.args(["-q", "-F", "-t", "ext4", "-m", "0", "-L", label]);
+    tool.args(["-E", "root_owner=0:0", "-d"]).arg(folder).arg(out).run()
 }

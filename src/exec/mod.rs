@@ -6,7 +6,9 @@
 pub mod apt;
 pub mod child;
 pub mod depmod;
+pub mod debugfs;
 pub mod dpkg_deb;
+pub mod etcdutl;
 pub mod fat;
 pub mod go;
 pub mod kubectl;

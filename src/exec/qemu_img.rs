@@ -19,6 +19,22 @@ pub fn to_qcow2(source: &Path, target: &Path) -> Result<()> {
     tool()?.args(QCOW2).arg(source).arg(target).run()
 }
 
+/// Converts a node's own disk, `source`, as a qcow2 of nothing but what was written.
+///
+/// # Errors
+/// As [`to_qcow2`].
+pub fn plain_qcow2(source: &Path, target: &Path) -> Result<()> {
+    tool()?.args(["convert", "-f", "raw", "-O", "qcow2"]).arg(source).arg(target).run()
+}
+
+/// Converts the qcow2 `source`, which builds on no other, into the new raw disk `target`.
+///
+/// # Errors
+/// As [`to_qcow2`].
+pub fn to_raw(source: &Path, target: &Path) -> Result<()> {
+    tool()?.args(["convert", "-f", "qcow2", "-O", "raw"]).arg(source).arg(target).run()
+}
+
 /// qemu-img.
 ///
 /// # Errors

@@ -136,6 +136,12 @@ pub fn console_path(node: &str) -> String {
     format!("{CONSOLES}/{node}.log")
 }
 
+/// What the provider calls the data disk of the machine of `node`.
+#[must_use]
+pub fn data_volume(plan: &Plan, node: &str) -> String {
+    format!("{}.data", domain(plan, node))
+}
+
 /// What libvirt calls the lab's network.
 #[must_use]
 pub fn network(plan: &Plan) -> String {

@@ -9,7 +9,7 @@ use super::{OUT, absolute, lock};
 use crate::artifacts::{built, program_file};
 use crate::atomic_fs::{self, Batch};
 use crate::boot_test::{Failed, Report};
-use crate::build::{Context, Entries, Graph, Outcome, PROGRAM_STEP, boot_test, packed, present, vagrant_box};
+use crate::build::{Context, Entries, Graph, HOST_PROGRAMS, Outcome, boot_test, packed, present, vagrant_box};
 use crate::lock::{Built, Lock, LockedBox, Supply};
 use crate::plan::Plan;
 use crate::role::{PerRole, Role};
@@ -65,13 +65,14 @@ pub fn publish(lab: &Path, plan: &Plan, context: &Context<'_>, outcome: Outcome)
     }
     let lock = locked(context, &entries)?;
     let (new, mut batch) = boxes_of(&out, plan, (context, &lock), &entries)?;
-    // The cluster's own kubectl, for a host that has none.
     let bin = out.join("bin");
     atomic_fs::create_dir(&bin, 0o755)?;
-    let entry = entries.get(PROGRAM_STEP.0)?;
-    let program = program_file(entry, PROGRAM_STEP.1)?;
-    if batch.copy(&program.path, &bin.join(PROGRAM_STEP.1), 0o755)? {
-        whole(context, entry)?;
+    for (step, name) in HOST_PROGRAMS {
+        let entry = entries.get(step)?;
+        let program = program_file(entry, name)?;
+        if batch.copy(&program.path, &bin.join(name), 0o755)? {
+            whole(context, entry)?;
+        }
     }
     if lock != *context.lock {
         lock::write(lab, &lock)?;

@@ -138,6 +138,7 @@ mod tests {
         let etcd = Etcd {
             quota_backend_bytes: Some(1 << 32),
             extra_args: args(&[("log-level", "debug"), ("metrics", "`a`$b\"\\")]),
+            ..Etcd::default()
         };
         let out = variables("ETCD_NAME=a\nETCD_LOG_LEVEL=warn\n# x\n", &etcd);
         let rest = "ETCD_METRICS=\"\\`a\\`\\$b\\\"\\\\\"\nETCD_QUOTA_BACKEND_BYTES=\"4294967296\"\n";

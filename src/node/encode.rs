@@ -18,7 +18,7 @@ use crate::node::files::{Entry, NodeFiles};
 const COMPRESS_FROM: usize = 16 << 10;
 
 /// The label of the data disk's file system.
-const DATA_LABEL: &str = "hab-data";
+pub const DATA_LABEL: &str = "hab-data";
 
 /// Room for all of a config but its files: brackets and a few dozen links.
 const ROOM: usize = 16 << 10;

@@ -10,5 +10,6 @@ pub mod ignition;
 mod snippet;
 pub mod templates;
 
+pub use encode::DATA_LABEL;
 pub use groups::NodeKind;
 pub use snippet::Snippet;

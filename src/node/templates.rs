@@ -23,7 +23,7 @@ pub const PAUSE_IMAGE: &str = "localhost/hab/pause:1";
 const ORIGIN: &str = "templates";
 
 /// What differs from lab to lab, as [`lab_context`] sets it.
-const OF_A_LAB: [&str; 14] = [
+const OF_A_LAB: [&str; 15] = [
     "lab",
     "host",
     "domain",
@@ -38,6 +38,7 @@ const OF_A_LAB: [&str; 14] = [
     "masters",
     "network",
     "data_disk",
+    "backup",
 ];
 
 /// What differs from node to node.
@@ -208,6 +209,8 @@ fn lab_context(plan: &Plan) -> Context {
             "scheduler": components.scheduler.resources.to_string(),
         }),
     );
+    let backup = &components.etcd.backup;
+    context.insert("backup", &json!({ "keep": backup.keep, "every": backup.every_minutes }));
     context.insert("haproxy", &haproxy(plan));
     context.insert("dns_service", &plan.dns_service);
     context.insert("nodes", &plan.nodes);

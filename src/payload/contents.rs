@@ -59,13 +59,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_built_that_no_role_carries_but_the_hosts_kubectl() {
+    fn nothing_is_built_that_no_role_carries_but_what_is_for_the_host() {
         let catalog = catalog();
         let all = Role::ALL.map(|role| Contents::of(role).unwrap());
         for name in catalog.artifacts.keys() {
             let carried = all.iter().any(|contents| contents.placed().any(|(_, placed)| placed == name));
             let packed = catalog.images.values().any(|image| &image.artifact == name);
-            assert!((carried || packed) != (name == "kubectl"), "{name}");
+            assert!((carried || packed) != ["etcdutl", "kubectl"].contains(&name.as_str()), "{name}");
         }
     }
 

@@ -47,6 +47,8 @@ fn a_member_joins_the_cluster_that_is_there() {
         "grown: etcd-joins",
         "grown: etcd-promoted",
         "grown: 3 started 0 learners 2",
+        "backup: 600 true",
+        "kept: 2 true",
     ];
     assert_eq!(said.lines().collect::<Vec<_>>(), wanted);
 }

@@ -2,7 +2,7 @@
 # Members of an etcd cluster that lose their data, are cut off while they join, or come later: join.sh and promote.sh of
 # the nodes with a real etcd, each in a network namespace of its own, for etcd asks whether a peer comes from the address
 # that its certificate names. Prints a line for each thing that was seen.
-# Arguments: a folder with the roots of three etcd nodes, the folder of etcd and etcdctl, hab, the lab.
+# Arguments: a folder with the roots of three etcd nodes, the folder of etcd's programs, hab, the lab.
 set -uo pipefail
 roots=$1 bin=$2 hab=$3 lab=$4
 mount -t tmpfs tmpfs /run
@@ -18,9 +18,9 @@ for node in "${!address[@]}"; do
     ip -netns "$node" address add "${address[$node]}/24" dev eth0
     ip -netns "$node" link set lo up
     ip -netns "$node" link set eth0 up
-    mkdir -p "$root/run/hab" "$root/opt/hab" "$root/var/lib/private"
+    mkdir -p "$root/run/hab" "$root/opt/hab" "$root/var/lib/private" "$root/var/lib/hab/backups"
     ln -s "$bin" "$root/opt/hab/bin"
-    sed -i "s#/etc/kubernetes#$root/etc/kubernetes#g; s#/opt/hab#$root/opt/hab#g; s#/var/lib/private#$root/var/lib/private#g; s#/run/hab#$root/run/hab#g; s#/dev/tty#$root/tty#g" \
+    sed -i "s#/etc/kubernetes#$root/etc/kubernetes#g; s#/opt/hab#$root/opt/hab#g; s#/var/lib/#$root/var/lib/#g; s#sleep 20#sleep 0.5#; s#/run/hab#$root/run/hab#g; s#/dev/tty#$root/tty#g" \
         "$root"/etc/kubernetes/hab/*.sh
 done
 trap 'kill "${running[@]}" 2>/dev/null' EXIT
@@ -141,3 +141,15 @@ for node in etcd-02 etcd-03; do
     well "$node"
 done
 echo "grown: $(members) $(has etcd-03 after)"
+
+# Of the member that answers.
+lose etcd-01
+for ((try = 0; try < 12; try++)); do
+    backup=$("$hab" -C "$lab" backup --json 2>>"$roots/log" | jq -r .path) && [ -n "$backup" ] && break
+    sleep 1
+done
+echo "backup: $(stat --format=%a "$backup") $("$bin/etcdutl" snapshot status "$backup" --write-out=json | jq '.totalKey >= 2')"
+# What a node keeps by itself.
+EVERY=0 KEEP=2 ip netns exec etcd-03 timeout 8 bash "$roots/etcd-03/etc/kubernetes/hab/backup.sh" 2>>"$roots/log"
+kept=("$roots"/etcd-03/var/lib/hab/backups/*)
+echo "kept: ${#kept[@]} $("$bin/etcdutl" snapshot status "${kept[1]}" --write-out=json | jq '.totalKey >= 2')"

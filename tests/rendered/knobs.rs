@@ -96,7 +96,7 @@ kubernetes:
   controllerManager: {extraArgs: {terminated-pod-gc-threshold: 5}, resources: {requests: {cpu: 10m}}}
   scheduler: {extraArgs: {v: 4}}
   kubeProxy: {configSyncPeriod: 5m, conntrack: {min: 0}}
-  etcd: {quotaBackendBytes: 4Gi, extraArgs: {snapshot-count: 50000, log-level: info}}
+  etcd: {quotaBackendBytes: 4Gi, backup: {keep: 7, everyMinutes: 5}, extraArgs: {snapshot-count: 50000, log-level: info}}
   dns: {replicas: 1, resources: {limits: {memory: 200Mi}}}
 haproxy:
   timeout: {connect: 2s, tunnel: 2h}
@@ -137,6 +137,8 @@ fn etcd_kube_proxy_and_dns_have_their_settings() {
     let env = lab.node("etcd-01").text("/etc/kubernetes/etcd.env");
     let end = "\nETCD_LOG_LEVEL=\"info\"\nETCD_QUOTA_BACKEND_BYTES=\"4294967296\"\nETCD_SNAPSHOT_COUNT=\"50000\"\n";
     assert!(env.ends_with(end) && !env.contains("LEVEL=warn"), "{env}");
+    let env = lab.node("etcd-01").text("/etc/kubernetes/hab/backup.env");
+    assert!(env.ends_with("\nKEEP=7\nEVERY=5\n"), "{env}");
 
     let proxy = yaml(lab.node("kube-worker-01"), "/etc/kubernetes/kube-proxy.yaml");
     assert_eq!((&proxy["configSyncPeriod"], &proxy["mode"]), (&json!("5m"), &json!("nftables")));

@@ -64,7 +64,16 @@ module HabLab
         nil
       end
 
+      # Empty, or with what `hab restore` has for it.
       def create
+        volume = create_empty
+        from = ENV["HAB_DATA_FROM"] && File.join(ENV["HAB_DATA_FROM"], name)
+        return volume unless from && File.file?(from)
+
+        File.open(from, "rb") { |file| Libvirt.fill(@client, volume, file) }
+      end
+
+      def create_empty
         pool.create_volume_xml(<<~XML)
           <volume>
             <name>#{name}</name>

@@ -21,14 +21,21 @@ module HabLab
           </target>
         </volume>
       XML
+      fill(client, volume, StringIO.new(bytes))
+    end
+
+    # Writes a file, or what reads like one, into a volume that is new; without all of it there is no volume.
+    def self.fill(client, volume, file)
       stream = client.stream
-      volume.upload(stream, 0, bytes.bytesize)
-      sent = 0
-      sent += stream.send(bytes.byteslice(sent, 65_536)) while sent < bytes.bytesize
+      volume.upload(stream, 0, file.size)
+      while (bytes = file.read(65_536))
+        sent = 0
+        sent += stream.send(bytes.byteslice(sent, bytes.bytesize)) while sent < bytes.bytesize
+      end
       stream.finish
       volume
-    rescue ::Libvirt::Error
-      volume&.delete
+    rescue ::Libvirt::Error, SystemCallError
+      volume.delete
       raise
     end
 

@@ -1,6 +1,7 @@
 //! The cluster's programs: flags they have, amounts that fit, and nothing that the lab depends on.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
@@ -10,7 +11,7 @@ use super::super::free::Entry;
 use super::super::merged::MergedNodes;
 use super::super::quantity::Quantity;
 use super::super::raw::Marked;
-use super::super::settings::{Amounts, Component, Components, Dns, Etcd, Flags, Resources};
+use super::super::settings::{Amounts, Component, Components, Dns, Etcd, EtcdBackup, Flags, Resources};
 use super::super::yaml::shown;
 use super::fixed::{ETCD, PROGRAMS, Program, by_name};
 use super::known;
@@ -27,7 +28,15 @@ const DNS_REPLICAS: u32 = 2;
 const MAX_VALUE: usize = 4096;
 
 /// What etcd's database may take: etcd warns above 8 GiB itself (`MaxQuotaBytes` in etcd's `server/storage/quota.go`).
-const QUOTA: std::ops::RangeInclusive<u64> = 16 << 20..=8 << 30;
+const QUOTA: RangeInclusive<u64> = 16 << 20..=8 << 30;
+
+/// How many backups an etcd node keeps if it is not said, and how many it may.
+const KEEP: u32 = 3;
+const KEEPS: RangeInclusive<u32> = 0..=1000;
+
+/// How many minutes are between two if it is not said, and how many may be: up to a week.
+const EVERY_MINUTES: u32 = 60;
+const MINUTES: RangeInclusive<u32> = 1..=7 * 24 * 60;
 
 /// Checks the programs' sections below `kubernetes`.
 pub fn check(said: &RawComponents, nodes: &MergedNodes, problems: &mut Problems) -> Components {
@@ -46,11 +55,27 @@ pub fn check(said: &RawComponents, nodes: &MergedNodes, problems: &mut Problems)
                 .as_ref()
                 .and_then(|said| quota(said, nodes.etcd.disk.value, problems)),
             extra_args: flags(&ETCD, &said.etcd, problems),
+            backup: backup(said, problems),
         },
         dns: Dns {
             replicas: dns_replicas(said.replicas.as_ref(), nodes.worker.count.value, problems),
             resources: resources("kubernetes.dns", &said.dns, problems),
         },
+    }
+}
+
+fn backup(said: &RawComponents, problems: &mut Problems) -> EtcdBackup {
+    let mut within = |key: &str, said: &Option<Marked<u32>>, default, wanted: RangeInclusive<u32>| {
+        let Some(said) = said else { return default };
+        if !wanted.contains(&said.value) {
+            let message = format!("`kubernetes.etcd.backup.{key}` is {}", said.value);
+            problems.error(said.place, message, Some(format!("{} to {}", wanted.start(), wanted.end())));
+        }
+        said.value
+    };
+    EtcdBackup {
+        keep: within("keep", &said.keep, KEEP, KEEPS),
+        every_minutes: within("everyMinutes", &said.every_minutes, EVERY_MINUTES, MINUTES),
     }
 }
 
@@ -237,6 +262,8 @@ mod tests {
             ("dns: {resources: {request: {memory: 1Gi}}}", "did you mean `requests`?"),
             ("dns: {replicas: 0}", "is not Ready without DNS"),
             ("dns: {replicas: 3}", "warning: `kubernetes.dns.replicas` is 3, more than there are workers"),
+            ("etcd: {backup: {keep: 1001}}", "`kubernetes.etcd.backup.keep` is 1001"),
+            ("etcd: {backup: {everyMinutes: 0}}", "1 to 10080"),
             ("etcd: {quotaBackendBytes: 9Gi}", "it must be 16Mi to 8Gi"),
             ("etcd: {quotaBackendBytes: 4Gi}", "do not fit on a disk of 4 GiB"),
             ("etcd: {quotaBackendBytes: many}", "must be an amount"),

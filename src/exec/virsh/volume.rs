@@ -130,6 +130,14 @@ impl Virsh {
         self.feed(["vol-upload", "--pool", pool, name], bytes)
     }
 
+    /// Copies a volume's file to `path`, but for what was never written in it.
+    ///
+    /// # Errors
+    /// There is no such volume, or the disk is full.
+    pub fn download(&self, pool: &str, name: &str, path: &str) -> Result<()> {
+        self.tool(["vol-download", "--sparse", "--pool", pool, name, path])?.run()
+    }
+
     /// Removes a volume.
     ///
     /// # Errors

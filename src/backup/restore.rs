@@ -1,0 +1,72 @@
+//! `hab restore`: the cluster goes back to a backup.
+//!
+//! All etcd members begin anew, each with a data disk that was made here from the same backup. No other machine is made
+//! anew: etcd's revision jumps, and whoever watched is told to look at everything again.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::{FOLDER, check};
+use crate::atomic_fs;
+use crate::cluster::{Cluster, Limits};
+use crate::config::PRIVATE;
+use crate::exec::etcdutl::{Etcdutl, Member};
+use crate::exec::{mke2fs, qemu_img, vagrant};
+use crate::lab::{OUT, nodes_json};
+use crate::node::DATA_LABEL;
+use crate::parallel::side_by_side;
+use crate::plan::{Node, Plan, port};
+use crate::progress::Progress;
+use crate::role::Role;
+
+/// Where etcd's data are on a data disk: systemd's folder of the states of units with `DynamicUser=`
+/// (systemd.exec(5), `StateDirectory=`).
+const DATA: &str = "var/lib/private/etcd";
+
+/// Takes all etcd machines away, with all that they know, and makes them anew from the backup at `path`; ends when the whole
+/// lab is Ready.
+///
+/// # Errors
+/// The backup is damaged, which is said before anything is taken away; or machines do not become Ready. It can be run again.
+pub fn restore(lab: &Path, plan: &Plan, cluster: &Cluster<'_>, path: &Path, progress: &dyn Progress) -> Result<()> {
+    check(path)?;
+    let etcdutl = Etcdutl::of(&lab.join(OUT))?;
+    let folder = lab.join(PRIVATE).join(FOLDER);
+    atomic_fs::create_private_dir(&folder)?;
+    atomic_fs::remove_stale(&folder, |_| true)?;
+    let work = tempfile::Builder::new().prefix(atomic_fs::PREFIX).tempdir_in(&folder)?;
+    let members: Vec<&Node> = plan.of(Role::Etcd).collect();
+    let names: Vec<&str> = members.iter().map(|node| node.name.as_str()).collect();
+
+    let step = progress.step(&names.join(", "), None);
+    step.status("data are made of the backup");
+    let outcomes = side_by_side(&members, |node| data_disk(plan, node, (&etcdutl, path), work.path()));
+    outcomes.into_iter().collect::<Result<()>>()?;
+    vagrant::destroy(lab, &names, |line| step.status(line))?;
+    vagrant::up_with_data(lab, work.path(), |line| step.status(line))?;
+    step.done("anew");
+    cluster.wait(progress, Limits::default()).map(drop)
+}
+
+/// A data disk for `node`, in the folder `work`, on which etcd finds what is in the backup.
+fn data_disk(plan: &Plan, node: &Node, (etcdutl, backup): (&Etcdutl, &Path), work: &Path) -> Result<()> {
+    let about = || format!("making the data of {}", node.name);
+    let peer = |node: &Node| format!("https://{}:{}", node.address, port::ETCD_PEER);
+    let cluster: Vec<String> = plan.of(Role::Etcd).map(|node| format!("{}={}", node.name, peer(node))).collect();
+    let member = Member {
+        name: &node.name,
+        peer: &peer(node),
+        cluster: &cluster.join(","),
+        // As in etcd.env.
+        token: &format!("hab-{}", plan.lab),
+    };
+    let content = tempfile::tempdir_in(work)?;
+    let data = content.path().join(DATA);
+    atomic_fs::create_private_dir(data.parent().with_context(about)?)?;
+    etcdutl.restore(backup, member, &data).with_context(about)?;
+    let raw = work.join(format!("{}.raw", node.name));
+    mke2fs::of_folder(content.path(), DATA_LABEL, u64::from(node.disk) << 30, &raw).with_context(about)?;
+    qemu_img::plain_qcow2(&raw, &work.join(nodes_json::data_volume(plan, &node.name))).with_context(about)?;
+    atomic_fs::remove_file(&raw).map(drop)
+}
