@@ -29,6 +29,9 @@ use unfinished::Unfinished;
 /// catches up.
 const SETTLES: Duration = Duration::from_secs(300);
 
+/// For how long they may not be well before the first node: one that is busy may answer late.
+const SLOW: Duration = Duration::from_secs(60);
+
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -101,12 +104,12 @@ impl<'a> Roll<'a> {
     /// roll goes on from there.
     pub fn run(&mut self, wanted: &[Wanted], options: Options, progress: &dyn Progress) -> Result<()> {
         let names: BTreeSet<String> = wanted.iter().map(|wanted| wanted.name.clone()).collect();
-        let mut patience = Duration::ZERO;
+        let mut patience = SLOW;
         for batch in batches(self.plan, &names, options.parallel) {
             if batch.role == Role::Worker {
                 self.await_dns(patience)?;
             }
-            let state = self.settled(&batch, patience)?;
+            let state = self.settled(&batch, patience, progress)?;
             self.renew(&batch, &state, options, progress)?;
             patience = SETTLES;
         }
@@ -125,14 +128,22 @@ impl<'a> Roll<'a> {
 
     /// How the cluster is when it would go on without the nodes of `batch`; after a node was made anew that may take a
     /// while.
-    fn settled(&self, batch: &Batch<'_>, patience: Duration) -> Result<ClusterState> {
+    fn settled(&self, batch: &Batch<'_>, patience: Duration, progress: &dyn Progress) -> Result<ClusterState> {
         let begun = Instant::now();
+        let mut said = String::new();
         loop {
             let state = self.cluster.probe();
             match check(batch, &state).and_then(|()| self.caught_up(batch, &state)) {
                 Ok(()) => return Ok(state),
                 Err(error) if begun.elapsed() >= patience => return Err(error),
-                Err(_) => signal::pause(LOOK)?,
+                Err(error) => {
+                    let why = error.to_string();
+                    if why != said {
+                        progress.note(&format!("waiting for up to {} s: {why}", patience.as_secs()));
+                        said = why;
+                    }
+                    signal::pause(LOOK)?;
+                }
             }
         }
     }
