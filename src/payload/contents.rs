@@ -73,6 +73,6 @@ mod tests {
     fn an_etcd_node_has_no_container_runtime() {
         let contents = Contents::of(Role::Etcd).unwrap();
         assert!(contents.images.is_empty() && contents.cni.is_empty());
-        assert_eq!(contents.programs, ["etcd", "etcdctl"]);
+        assert_eq!(contents.programs, ["etcd", "etcdctl", "hab-probe"]);
     }
 }

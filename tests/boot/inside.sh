@@ -11,18 +11,29 @@ node() { kube exec "$pod" -- /bin/bash -c "$1" </dev/null; }
 kube apply --validate=false --filename="$here/inside.yaml" >/dev/null || exit 1
 many=$(jq '[.nodes[] | select(.role != "etcd")] | length' "$nodes")
 kube wait daemonset/inside --for="jsonpath={.status.numberReady}=$many" --timeout=600s >/dev/null || exit 1
-# The claim holds when all that the command prints matches the pattern.
+# The claim holds when all that the command prints matches the pattern. All commands of a node are run at once, by `seen`:
+# on an emulated machine each `kubectl exec` takes seconds.
 look() { # claim, pattern, command
-    local seen
-    seen=$(node "$3" 2>&1)
-    if [[ $seen =~ ^($2)$ ]]; then echo "        ok      $name: $1"; else
-        echo "        FAILED  $name: $1: $seen"
-        failed=1
-    fi
+    claims+=("$1") patterns+=("$2") commands+="($3) 2>&1; printf '\\n%s\\n' $mark;"
+}
+seen() {
+    local text all number
+    all=$(node "$commands" 2>&1)
+    for number in "${!claims[@]}"; do
+        text=${all%%$'\n'"$mark"*}
+        all=${all#*$'\n'"$mark"}
+        all=${all#$'\n'}
+        # What the command printed, without the end of its last line, as $() gives it.
+        text=${text%$'\n'}
+        if [[ $text =~ ^(${patterns[number]})$ ]]; then echo "        ok      $name: ${claims[number]}"; else
+            echo "        FAILED  $name: ${claims[number]}: $text"
+            failed=1
+        fi
+    done
 }
 # All that is looked at on one node. It exits 1 when something is not as it should be.
 look_at() { # name, role
-    local name=$1 role=$2 failed=0 pod try logs domain emulated
+    local name=$1 role=$2 failed=0 pod try logs domain emulated mark=--seen-- commands='' claims=() patterns=()
     pod=$(kube get pods --selector=app=inside --field-selector="spec.nodeName=$name" --output='jsonpath={.items[0].metadata.name}')
     # After a reboot the API server may still tell of the container from before it.
     for ((try = 0; try < 60; try++)); do
@@ -57,12 +68,16 @@ look_at() { # name, role
     *) emulated='which nothing says' ;;
     esac
     look "it knows whether it is emulated ($emulated)" "EMULATED=$emulated" 'head -n 1 /host/run/hab/machine.env'
-    [ "$role" = worker ] || return "$failed"
+    [ "$role" = worker ] || {
+        seen
+        return "$failed"
+    }
     look 'HAProxy listens on loopback only' '127\.0\.0\.1:6443' 'ss -ltnH "sport = :6443" | awk "{print \$4}" | sort -u'
     # The kubelet's and kube-proxy's to HAProxy, and HAProxy's to the masters: there is no third kind.
     look 'kubelet and kube-proxy speak to loopback only, HAProxy to masters' $'haproxy out\nkube-proxy loopback\nkubelet loopback' \
         'ss -tnpH state established "dport = :6443" | sed -E "s/.* ([0-9.]+):6443 +users:\(\(\"([^\"]+)\".*/\2 \1/; s/ 127\.0\.0\.1$/ loopback/; s/ [0-9.]+$/ out/" | sort -u'
     look 'a unit of the lab'"'"'s own snippet runs' 'active' 'cat /host/run/mine'
+    seen
     return "$failed"
 }
 

@@ -21,10 +21,12 @@ has_room() {
     size=$(stat --format=%s /var/lib/private/etcd/member/snap/db) || return 1
     [ "$(df --output=avail --block-size=1 "$folder" | tail -n 1)" -gt $((2 * size)) ]
 }
-while sleep 20; do
-    due && has_room || continue
+make() {
     rm -f "$folder"/.new*
-    alone snapshot save "$folder/.new" >/dev/null && sync "$folder/.new" || continue
+    alone snapshot save "$folder/.new" >/dev/null && sync "$folder/.new" || return
     mv "$folder/.new" "$folder/$(date --utc +%Y%m%dT%H%M%SZ).db"
     backups | head -n "-$KEEP" | while read -r old; do rm -f "$old"; done
+}
+while sleep 20; do
+    if due && has_room; then make; fi
 done
