@@ -12,7 +12,7 @@ use crate::atomic_fs;
 use crate::cluster::{Cluster, Limits};
 use crate::config::PRIVATE;
 use crate::exec::etcdutl::{Etcdutl, Member};
-use crate::exec::{mke2fs, qemu_img, vagrant};
+use crate::exec::{debugfs, mke2fs, qemu_img, vagrant};
 use crate::lab::{OUT, nodes_json};
 use crate::node::DATA_LABEL;
 use crate::parallel::side_by_side;
@@ -20,9 +20,10 @@ use crate::plan::{Node, Plan, port};
 use crate::progress::Progress;
 use crate::role::Role;
 
-/// Where etcd's data are on a data disk: systemd's folder of the states of units with `DynamicUser=`
-/// (systemd.exec(5), `StateDirectory=`).
+/// Where etcd's data are on a data disk: in systemd's folder of the states of units with `DynamicUser=`, which must be root's;
+/// systemd gives the data to the unit's user (systemd.exec(5), `StateDirectory=`).
 const DATA: &str = "var/lib/private/etcd";
+const ABOVE: [&str; 3] = ["/var", "/var/lib", "/var/lib/private"];
 
 /// Takes all etcd machines away, with all that they know, and makes them anew from the backup at `path`; ends when the whole
 /// lab is Ready.
@@ -46,7 +47,20 @@ pub fn restore(lab: &Path, plan: &Plan, cluster: &Cluster<'_>, path: &Path, prog
     vagrant::destroy(lab, &names, |line| step.status(line))?;
     vagrant::up_with_data(lab, work.path(), |line| step.status(line))?;
     step.done("anew");
+    let unknown = cluster.wait_for_known(progress, Limits::default())?;
+    restart(lab, &unknown.iter().map(String::as_str).collect::<Vec<_>>(), progress)?;
     cluster.wait(progress, Limits::default()).map(drop)
+}
+
+/// Starts machines anew that have joined since the backup: a kubelet registers its node only once, when it starts.
+fn restart(lab: &Path, names: &[&str], progress: &dyn Progress) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let step = progress.step(&names.join(", "), None);
+    vagrant::reload(lab, names, |line| step.status(line))?;
+    step.done("started anew, for the backup does not know them");
+    Ok(())
 }
 
 /// A data disk for `node`, in the folder `work`, on which etcd finds what is in the backup.
@@ -67,6 +81,7 @@ fn data_disk(plan: &Plan, node: &Node, (etcdutl, backup): (&Etcdutl, &Path), wor
     etcdutl.restore(backup, member, &data).with_context(about)?;
     let raw = work.join(format!("{}.raw", node.name));
     mke2fs::of_folder(content.path(), DATA_LABEL, u64::from(node.disk) << 30, &raw).with_context(about)?;
+    debugfs::give_to_root(&raw, &ABOVE).with_context(about)?;
     qemu_img::plain_qcow2(&raw, &work.join(nodes_json::data_volume(plan, &node.name))).with_context(about)?;
     atomic_fs::remove_file(&raw).map(drop)
 }

@@ -171,6 +171,15 @@ impl<'a> Cluster<'a> {
         self.wait_until(|state| state.only(names), progress, limits)
     }
 
+    /// As [`wait`](Self::wait), but for nodes that no API server knows. Returns their names.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn wait_for_known(&self, progress: &dyn Progress, limits: Limits) -> Result<Vec<String>> {
+        self.wait_until(ClusterState::known, progress, limits)?;
+        Ok(self.probe().nodes.into_iter().filter(NodeState::is_unknown).map(|node| node.name).collect())
+    }
+
     fn wait_until(
         &self,
         of_interest: impl Fn(ClusterState) -> ClusterState,

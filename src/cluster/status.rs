@@ -96,6 +96,12 @@ impl NodeState {
         self.is_ready() || self.reason == Reason::Stale
     }
 
+    /// True when an API server answers and does not know it.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.reason == Reason::NotRegistered
+    }
+
     /// True when there is nothing left to wait for on this node.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -125,8 +131,17 @@ impl ClusterState {
     }
 
     /// What of it is about these nodes; DNS is about none.
-    pub(super) fn only(mut self, names: &[&str]) -> Self {
-        self.nodes.retain(|node| names.contains(&node.name.as_str()));
+    pub(super) fn only(self, names: &[&str]) -> Self {
+        self.of(|node| names.contains(&node.name.as_str()))
+    }
+
+    /// What of it is about nodes that no API server lacks.
+    pub(super) fn known(self) -> Self {
+        self.of(|node| !node.is_unknown())
+    }
+
+    fn of(mut self, wanted: impl Fn(&NodeState) -> bool) -> Self {
+        self.nodes.retain(wanted);
         self.dns = Part { ready: true, reason: Reason::Ready, message: String::new() };
         self.ready = self.nodes.iter().all(NodeState::is_ready);
         self

@@ -1,5 +1,6 @@
 //! debugfs: reads files out of an ext4 file system that is not mounted, with no right but to read its file.
 
+use std::io::{Seek as _, Write as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
@@ -30,6 +31,19 @@ pub fn dump(image: &Path, path: &str, out: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Gives `folders` of that file system to root; what is in them stays as it is.
+///
+/// # Errors
+/// As [`list`].
+pub fn give_to_root(image: &Path, folders: &[&str]) -> Result<()> {
+    let mut commands = tempfile::tempfile().context("making a temporary file")?;
+    for folder in folders {
+        writeln!(commands, "sif {folder} uid 0\nsif {folder} gid 0").context("writing a temporary file")?;
+    }
+    commands.rewind().context("writing a temporary file")?;
+    tool()?.args(["-w", "-f", "/dev/stdin"]).arg(image).stdin(commands).run()
+}
+
 /// A line is `/inode/mode/uid/gid/name/size/`; a file's mode begins with `10` (octal `S_IFREG`, inode(7)).
 fn name(line: &str) -> Option<&str> {
     let mut fields = line.split('/').skip(2);
@@ -58,6 +72,11 @@ mod tests {
         assert!(list(&image, "/none").unwrap().is_empty());
         dump(&image, "/a/one.db", &out).unwrap();
         assert_eq!(std::fs::read_to_string(&out).unwrap(), "one");
+        give_to_root(&image, &["/a", "/a/b"]).unwrap();
+        let owners = tool().unwrap().args(["-R", "ls -p /a"]).arg(&image).text().unwrap();
+        let owner = |name: &str| owners.lines().find(|line| line.contains(name)).unwrap().split('/').nth(3).unwrap();
+        let own = rustix::process::getuid().as_raw().to_string();
+        assert_eq!(["/./", "/b/", "/one.db/"].map(owner), ["0", "0", own.as_str()]);
         assert!(dump(&image, "/a/two.db", &dir.path().join("other")).is_err());
         // What is no file system has no files.
         assert!(list(&content.join("a/one.db"), "/a").unwrap().is_empty());

@@ -40,6 +40,14 @@ pub fn up_with_data(lab: &Path, data: &Path, each: impl FnMut(&str)) -> Result<(
     vagrant(lab)?.env("HAB_WAIT", "off").env("HAB_DATA_FROM", data).arg("up").stream(each)
 }
 
+/// Starts the machines of `nodes` again, without waiting until they are Ready; `each` gets every line that vagrant says.
+///
+/// # Errors
+/// vagrant is not installed, or fails.
+pub fn reload(lab: &Path, nodes: &[&str], each: impl FnMut(&str)) -> Result<()> {
+    vagrant(lab)?.env("HAB_WAIT", "off").arg("reload").args(nodes).stream(each)
+}
+
 fn vagrant(lab: &Path) -> Result<Tool> {
     Ok(Tool::find("vagrant", "vagrant")?.dir(lab).arg("--no-color"))
 }
