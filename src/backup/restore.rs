@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use time::OffsetDateTime;
 
 use super::{FOLDER, check};
 use crate::atomic_fs;
@@ -30,7 +31,13 @@ const ABOVE: [&str; 3] = ["/var", "/var/lib", "/var/lib/private"];
 ///
 /// # Errors
 /// The backup is damaged, which is said before anything is taken away; or machines do not become Ready. It can be run again.
-pub fn restore(lab: &Path, plan: &Plan, cluster: &Cluster<'_>, path: &Path, progress: &dyn Progress) -> Result<()> {
+pub fn restore(
+    lab: &Path,
+    plan: &Plan,
+    cluster: &Cluster<'_>,
+    (path, now): (&Path, OffsetDateTime),
+    progress: &dyn Progress,
+) -> Result<()> {
     check(path)?;
     let etcdutl = Etcdutl::of(&lab.join(OUT))?;
     let folder = lab.join(PRIVATE).join(FOLDER);
@@ -42,7 +49,9 @@ pub fn restore(lab: &Path, plan: &Plan, cluster: &Cluster<'_>, path: &Path, prog
 
     let step = progress.step(&names.join(", "), None);
     step.status("data are made of the backup");
-    let outcomes = side_by_side(&members, |node| data_disk(plan, node, (&etcdutl, path), work.path()));
+    let bump = bump(etcdutl.revision(path)?, now)?;
+    let source = Source { etcdutl: &etcdutl, path, bump };
+    let outcomes = side_by_side(&members, |node| data_disk(plan, node, source, work.path()));
     outcomes.into_iter().collect::<Result<()>>()?;
     vagrant::destroy(lab, &names, |line| step.status(line))?;
     vagrant::up_with_data(lab, work.path(), |line| step.status(line))?;
@@ -63,8 +72,26 @@ fn restart(lab: &Path, names: &[&str], progress: &dyn Progress) -> Result<()> {
     Ok(())
 }
 
+/// By how much the revision goes up, to the milliseconds since 1970. A client that has seen a higher one than the cluster has
+/// would wait for it and hear nothing; no lab writes a thousand times a second all the time, so this is higher than any that
+/// there was, also after other restores.
+fn bump(revision: u64, now: OffsetDateTime) -> Result<u64> {
+    let now = u64::try_from(now.unix_timestamp_nanos() / 1_000_000)?;
+    now.checked_sub(revision).with_context(|| {
+        format!("the backup is of revision {revision}, later than this machine's clock, {now} ms since 1970")
+    })
+}
+
+/// What data are made of.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    etcdutl: &'a Etcdutl,
+    path: &'a Path,
+    bump: u64,
+}
+
 /// A data disk for `node`, in the folder `work`, on which etcd finds what is in the backup.
-fn data_disk(plan: &Plan, node: &Node, (etcdutl, backup): (&Etcdutl, &Path), work: &Path) -> Result<()> {
+fn data_disk(plan: &Plan, node: &Node, source: Source<'_>, work: &Path) -> Result<()> {
     let about = || format!("making the data of {}", node.name);
     let peer = |node: &Node| format!("https://{}:{}", node.address, port::ETCD_PEER);
     let cluster: Vec<String> = plan.of(Role::Etcd).map(|node| format!("{}={}", node.name, peer(node))).collect();
@@ -74,14 +101,31 @@ fn data_disk(plan: &Plan, node: &Node, (etcdutl, backup): (&Etcdutl, &Path), wor
         cluster: &cluster.join(","),
         // As in etcd.env.
         token: &format!("hab-{}", plan.lab),
+        bump: source.bump,
     };
     let content = tempfile::tempdir_in(work)?;
     let data = content.path().join(DATA);
     atomic_fs::create_private_dir(data.parent().with_context(about)?)?;
-    etcdutl.restore(backup, member, &data).with_context(about)?;
+    source.etcdutl.restore(source.path, member, &data).with_context(about)?;
     let raw = work.join(format!("{}.raw", node.name));
     mke2fs::of_folder(content.path(), DATA_LABEL, u64::from(node.disk) << 30, &raw).with_context(about)?;
     debugfs::give_to_root(&raw, &ABOVE).with_context(about)?;
     qemu_img::plain_qcow2(&raw, &work.join(nodes_json::data_volume(plan, &node.name))).with_context(about)?;
     atomic_fs::remove_file(&raw).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_restore_goes_to_a_revision_that_nobody_has_seen() {
+        let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+        let first = 5000 + bump(5000, at(1_796_000_000)).unwrap();
+        // A minute later, with much written meanwhile, the same backup again; then one of that time.
+        let second = 5000 + bump(5000, at(1_796_000_060)).unwrap();
+        assert!(second > first + 50_000);
+        assert_eq!(second + bump(second, at(1_796_000_120)).unwrap(), 1_796_000_120_000);
+        assert!(bump(second, at(0)).unwrap_err().to_string().contains("this machine's clock"));
+    }
 }

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::{Global, print, progress};
+use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::{backup, lab};
 
@@ -22,7 +23,7 @@ impl Restore {
         let _held = lab::hold(&global.lab, progress.as_ref())?;
         let path = backup::find(&global.lab, self.backup.as_deref())?;
         let cluster = Cluster::new(&plan, &pki.client(), &global.lab)?;
-        backup::restore(&global.lab, &plan, &cluster, &path, progress.as_ref())?;
+        backup::restore(&global.lab, &plan, &cluster, (&path, Clock::system().now()), progress.as_ref())?;
         drop(progress);
         if global.quiet {
             return Ok(());

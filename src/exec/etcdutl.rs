@@ -2,13 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
 
 use super::{Tool, arg_with_path};
-
-/// By how much the revision goes up, so that no client meets one again that it has seen: more than a lab writes between two
-/// backups (<https://etcd.io/docs/v3.6/op-guide/recovery/>, "Restoring with revision bump").
-const BUMP: &str = "1000000000";
 
 /// A member of a new cluster.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +18,14 @@ pub struct Member<'a> {
     pub cluster: &'a str,
     /// What tells this cluster from others.
     pub token: &'a str,
+    /// By how much its revision is more than that of the snapshot.
+    pub bump: u64,
+}
+
+/// What `snapshot status` says, as far as it is of interest.
+#[derive(Deserialize)]
+struct Status {
+    revision: u64,
 }
 
 /// The etcdutl of a lab.
@@ -40,8 +45,19 @@ impl Etcdutl {
         Ok(Self { program })
     }
 
-    /// Makes the new folder `data`, from which `member` begins with what is in `snapshot`. Whoever watched is told to look
-    /// anew at everything.
+    /// The revision of a snapshot: how often something was written before it.
+    ///
+    /// # Errors
+    /// It is damaged.
+    pub fn revision(&self, snapshot: &Path) -> Result<u64> {
+        let tool = Tool::at(self.program.clone())?.args(["snapshot", "status", "--write-out=json"]).arg(snapshot);
+        let status: Status = serde_json::from_slice(&tool.output()?).context("reading what etcdutl says")?;
+        Ok(status.revision)
+    }
+
+    /// Makes the new folder `data`, from which `member` begins with what is in `snapshot`. Whoever watches from a revision
+    /// below its own is told to look anew at everything
+    /// (<https://etcd.io/docs/v3.6/op-guide/recovery/>, "Restoring with revision bump").
     ///
     /// # Errors
     /// The snapshot is damaged, or the folder can't be written.
@@ -49,7 +65,7 @@ impl Etcdutl {
         let tool = Tool::at(self.program.clone())?.args(["snapshot", "restore"]).arg(snapshot);
         tool.args(["--name", member.name, "--initial-advertise-peer-urls", member.peer])
             .args(["--initial-cluster", member.cluster, "--initial-cluster-token", member.token])
-            .args(["--bump-revision", BUMP, "--mark-compacted"])
+            .args(["--bump-revision", &member.bump.to_string(), "--mark-compacted"])
             .arg(arg_with_path("--data-dir=", data))
             .run()
     }

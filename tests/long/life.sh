@@ -5,19 +5,9 @@
 echo "-- a lab that is changed while it runs"
 # Writes and builds the lab with so many workers, their memory in MiB, and a label of theirs.
 lab_of() {
-    {
-        printf 'lab: lab\nkubernetes: {etcd: {backup: {everyMinutes: 5}}}\n'
-        printf 'nodes: {etcd: {count: 3}, worker: {count: %s, memory: %s, labels: {tier: "%s"}}}\n' "$@"
-    } >"$lab/hab.yaml"
+    printf 'lab: lab\nnodes: {etcd: {count: 3}, worker: {count: %s, memory: %s, labels: {tier: "%s"}}}\n' "$@" >"$lab/hab.yaml"
     "$hab" --quiet -C "$lab" build && chown -R "$user:" "$lab"
 }
-domain() { jq -r --arg name "$1" '.nodes[] | select(.name == $name) | .domain' "$lab/out/nodes.json"; }
-# A machine that was started anew has another number.
-started() { # nodes...
-    local name
-    for name in "$@"; do echo "$name $(ns_root virsh -q -c qemu:///system domid "$(domain "$name")")"; done
-}
-exists() { kubectl get configmap "$1" >/dev/null 2>&1; }
 ready() { ns_user "$hab" -C "$lab" status >/dev/null 2>&1; }
 of_workers() { kubectl get nodes --selector=node-role.kubernetes.io/worker --output="jsonpath={.items[*]$1}"; }
 rm -rf "${lab:?}" && mkdir -p "$lab"
@@ -89,23 +79,4 @@ for name in "${others[@]}"; do ns_root virsh -q -c qemu:///system destroy "$(dom
 holds 'after a power cut of all machines vagrant up ends Ready' vagrant up
 kubectl get configmap before meanwhile >/dev/null
 claim 'and what was acknowledged is there' $?
-
-vagrant halt etcd-02
-said=$(ns_user "$hab" -C "$lab" backup --from etcd-02 2>&1)
-claim "what an etcd node has kept by itself is taken from its disk: $said" "$([[ $said == 'backed up as '* ]]; echo $?)"
-holds 'vagrant up starts it again' vagrant up etcd-02
-name=$(ns_user "$hab" -C "$lab" backup --json | jq -r .name)
-claim "hab backup: $(ns_user "$hab" -C "$lab" backups | tail -n 1)" "$([ -n "$name" ] && [ "$(stat --format=%a "$lab/private/backups/$name.db")" = 600 ]; echo $?)"
-kubectl create configmap since --from-literal=a=b >/dev/null
-was=$(started kube-master-01 kube-worker-01)
-restore=$SECONDS
-holds 'hab restore ends when all is Ready' ns_user "$hab" -C "$lab" restore "$name"
-echo "        restored after $((SECONDS - restore)) s"
-kubectl get configmap before meanwhile >/dev/null
-claim 'what was there at the backup is there' $?
-holds 'and what was written since is not' tells_apart before since exists
-holds 'no master or worker was started anew' same "$(started kube-master-01 kube-worker-01)" "$was"
-# Whoever watches has seen the new revisions: a controller makes pods, a scheduler places them, a kubelet starts them.
-kubectl create deployment after --image=localhost/hab/pause:1 --replicas=2 >/dev/null
-holds 'a deployment that is made now gets its pods' kubectl rollout status deployment/after --timeout=300s
 holds 'vagrant destroy' vagrant destroy --force

@@ -16,7 +16,6 @@ claim "vagrant up of seven machines exits 0 when the cluster is Ready ($((SECOND
 kubectl apply --validate=false --filename="$here/asks.yaml" >/dev/null
 kubectl rollout status daemonset/asks --timeout=600s >/dev/null
 claim 'a pod on each worker asks the API server through its HAProxy' $?
-domain() { jq -r --arg name "$1" '.nodes[] | select(.name == $name) | .domain' "$lab/out/nodes.json"; }
 second() { kubectl --context='lab@kube-master-02' "$@"; }
 ns_root virsh -q -c qemu:///system destroy "$(domain kube-master-01)" >/dev/null
 claim 'the first master is switched off' $?

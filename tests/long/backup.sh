@@ -1,0 +1,55 @@
+# A cluster that goes back to a backup, with a worker that has joined since. Sourced by run.sh.
+# shellcheck shell=bash
+
+echo "-- backup and restore"
+# Writes and builds the lab with so many workers.
+lab_of() {
+    printf 'lab: lab\nkubernetes: {etcd: {backup: {keep: 2, everyMinutes: 2}}}\nnodes: {worker: {count: %s}}\n' "$1" >"$lab/hab.yaml"
+    "$hab" --quiet -C "$lab" build && chown -R "$user:" "$lab"
+}
+hab() { ns_user "$hab" -C "$lab" "$@"; }
+rm -rf "${lab:?}" && mkdir -p "$lab"
+holds 'hab build' lab_of 1
+chown "$user:" "$work"
+holds 'the namespace starts' "$netns" start "$namespace"
+up=$SECONDS
+vagrant up --provider=libvirt
+claim "vagrant up exits 0 when the cluster is Ready ($((SECONDS - up)) s)" $?
+kubectl create configmap before >/dev/null
+claim 'the cluster takes writes' $?
+name=$(hab backup --json | jq -r .name)
+said=$(hab backups)
+claim "hab backup: $(tail -n 1 <<<"$said")" "$([[ $said == *"$name"* ]] && [ "$(stat --format=%a "$lab/private/backups/$name.db")" = 600 ]; echo $?)"
+kubectl create configmap since >/dev/null
+holds 'a worker more is rendered' lab_of 2
+holds 'and started' vagrant up
+
+was=$(started kube-master-01 kube-worker-01)
+begun=$SECONDS
+hab restore "$name"
+claim "hab restore ends when all is Ready ($((SECONDS - begun)) s)" $?
+holds 'what was there at the backup is there, and what was written since is not' tells_apart before since exists
+holds 'no machine that the backup knows was started anew, but for etcd' same "$(started kube-master-01 kube-worker-01)" "$was"
+# Whoever watches has seen that all is new: a controller makes pods, a scheduler places them, kubelets start them.
+kubectl create deployment after --image=localhost/hab/pause:1 --replicas=2 >/dev/null
+holds 'a deployment that is made now gets its pods' kubectl rollout status deployment/after --timeout=300s
+holds 'pods on all workers reach each other' probe
+
+kubectl create configmap again >/dev/null
+begun=$SECONDS
+hab restore "$name"
+claim "the same backup once more ($((SECONDS - begun)) s)" $?
+holds 'what was written in between is gone, too' tells_apart before again exists
+kubectl create deployment after --image=localhost/hab/pause:1 --replicas=2 >/dev/null
+holds 'and pods are made' kubectl rollout status deployment/after --timeout=300s
+
+said=$(hab backup --from etcd-01 2>&1)
+claim "the disk of a machine that runs is not read: $said" "$([[ $said == *'vagrant halt etcd-01'* ]]; echo $?)"
+vagrant halt etcd-01
+said=$(hab backup --from etcd-01 2>&1)
+claim "what an etcd node has kept by itself is taken from its disk: $(tail -n 1 <<<"$said")" "$([[ $said == *'backed up as '* ]]; echo $?)"
+echo damage >>"$lab/private/backups/$name.db"
+said=$(hab restore "$name" 2>&1)
+claim "a backup that is damaged is refused: $said" "$([[ $said == *'is no whole backup'* ]]; echo $?)"
+holds 'before anything is taken away' vagrant up
+holds 'vagrant destroy' vagrant destroy --force
