@@ -114,8 +114,9 @@ module HabLab
 
     private
 
+    # Not when `hab restore` brings the data: a save has others.
     def try(machine, ui)
-      wanted? && absent?(machine) && fits?(ui) && back(ui)
+      ENV["HAB_DATA_FROM"].nil? && wanted? && absent?(machine) && fits?(ui) && back(ui)
     rescue Error => e
       e
     end
