@@ -68,3 +68,18 @@ vagrant up "$etcd" >/dev/null
 claim 'that of a new machine begins anew' "$([ "$(starts) $(ups)" = '1 1' ] && [ ! -e "$log.0" ]; echo $?)"
 vagrant destroy --force >/dev/null
 claim 'nothing is left of the lab' "$(! libvirt_has hab-one; echo $?)"
+
+echo "-- data of a backup"
+mkdir "$home/from"
+qemu-img create -q -f qcow2 "$home/from/hab-one-$etcd.data" 4G
+qemu-io -f qcow2 -c 'write -q -P 0x5a 4k 512' "$home/from/hab-one-$etcd.data"
+chown -R "$user:" "$home/from"
+begins_with() { # byte
+    local said
+    said=$(in_namespace root qemu-io -f qcow2 -r -U -c "read -P $1 4k 512" "/var/lib/libvirt/images/hab-one-$etcd.data" 2>&1)
+    [[ $said == *'read 512/512 bytes'* && $said != *'verification failed'* ]]
+}
+said=$(HAB_DATA_FROM="$home/from" vagrant up "$etcd")
+claim 'a machine begins with the data that it is given' $?
+holds 'and with no other' tells_apart 0x5a 0x5b begins_with
+vagrant destroy --force >/dev/null
