@@ -51,11 +51,13 @@ pub fn files(count: usize) -> String {
 /// Bytes as people say them.
 #[must_use]
 pub fn size(bytes: u64) -> String {
+    const MIB: u64 = 1 << 20;
     const GIB: u64 = 1 << 30;
     match bytes {
         // Tenths, without a float.
         GIB.. => format!("{}.{} GiB", bytes / GIB, bytes % GIB * 10 / GIB),
-        _ => format!("{} MiB", bytes >> 20),
+        MIB.. => format!("{} MiB", bytes / MIB),
+        _ => format!("{} KiB", bytes >> 10),
     }
 }
 
