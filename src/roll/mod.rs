@@ -104,23 +104,23 @@ impl<'a> Roll<'a> {
     /// roll goes on from there.
     pub fn run(&mut self, wanted: &[Wanted], options: Options, progress: &dyn Progress) -> Result<()> {
         let names: BTreeSet<String> = wanted.iter().map(|wanted| wanted.name.clone()).collect();
-        let mut patience = SLOW;
+        let mut renewed = false;
         for batch in batches(self.plan, &names, options.parallel) {
-            if batch.role == Role::Worker {
-                self.await_dns(patience)?;
+            if renewed && batch.role == Role::Worker {
+                self.await_dns()?;
             }
-            let state = self.settled(&batch, patience, progress)?;
+            let state = self.settled(&batch, if renewed { SETTLES } else { SLOW }, progress)?;
             self.renew(&batch, &state, options, progress)?;
-            patience = SETTLES;
+            renewed = true;
         }
-        self.await_dns(patience)
+        if renewed { self.await_dns() } else { Ok(()) }
     }
 
     /// Waits until names resolve again: pods of DNS begin elsewhere when their worker is drained, and the next worker may
     /// have the only one that answers. That they do not is not this roll's error, for it may mend it.
-    fn await_dns(&self, patience: Duration) -> Result<()> {
+    fn await_dns(&self) -> Result<()> {
         let begun = Instant::now();
-        while begun.elapsed() < patience && !self.cluster.probe().dns.ready {
+        while begun.elapsed() < SETTLES && !self.cluster.probe().dns.ready {
             signal::pause(LOOK)?;
         }
         Ok(())
