@@ -1,6 +1,6 @@
 //! SHA-256 digests as lower-case hexadecimal.
 
-use std::io::Read as _;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -37,11 +37,18 @@ pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
 /// # Errors
 /// The file can't be read.
 pub fn sha256_file(path: &Path) -> Result<String> {
-    let mut file = fs::File::open(path)?;
+    sha256_of(fs::File::open(path)?)
+}
+
+/// The SHA-256 of all that `reader` still has.
+///
+/// # Errors
+/// It can't be read.
+pub fn sha256_of(mut reader: impl Read) -> Result<String> {
     let mut digest = Sha256::new();
     let mut buffer = vec![0; BUFFER];
     loop {
-        let read = file.read(&mut buffer)?;
+        let read = reader.read(&mut buffer)?;
         if read == 0 {
             return Ok(hex(&digest.finalize()));
         }

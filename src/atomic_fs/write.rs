@@ -48,9 +48,7 @@ pub fn write_unflushed(path: &Path, mode: u32, bytes: &[u8]) -> Result<Written> 
 pub fn write_from(path: &Path, mode: u32, fill: impl FnOnce(&mut std::fs::File) -> Result<()>) -> Result<()> {
     let mut beside = beside(path)?;
     fill(beside.as_file_mut())?;
-    set_mode(beside.as_file(), mode, path)?;
-    beside.as_file().sync_all().with_context(|| format!("flushing {}", path.display()))?;
-    place(beside.into_temp_path(), path)
+    place(finish(beside, path, mode, true)?, path)
 }
 
 fn put(path: &Path, mode: u32, bytes: &[u8], flush: bool) -> Result<Written> {
@@ -87,12 +85,17 @@ pub(super) fn stage(path: &Path, mode: u32, bytes: &[u8], flush: bool) -> Result
     }
     let mut beside = beside(path)?;
     beside.write_all(bytes).with_context(|| format!("writing {}", path.display()))?;
+    finish(beside, path, mode, flush).map(Some)
+}
+
+/// Gives a new file beside `path`, which has all of its content, its mode.
+fn finish(beside: NamedTempFile, path: &Path, mode: u32, flush: bool) -> Result<TempPath> {
     // After the content: a wider mode never shows a half-written secret, and the umask has no say.
     set_mode(beside.as_file(), mode, path)?;
     if flush {
         beside.as_file().sync_data().with_context(|| format!("flushing {}", path.display()))?;
     }
-    Ok(Some(beside.into_temp_path()))
+    Ok(beside.into_temp_path())
 }
 
 /// An empty file in the folder of `path`, for nobody else to read.

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail, ensure};
 use time::OffsetDateTime;
 
-use super::{Backup, END, write};
+use super::{Backup, END, scratch, writable, write};
 use crate::exec::virsh::{self, DomainState, Virsh};
 use crate::exec::{debugfs, plain_path, qemu_img};
 use crate::lab::nodes_json;
@@ -32,7 +32,8 @@ pub fn copy_from(lab: &Path, plan: &Plan, node: &Node, now: OffsetDateTime) -> R
     let builds_on = virsh.volume(&pool, &volume)?.backing;
     ensure!(builds_on.is_none(), "the data of {name} build on those of a save: start it, and leave out --from");
 
-    let work = tempfile::tempdir()?;
+    let backups = writable(lab)?;
+    let work = scratch(&backups)?;
     let at = |name: &str| work.path().join(name);
     virsh.download(&pool, &volume, plain_path(&at("data.qcow2"), &[])?)?;
     qemu_img::to_raw(&at("data.qcow2"), &at("data"))?;
@@ -41,7 +42,7 @@ pub fn copy_from(lab: &Path, plan: &Plan, node: &Node, now: OffsetDateTime) -> R
     all.sort();
     let newest = all.last().with_context(|| format!("{name} has made no backup yet"))?;
     debugfs::dump(&at("data"), &format!("{FOLDER}/{newest}"), &at("backup"))?;
-    write(lab, now, |file| {
+    write(&backups, now, |file| {
         std::io::copy(&mut fs_err::File::open(at("backup"))?, file)?;
         Ok(())
     })

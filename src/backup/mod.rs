@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use fs_err as fs;
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
@@ -23,6 +23,7 @@ pub use restore::restore;
 use crate::atomic_fs;
 use crate::cluster::Cluster;
 use crate::config::PRIVATE;
+use crate::digest::{hex, sha256_of};
 
 /// The folder of a lab's backups, below its private one.
 const FOLDER: &str = "backups";
@@ -39,9 +40,6 @@ const DIGEST: u64 = 32;
 /// bbolt's pages are at least so large; a database is a whole number of them
 /// (etcd `client/v3/snapshot/v3_snapshot.go`, `hasChecksum`).
 const PAGE: u64 = 512;
-
-/// How much is read at once, in bytes.
-const BUFFER: usize = 1 << 20;
 
 /// A backup of a lab.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -110,18 +108,14 @@ pub fn remove(lab: &Path, name: &str) -> Result<()> {
 /// # Errors
 /// No etcd member that is well gives it whole, or the disk is full; then nothing is left of it.
 pub fn create(lab: &Path, cluster: &Cluster<'_>, now: OffsetDateTime) -> Result<Backup> {
-    write(lab, now, |file| {
+    write(&writable(lab)?, now, |file| {
         let state = cluster.probe();
-        cluster.snapshot(&state, file).map(drop)
+        cluster.snapshot(&state, file)
     })
 }
 
-/// A new backup of the lab, of what `fill` brings.
-fn write(lab: &Path, now: OffsetDateTime, fill: impl FnOnce(&mut std::fs::File) -> Result<()>) -> Result<Backup> {
-    let folder = folder(lab);
-    atomic_fs::create_private_dir(&folder)?;
-    // What a run that was killed has left.
-    atomic_fs::remove_stale(&folder, |_| true)?;
+/// A new backup in `folder`, of what `fill` brings.
+fn write(folder: &Path, now: OffsetDateTime, fill: impl FnOnce(&mut std::fs::File) -> Result<()>) -> Result<Backup> {
     let name = now.format(NAME).context("writing the time")?;
     let path = folder.join(format!("{name}{END}"));
     atomic_fs::write_from(&path, atomic_fs::SECRET, |file| {
@@ -144,20 +138,26 @@ pub fn check(path: &Path) -> Result<()> {
 fn check_whole(file: &std::fs::File) -> Result<()> {
     let size = file.metadata()?.len();
     ensure!(size > DIGEST && size % PAGE == DIGEST, "{size} bytes are no database with its digest");
-    let mut reader = std::io::BufReader::with_capacity(BUFFER, file);
-    let mut digest = Sha256::new();
-    let mut bytes = reader.by_ref().take(size - DIGEST);
-    let mut buffer = vec![0; BUFFER];
-    loop {
-        match bytes.read(&mut buffer)? {
-            0 => break,
-            read => digest.update(&buffer[..read]),
-        }
-    }
+    let digest = sha256_of(file.take(size - DIGEST))?;
     let mut said = Vec::new();
-    reader.read_to_end(&mut said)?;
-    ensure!(digest.finalize()[..] == said, "its digest is another than that of its bytes");
+    let mut rest = file;
+    rest.read_to_end(&mut said)?;
+    ensure!(digest == hex(&said), "its digest is another than that of its bytes");
     Ok(())
+}
+
+/// The lab's folder of backups, without what a run that was killed has left in it.
+fn writable(lab: &Path) -> Result<PathBuf> {
+    let folder = folder(lab);
+    atomic_fs::create_private_dir(&folder)?;
+    atomic_fs::remove_stale(&folder, |_| true)?;
+    Ok(folder)
+}
+
+/// A folder inside `folder` for what is large and has the cluster's secrets in it; gone with what is returned.
+fn scratch(folder: &Path) -> Result<TempDir> {
+    let about = || format!("making a folder in {}", folder.display());
+    tempfile::Builder::new().prefix(atomic_fs::PREFIX).tempdir_in(folder).with_context(about)
 }
 
 fn folder(lab: &Path) -> PathBuf {
@@ -167,6 +167,8 @@ fn folder(lab: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
+
+    use sha2::{Digest as _, Sha256};
 
     use super::*;
 
@@ -184,7 +186,7 @@ mod tests {
     fn a_backup_is_whole_or_not_there() {
         let dir = tempfile::tempdir().unwrap();
         let lab = dir.path();
-        let made = write(lab, at(0), database).unwrap();
+        let made = write(&writable(lab).unwrap(), at(0), database).unwrap();
         assert_eq!((made.name.as_str(), made.bytes), ("20261130T005320Z", 1056));
         check(&made.path).unwrap();
         for damage in [0, 1030] {
@@ -197,7 +199,7 @@ mod tests {
             assert!(format!("{:#}", check(&other).unwrap_err()).contains("no database with its digest"));
         }
         let half = |file: &mut std::fs::File| Ok(file.write_all(&[1; 512 + 32])?);
-        assert!(write(lab, at(1), half).unwrap_err().to_string().contains("its digest"));
+        assert!(write(&writable(lab).unwrap(), at(1), half).unwrap_err().to_string().contains("its digest"));
         assert_eq!(list(lab).unwrap(), [made]);
     }
 
@@ -206,7 +208,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let lab = dir.path();
         assert!(find(lab, None).unwrap_err().to_string().contains("`hab backup` makes one"));
-        let [one, two] = [2, 1].map(|seconds| write(lab, at(seconds), database).unwrap());
+        let [one, two] = [2, 1].map(|seconds| write(&writable(lab).unwrap(), at(seconds), database).unwrap());
         assert_eq!(find(lab, None).unwrap(), one.path);
         assert_eq!(find(lab, Some(&two.name)).unwrap(), two.path);
         assert_eq!(find(lab, one.path.to_str()).unwrap(), one.path);

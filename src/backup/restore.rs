@@ -8,10 +8,9 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use time::OffsetDateTime;
 
-use super::{FOLDER, check};
+use super::{check, scratch, writable};
 use crate::atomic_fs;
 use crate::cluster::{Cluster, Limits};
-use crate::config::PRIVATE;
 use crate::exec::etcdutl::{Etcdutl, Member};
 use crate::exec::{debugfs, mke2fs, qemu_img, vagrant};
 use crate::lab::{OUT, nodes_json};
@@ -40,10 +39,7 @@ pub fn restore(
 ) -> Result<()> {
     check(path)?;
     let etcdutl = Etcdutl::of(&lab.join(OUT))?;
-    let folder = lab.join(PRIVATE).join(FOLDER);
-    atomic_fs::create_private_dir(&folder)?;
-    atomic_fs::remove_stale(&folder, |_| true)?;
-    let work = tempfile::Builder::new().prefix(atomic_fs::PREFIX).tempdir_in(&folder)?;
+    let work = scratch(&writable(lab)?)?;
     let members: Vec<&Node> = plan.of(Role::Etcd).collect();
     let names: Vec<&str> = members.iter().map(|node| node.name.as_str()).collect();
 

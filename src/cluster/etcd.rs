@@ -60,19 +60,16 @@ struct Chunk {
     blob: String,
 }
 
-/// Writes the whole database of the member at `address` to `out`, with its digest behind it, and returns its size in bytes:
-/// what `etcdctl snapshot save` writes.
+/// Writes the whole database of the member at `address` to `out`, with its digest behind it: what `etcdctl snapshot save`
+/// writes.
 ///
 /// # Errors
 /// It does not answer, the answer breaks off, or `out` can't be written.
-pub(super) fn snapshot(client: &Client, address: Ipv4Addr, out: &mut dyn Write) -> Result<u64> {
-    let mut size = 0;
+pub(super) fn snapshot(client: &Client, address: Ipv4Addr, out: &mut dyn Write) -> Result<()> {
     client.etcd_stream(address, "v3/maintenance/snapshot", |chunk: Chunk| {
         let bytes = BASE64.decode(chunk.blob).context("reading the database of etcd")?;
-        size += bytes.len() as u64;
         out.write_all(&bytes).context("writing the database of etcd")
-    })?;
-    Ok(size)
+    })
 }
 
 #[cfg(test)]

@@ -121,19 +121,18 @@ impl<'a> Cluster<'a> {
     }
 
     /// Writes etcd's database, as one that is well in this `state` has it, to `file`, which is empty, and its digest behind
-    /// it. Returns how many bytes that is.
+    /// it.
     ///
     /// # Errors
     /// None answers to the end, or `file` can't be written.
-    pub fn snapshot(&self, state: &ClusterState, file: &mut File) -> Result<u64> {
+    pub fn snapshot(&self, state: &ClusterState, file: &mut File) -> Result<()> {
         self.ask_etcd(state, None, |address| {
             // Of one that broke off nothing stays.
             file.set_len(0)?;
             file.rewind()?;
             let mut out = BufWriter::new(&mut *file);
-            let size = etcd::snapshot(&self.client, address, &mut out)?;
-            out.flush()?;
-            Ok(size)
+            etcd::snapshot(&self.client, address, &mut out)?;
+            Ok(out.flush()?)
         })
     }
 

@@ -209,8 +209,7 @@ fn lab_context(plan: &Plan) -> Context {
             "scheduler": components.scheduler.resources.to_string(),
         }),
     );
-    let backup = &components.etcd.backup;
-    context.insert("backup", &json!({ "keep": backup.keep, "every": backup.every_minutes }));
+    context.insert("backup", &components.etcd.backup);
     context.insert("haproxy", &haproxy(plan));
     context.insert("dns_service", &plan.dns_service);
     context.insert("nodes", &plan.nodes);

@@ -68,15 +68,13 @@ look_at() { # name, role
     *) emulated='which nothing says' ;;
     esac
     look "it knows whether it is emulated ($emulated)" "EMULATED=$emulated" 'head -n 1 /host/run/hab/machine.env'
-    [ "$role" = worker ] || {
-        seen
-        return "$failed"
-    }
-    look 'HAProxy listens on loopback only' '127\.0\.0\.1:6443' 'ss -ltnH "sport = :6443" | awk "{print \$4}" | sort -u'
-    # The kubelet's and kube-proxy's to HAProxy, and HAProxy's to the masters: there is no third kind.
-    look 'kubelet and kube-proxy speak to loopback only, HAProxy to masters' $'haproxy out\nkube-proxy loopback\nkubelet loopback' \
-        'ss -tnpH state established "dport = :6443" | sed -E "s/.* ([0-9.]+):6443 +users:\(\(\"([^\"]+)\".*/\2 \1/; s/ 127\.0\.0\.1$/ loopback/; s/ [0-9.]+$/ out/" | sort -u'
-    look 'a unit of the lab'"'"'s own snippet runs' 'active' 'cat /host/run/mine'
+    if [ "$role" = worker ]; then
+        look 'HAProxy listens on loopback only' '127\.0\.0\.1:6443' 'ss -ltnH "sport = :6443" | awk "{print \$4}" | sort -u'
+        # The kubelet's and kube-proxy's to HAProxy, and HAProxy's to the masters: there is no third kind.
+        look 'kubelet and kube-proxy speak to loopback only, HAProxy to masters' $'haproxy out\nkube-proxy loopback\nkubelet loopback' \
+            'ss -tnpH state established "dport = :6443" | sed -E "s/.* ([0-9.]+):6443 +users:\(\(\"([^\"]+)\".*/\2 \1/; s/ 127\.0\.0\.1$/ loopback/; s/ [0-9.]+$/ out/" | sort -u'
+        look 'a unit of the lab'"'"'s own snippet runs' 'active' 'cat /host/run/mine'
+    fi
     seen
     return "$failed"
 }

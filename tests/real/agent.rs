@@ -22,7 +22,7 @@ fn ask(port: &mut File, question: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn the_agent_sets_the_clock_and_does_nothing_else() {
+fn the_agent_answers_about_the_clock_and_refuses_all_else() {
     let dir = tempfile::tempdir().unwrap();
     build(dir.path(), &["probe"]);
     let port = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
