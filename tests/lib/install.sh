@@ -19,7 +19,7 @@ demo_packages=(
 # What only the tests need.
 test_packages=(
     "${demo_packages[@]}"
-    e2fsprogs git haproxy ignition nftables openssl shellcheck hyperfine jq squashfs-tools mtools python3
+    curl e2fsprogs git haproxy ignition nftables openssl shellcheck hyperfine jq squashfs-tools mtools python3
 )
 
 # Runs a command as root.

@@ -1,4 +1,4 @@
-# Back to a save again and again. Sourced by run.sh, with a lab that is Ready.
+# Back to a save again and again. Sourced by available.sh, with its lab, which is Ready.
 # shellcheck shell=bash
 
 echo "-- twenty resets in a row"

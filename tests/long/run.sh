@@ -1,9 +1,10 @@
 #!/bin/bash
-# What is too slow for every run: the same bytes from an empty cache, a highly available lab that loses a master, a lab that
-# is changed while it runs, and one that goes back to a backup. As root, after a release build. Prints a line for each claim.
+# What is too slow for every run: the same bytes from an empty cache, a lab that becomes highly available and loses machines,
+# a lab that is changed while it runs, and one that goes back to a backup. As root, after a release build. Prints a line for
+# each claim.
 #
 #   run.sh            all chapters
-#   run.sh CHAPTER    only one of life and backup
+#   run.sh CHAPTER    only one of bytes, available, life and backup
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -11,11 +12,12 @@ root=$(cd "$here/../.." && pwd)
 . "$root/tests/lib/claims.sh"
 . "$root/tests/lib/lab.sh"
 
-chapter=${1:-}
-case $chapter in
-'' | life | backup) ;;
+chapters=(bytes available life backup)
+case ${1:-} in
+'') ;;
+bytes | available | life | backup) chapters=("$1") ;;
 *)
-    echo "usage: run.sh [life | backup]" >&2
+    echo "usage: run.sh [bytes | available | life | backup]" >&2
     exit 2
     ;;
 esac
@@ -27,18 +29,10 @@ started() { # nodes...
 }
 exists() { kubectl get configmap "$1" >/dev/null 2>&1; }
 
-if [ -z "$chapter" ]; then
-    . "$here/bytes.sh"
-    . "$here/lost-master.sh"
-    . "$here/resets.sh"
+for chapter in "${chapters[@]}"; do
+    # shellcheck source=/dev/null
+    . "$here/$chapter.sh"
     "$netns" stop "$namespace"
-fi
-if [ -z "$chapter" ] || [ "$chapter" = life ]; then
-    . "$here/life.sh"
-    "$netns" stop "$namespace"
-fi
-if [ -z "$chapter" ] || [ "$chapter" = backup ]; then
-    . "$here/backup.sh"
-fi
+done
 
 summary

@@ -1,0 +1,147 @@
+# A small lab that grows to three etcd members, two masters and two workers, is rolled, and loses one of each, while clients
+# ask and write through the workers' HAProxies. Sourced by run.sh.
+# shellcheck shell=bash
+
+echo "-- a lab that becomes highly available, and loses a machine of each role"
+# Writes and builds the lab with so many etcd members and masters, and a limit of the API server's.
+lab_of() {
+    # A way from the host to a worker's HAProxy, which listens on the loopback only.
+    cat >"$lab/relay.ign" <<'END'
+{"ignition": {"version": "3.3.0"},
+ "storage": {"files": [{"path": "/etc/relay.cfg", "contents": {"source": "data:,defaults%0A%20mode%20tcp%0A%20timeout%20connect%201m%0A%20timeout%20client%201h%0A%20timeout%20server%201h%0Alisten%20relay%0A%20bind%20%2A%3A16443%0A%20server%20haproxy%20127.0.0.1%3A6443%0A"}}]},
+ "systemd": {"units": [{"name": "relay.service", "enabled": true, "contents": "[Unit]\nDefaultDependencies=no\nConflicts=shutdown.target\nBefore=shutdown.target\nAfter=hab-node.service\n\n[Service]\nExecStart=/opt/hab/bin/haproxy -db -f /etc/relay.cfg\nRestart=always\nRestartSec=3\n\n[Install]\nWantedBy=hab.target\n"}]}}
+END
+    printf 'lab: lab\nignition: {worker: relay.ign}\nkubernetes: {apiServer: {extraArgs: {max-requests-inflight: %s}}}\nnodes: {etcd: {count: %s}, master: {count: %s, cpus: 1}}\n' \
+        "$3" "$1" "$2" >"$lab/hab.yaml"
+    "$hab" --quiet -C "$lab" build && chown -R "$user:" "$lab"
+}
+hab() { ns_user "$hab" -C "$lab" "$@"; }
+address() { jq -r --arg name "$1" '.nodes[] | select(.name == $name) | .address' "$lab/out/nodes.json"; }
+
+# Clients that ask until `counted` (clients.py). Arguments: a name for this round, NAME=HOST:PORT...
+clients() {
+    round=$work/clients-$1
+    mkdir "$round" && chown "$user:" "$round"
+    kubectl config view --raw --output=json >"$round/config"
+    ns_user python3 "$here/clients.py" "$round" "${@:2}" <"$round/config" >"$round/said" 2>"$round/failures" &
+    asking=$!
+    rm "$round/config"
+}
+through_workers() { clients "$1" "kube-worker-01=$(address kube-worker-01):16443" "kube-worker-02=$(address kube-worker-02):16443"; }
+# Ends them. No request was lost, all that was acknowledged is there.
+counted() { # what happened meanwhile
+    touch "$round/stop"
+    wait "$asking"
+    local status=$? said
+    said=$(jq -r '.[] | "\(.through), every \(.every) s: \(.requests) requests, \(.failed) failed at first, \(.lost) lost, no answer for \(.gap) s, by \(.masters)"' "$round/said")
+    echo "$said"
+    [ "$status" -eq 0 ] && jq -e 'all(.[]; .requests > 10 and .lost == 0)' "$round/said" >/dev/null
+    status=$?
+    [ "$status" -eq 0 ] || said+=$'\n'$(tail -n 20 "$round/failures")
+    claim "$1: no request failed that a retry did not mend" "$status"
+    kubectl --context="${2:-lab}" get configmaps --output=name | sed 's,.*/,,' | sort >"$round/there"
+    said=$(sort "$round/written" | comm -23 - "$round/there" | head -n 5)
+    claim "all $(wc -l <"$round/written") writes that were acknowledged are there" "$([ -s "$round/written" ] && [ -z "$said" ]; echo $?)"
+}
+# Each worker's client has been answered by this master.
+used() { jq -e --arg master "$1" 'all(.[]; .masters[$master] > 0)' "$round/said" >/dev/null; }
+
+rm -rf "${lab:?}" && mkdir -p "$lab"
+holds 'hab build' lab_of 1 1 400
+chown "$user:" "$work"
+holds 'the namespace starts' "$netns" start "$namespace"
+up=$SECONDS
+vagrant up --provider=libvirt
+claim "vagrant up of four machines exits 0 when the cluster is Ready ($((SECONDS - up)) s)" $?
+holds 'pods on both workers reach each other' probe
+
+holds 'two more members of etcd and a second master are rendered' lab_of 3 2 400
+said=$(hab plan)
+claim 'hab plan says which nodes must be made anew for it' "$(grep -q 'kube-worker-01.*haproxy.cfg' <<<"$said" && grep -q 'kube-master-01.*kube-apiserver.yaml' <<<"$said"; echo $?)"
+clients grow "first=$(address kube-master-01):6443"
+up=$SECONDS
+vagrant up
+claim "vagrant up starts the three new machines ($((SECONDS - up)) s)" $?
+counted 'while they join'
+roll=$SECONDS
+said=$(hab roll 2>&1)
+claim "hab roll makes the four others anew: $(tail -n 1 <<<"$said") ($((SECONDS - roll)) s)" $?
+said=$(hab roll)
+claim "then all is as the lab says: $said" "$([[ $said == 'nothing to do'* ]]; echo $?)"
+
+holds 'another setting of the API server is rendered' lab_of 3 2 500
+said=$(hab roll --dry-run)
+claim 'only the masters differ' "$(grep -q kube-master-01 <<<"$said" && grep -q kube-master-02 <<<"$said" && ! grep -q 'etcd-\|worker' <<<"$said"; echo $?)"
+through_workers roll
+roll=$SECONDS
+said=$(hab roll 2>&1)
+claim "hab roll makes both masters anew, one after the other: $(tail -n 1 <<<"$said") ($((SECONDS - roll)) s)" $?
+counted 'during the roll of all masters'
+holds 'through each worker both masters have answered' eval 'used kube-master-01 && used kube-master-02'
+
+second() { kubectl --context='lab@kube-master-02' "$@"; }
+through_workers master
+sleep 20
+vagrant destroy --force kube-master-01
+sleep 60
+said=$(hab status 2>&1)
+claim 'hab status names the master that is gone' "$([[ $? -eq 1 && $said == *kube-master-01* ]]; echo $?)"
+counted 'when the first master is lost' 'lab@kube-master-02'
+holds 'vagrant up brings it back, and all is Ready' vagrant up
+through_workers back
+sleep 20
+counted 'after it is back'
+# New connections go to where the fewest are.
+holds 'it is used again' eval 'jq -e "any(.[]; .masters[\"kube-master-01\"] > 0)" "$round/said" >/dev/null'
+
+(umask 077 && sed -n '/^# etcd-client/,$p' "$lab/private/host.pem" >"$work/etcd.pem")
+leader() {
+    local name
+    for name in etcd-01 etcd-02 etcd-03; do
+        ns_root curl --silent --cacert "$lab/private/ca/etcd.crt" --cert "$work/etcd.pem" --data '{}' \
+            "https://$(address "$name"):2379/v3/maintenance/status" | jq -e '.leader == .header.member_id' >/dev/null && echo "$name"
+    done
+}
+was=$(leader)
+claim "etcd has one leader: $was" "$([[ $was == etcd-0? ]]; echo $?)"
+through_workers leader
+sleep 20
+vagrant destroy --force "$was"
+sleep 60
+counted "when etcd's leader is lost"
+up=$SECONDS
+vagrant up "$was" && hab wait
+claim "vagrant up makes it a member again ($((SECONDS - up)) s)" $?
+
+# A pod on the other worker looks a name up again and again; the longest time for one is how long names did not resolve.
+pod=$(kubectl get pods --selector=app=hab-probe --field-selector=spec.nodeName=kube-worker-01 --output='jsonpath={.items[0].metadata.name}')
+dns=$(kubectl --namespace=kube-system get pods --selector=k8s-app=kube-dns --output='jsonpath={.items[*].spec.nodeName}')
+claim "each worker has a CoreDNS: $dns" "$([[ $dns == *kube-worker-01* && $dns == *kube-worker-02* ]]; echo $?)"
+lookup() {
+    kubectl exec "$pod" -- /opt/hab/bin/hab-probe check -within 150s -resolve kubernetes.default.svc.cluster.local. >/dev/null 2>&1
+}
+holds 'a name resolves' lookup
+vagrant destroy --force kube-worker-02
+lost=$SECONDS longest=0 unanswered=0
+while ((SECONDS - lost < 120)); do
+    before=$SECONDS
+    lookup || unanswered=$((unanswered + 1))
+    ((SECONDS - before <= longest)) || longest=$((SECONDS - before))
+done
+claim "without one of them names resolve after at most $longest s" "$([ "$unanswered" -eq 0 ] && [ "$longest" -le 40 ]; echo $?)"
+up=$SECONDS
+vagrant up
+claim "vagrant up brings the worker back ($((SECONDS - up)) s)" $?
+holds 'pods on both workers reach each other' probe
+
+kubectl create configmap kept >/dev/null
+name=$(hab backup --json | jq -r .name)
+kubectl create configmap since >/dev/null
+begun=$SECONDS
+hab restore "$name"
+claim "hab restore with three members and two masters ends when all is Ready ($((SECONDS - begun)) s)" $?
+holds 'what was there at the backup is there, and what was written since is not' tells_apart kept since exists
+exists_second() { second get configmap "$1" >/dev/null 2>&1; }
+holds 'the second master says so, too' tells_apart kept since exists_second
+
+. "$here/resets.sh"
