@@ -48,9 +48,11 @@ module HabLab
       file(machine).write(node.origin)
     end
 
-    # What a machine has, as it starts, in the file hab-size: memory, processors and data disk, a blank between them.
+    # What a machine has, as it starts: memory, processors and data disk in the file hab-size, a blank between them, and all
+    # else in hab-hardware, as nodes.json has it.
     def self.note_size(machine, node)
       machine.data_dir.join("hab-size").write(node.size)
+      machine.data_dir.join("hab-hardware").write(JSON.generate(node[:hardware]))
     end
 
     def self.changed?(machine, node)

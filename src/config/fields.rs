@@ -6,7 +6,7 @@ use super::yaml::{Key, Kind, YamlNode, shown};
 use crate::problems::{Place, Problems};
 
 /// All sections with their keys, in the order of the template. A section's name is its path.
-const KEYS: [(&str, &[&str]); 21] = [
+const KEYS: [(&str, &[&str]); 23] = [
     ("", &["lab", "base", "provider", "supply", "start", "kubernetes", "network", "nodes", "haproxy", "ignition"]),
     ("kubernetes", &KUBERNETES),
     ("kubernetes.apiServer", &["extraArgs", "resources"]),
@@ -16,13 +16,15 @@ const KEYS: [(&str, &[&str]); 21] = [
     ("kubernetes.etcd.backup", &["keep", "everyMinutes"]),
     ("kubernetes.dns", &["replicas", "resources"]),
     ("*.resources", &["requests", "limits"]),
-    ("network", &["nodes", "pods", "services"]),
+    ("network", &["nodes", "pods", "services", "extra"]),
     ("nodes", &["etcd", "master", "worker"]),
-    ("nodes.etcd", &["count", "memory", "cpus", "disk", "prefix", "override"]),
+    ("nodes.etcd", &OF_ETCD),
     ("nodes.master", &WITH_KUBELET),
     ("nodes.worker", &WITH_KUBELET),
-    ("nodes.etcd.override.*", &["memory", "cpus", "disk"]),
-    ("nodes.*.override.*", &["memory", "cpus", "disk", "labels", "taints", "kubelet"]),
+    ("nodes.etcd.override.*", &OF_A_MACHINE),
+    ("nodes.*.override.*", &OF_A_NODE),
+    ("nodes.*.forwardedPorts", &["host", "guest", "hostIp", "protocol"]),
+    ("nodes.*.sharedFolders", &["host", "guest"]),
     ("nodes.*.taints", &["key", "value", "effect"]),
     ("haproxy", &["timeout", "stats"]),
     ("haproxy.timeout", &TIMEOUTS),
@@ -33,11 +35,31 @@ const KEYS: [(&str, &[&str]); 21] = [
 const KUBERNETES: [&str; 9] =
     ["version", "domain", "cni", "apiServer", "controllerManager", "scheduler", "kubeProxy", "etcd", "dns"];
 
-const WITH_KUBELET: [&str; 9] =
-    ["count", "memory", "cpus", "disk", "prefix", "labels", "taints", "kubelet", "override"];
+const OF_A_MACHINE: [&str; 9] =
+    ["memory", "cpus", "disk", "disks", "networks", "forwardedPorts", "sharedFolders", "gui", "cpuExecutionCap"];
+const OF_A_NODE: [&str; 12] = joined(&[&OF_A_MACHINE, &OF_A_KUBELET]);
+const OF_ETCD: [&str; 12] = joined(&[&OF_A_ROLE, &OF_A_MACHINE]);
+const WITH_KUBELET: [&str; 15] = joined(&[&OF_A_ROLE, &OF_A_NODE]);
+
+/// The keys that only a role has.
+const OF_A_ROLE: [&str; 3] = ["count", "prefix", "override"];
 
 /// The keys of a node that only mean something to a kubelet.
 const OF_A_KUBELET: [&str; 3] = ["labels", "taints", "kubelet"];
+
+/// All of these names, which are `N`.
+const fn joined<const N: usize>(parts: &[&[&'static str]]) -> [&'static str; N] {
+    let (mut all, mut part, mut next) = ([""; N], 0, 0);
+    while part < parts.len() {
+        let mut index = 0;
+        while index < parts[part].len() {
+            all[next] = parts[part][index];
+            (index, next) = (index + 1, next + 1);
+        }
+        part += 1;
+    }
+    all
+}
 
 /// A section being read: its entries, each with its key.
 pub struct Section<'n> {
@@ -284,6 +306,11 @@ fn with_unit(text: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_section_has_keys_with_names() {
+        assert!(KEYS.iter().all(|(_, keys)| !keys.is_empty() && keys.iter().all(|key| !key.is_empty())));
+    }
 
     #[test]
     fn words_far_from_any_name_give_no_guess() {

@@ -1,5 +1,6 @@
 //! The whole way from a file to a [`Config`], in order.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -27,8 +28,8 @@ pub struct Reading {
     pub config: Option<Config>,
     /// Everything there is to say about the file, from top to bottom.
     pub problems: Problems,
-    /// Where `network.nodes` stands, if it does.
-    pub(super) nodes_place: Option<Place>,
+    /// Where the ranges of the networks that machines are in stand, by their keys below `network`.
+    pub(super) network_places: BTreeMap<String, Place>,
 }
 
 impl Reading {
@@ -46,20 +47,24 @@ impl Reading {
 pub fn read(file: &str, bytes: &[u8], has_file: &HasFile<'_>) -> Reading {
     let (text, mut problems) = decode::decode(file, bytes);
     let Some(text) = text.filter(|_| !problems.has_errors()) else {
-        return Reading { config: None, problems, nodes_place: None };
+        return Reading { config: None, problems, network_places: BTreeMap::new() };
     };
     let Some(root) = yaml::parse(&text, &mut problems) else {
         if !problems.has_errors() {
             let hint = "`hab init` in an empty folder writes one with every default".to_owned();
             problems.error(None, "is empty", Some(hint));
         }
-        return Reading { config: None, problems, nodes_place: None };
+        return Reading { config: None, problems, network_places: BTreeMap::new() };
     };
     let merged = merge(raw::read(&root, &mut problems));
     let config = validate(&merged, has_file, &mut problems);
     problems.sort();
     let config = config.filter(|_| !problems.has_errors());
-    Reading { config, problems, nodes_place: merged.network.nodes.place }
+    let network = merged.network;
+    let extra = network.extra.into_iter().map(|(name, range)| (format!("extra.{}", name.value), range.place));
+    let places = extra.chain([("nodes".to_owned(), network.nodes.place)]);
+    let network_places = places.filter_map(|(key, place)| Some((key, place?))).collect();
+    Reading { config, problems, network_places }
 }
 
 /// Reads the `hab.yaml` of the lab in `folder`. A file that is not there is a problem like any other.
@@ -72,7 +77,7 @@ pub fn load(folder: &Path) -> Result<Reading> {
     let refused = |why: &str, hint: Option<&str>| {
         let mut problems = Problems::new(&name, "");
         problems.error(None, why, hint.map(str::to_owned));
-        Ok(Reading { config: None, problems, nodes_place: None })
+        Ok(Reading { config: None, problems, network_places: BTreeMap::new() })
     };
     // A pipe would be waited for, for ever.
     if fs::metadata(&path).is_ok_and(|meta| !meta.is_file()) {

@@ -1,7 +1,8 @@
 //! Fields and defaults together: every value is set, and still knows its place.
 
 use super::components::{self, RawComponents, RawHaproxy};
-use super::free::RawKubelet;
+use super::free::{Entry, RawKubelet};
+use super::hardware::RawHardware;
 use super::raw::{Marked, Raw, RawMachines, RawNetwork, RawOverride};
 use crate::kinds::Supply;
 use crate::role::{PerRole, Role};
@@ -40,6 +41,7 @@ pub struct MergedNetwork {
     pub nodes: Marked<String>,
     pub pods: Marked<String>,
     pub services: Marked<String>,
+    pub extra: Vec<Entry<String>>,
 }
 
 /// One role's section under `nodes`.
@@ -50,6 +52,7 @@ pub struct MergedMachines {
     pub cpus: Marked<u32>,
     pub disk: Marked<u32>,
     pub prefix: Marked<String>,
+    pub hardware: RawHardware,
     pub kubelet: RawKubelet,
     pub overrides: Vec<(Marked<String>, RawOverride)>,
 }
@@ -58,7 +61,7 @@ pub struct MergedMachines {
 /// 10.3.0.0/24); memory is what a node of today's Kubernetes was seen to need, with room for a few pods; the nodes'
 /// network lies in the one range VirtualBox allows without configuration (192.168.56.0/21).
 pub fn merge(raw: Raw) -> Merged {
-    let Raw { network: RawNetwork { nodes, pods, services }, nodes: machines, .. } = raw;
+    let Raw { network: RawNetwork { nodes, pods, services, extra }, nodes: machines, .. } = raw;
     Merged {
         lab: raw.lab,
         base: or(raw.base, "debian"),
@@ -72,6 +75,7 @@ pub fn merge(raw: Raw) -> Merged {
             nodes: or(nodes, "192.168.56.0/24"),
             pods: or(pods, "10.2.0.0/16"),
             services: or(services, "10.3.0.0/24"),
+            extra,
         },
         nodes: machines.map(machine_defaults),
         components: components::merge(raw.components),
@@ -93,6 +97,7 @@ fn machine_defaults(role: Role, raw: RawMachines) -> MergedMachines {
         cpus: or(raw.cpus, cpus),
         disk: or(raw.disk, disk),
         prefix: or(raw.prefix, prefix),
+        hardware: raw.hardware,
         kubelet: raw.kubelet,
         overrides: raw.overrides,
     }

@@ -4,6 +4,7 @@ mod components;
 mod decode;
 mod fields;
 mod free;
+mod hardware;
 pub mod label;
 mod load;
 mod merged;
@@ -16,6 +17,7 @@ pub mod template;
 mod validate;
 mod yaml;
 
+pub use hardware::{ForwardedPort, Hardware, Protocol, SharedFolder};
 pub use label::{Domain, Label};
 pub use load::{FILE, OUT, PRIVATE, Reading, load, read};
 pub use qualified::{Effect, LabelValue, QualifiedName, Taint};
@@ -70,7 +72,7 @@ pub struct Kubernetes {
 }
 
 /// The lab's address ranges; none overlaps another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Network {
     /// The nodes' own network; its first address is the host.
     pub nodes: Ipv4Net,
@@ -78,6 +80,9 @@ pub struct Network {
     pub pods: Ipv4Net,
     /// All services; the first address is the API server, the tenth DNS.
     pub services: Ipv4Net,
+    /// Further networks that nodes can be in, by their names; a node has the same number in each.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra: BTreeMap<Label, Ipv4Net>,
 }
 
 /// The machines of one role.
@@ -93,6 +98,8 @@ pub struct Machines {
     pub disk: u32,
     /// Node names are `<prefix>-01`, `<prefix>-02`, ...
     pub prefix: Label,
+    /// What else each has.
+    pub hardware: Hardware,
     /// What each tells its kubelet; nothing for etcd nodes.
     pub kubelet: Kubelet,
     /// All that single nodes are, by their number, where they are not as the others.
@@ -108,6 +115,8 @@ pub struct Machine {
     pub cpus: u32,
     /// The size of the data disk in GiB.
     pub disk: u32,
+    /// What else it has.
+    pub hardware: Hardware,
     /// What it tells its kubelet: its role's, with its own put over it.
     pub kubelet: Kubelet,
 }

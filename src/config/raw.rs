@@ -2,7 +2,8 @@
 
 use super::components::{self, RawComponents, RawHaproxy};
 use super::fields::{Section, read_like, read_section};
-use super::free::{self, RawKubelet};
+use super::free::{self, Entry, RawKubelet};
+use super::hardware::{self, RawHardware};
 use super::yaml::YamlNode;
 use crate::problems::{Place, Problems};
 use crate::role::{PerRole, Role};
@@ -41,6 +42,7 @@ pub struct RawNetwork {
     pub nodes: Option<Marked<String>>,
     pub pods: Option<Marked<String>>,
     pub services: Option<Marked<String>>,
+    pub extra: Vec<Entry<String>>,
 }
 
 /// One role's section under `nodes`.
@@ -51,6 +53,7 @@ pub struct RawMachines {
     pub cpus: Option<Marked<u32>>,
     pub disk: Option<Marked<u32>>,
     pub prefix: Option<Marked<String>>,
+    pub hardware: RawHardware,
     pub kubelet: RawKubelet,
     /// By what the user calls the node.
     pub overrides: Vec<(Marked<String>, RawOverride)>,
@@ -62,6 +65,7 @@ pub struct RawOverride {
     pub memory: Option<Marked<u32>>,
     pub cpus: Option<Marked<u32>>,
     pub disk: Option<Marked<u32>>,
+    pub hardware: RawHardware,
     pub kubelet: RawKubelet,
 }
 
@@ -90,6 +94,7 @@ pub fn read(root: &YamlNode, problems: &mut Problems) -> Raw {
         raw.network.nodes = section.text("nodes", problems);
         raw.network.pods = section.text("pods", problems);
         raw.network.services = section.text("services", problems);
+        raw.network.extra = free::texts(&section, "extra", problems);
     }
     if let Some(mut section) = top.section("nodes", problems) {
         raw.nodes = PerRole::from_fn(|role| match section.section(role.name(), problems) {
@@ -115,12 +120,14 @@ fn machines(section: &mut Section, role: Role, problems: &mut Problems) -> RawMa
             memory: section.number("memory", problems),
             cpus: section.number("cpus", problems),
             disk: section.number("disk", problems),
+            hardware: hardware::read(&mut section, problems),
             kubelet: free::kubelet(&mut section, problems),
         };
         (Marked { value: key.text.clone(), place: Some(key.place) }, node)
     });
     let overrides = overrides.collect();
     RawMachines {
+        hardware: hardware::read(section, problems),
         kubelet: free::kubelet(section, problems),
         overrides,
         count: section.number("count", problems),
@@ -151,7 +158,7 @@ mod tests {
             ("lab: a\nworker: {count: 1}\n", "`worker` belongs under `nodes`"),
             ("lab: a\nversion: v1\n", "`version` belongs under `kubernetes`"),
             ("lab: a\nnodes: {worker: {domain: x}}\n", "`domain` belongs under `kubernetes`"),
-            ("lab: a\nnetwork: {quux: x}\n", "known here: nodes, pods, services"),
+            ("lab: a\nnetwork: {quux: x}\n", "known here: nodes, pods, services, extra"),
         ] {
             assert!(said(text).contains(expected), "{text:?}: {}", said(text));
         }

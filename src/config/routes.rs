@@ -46,27 +46,38 @@ fn parse(table: &str) -> Vec<Route> {
 }
 
 impl Reading {
-    /// Adds a warning for each route of the host that the nodes' network is in the way of.
+    /// Adds a warning for each route of the host that a network of the machines is in the way of.
     pub fn warn_of_routes(&mut self, routes: &[Route]) {
-        let Some(nodes) = self.config.as_ref().map(|config| config.network.nodes) else { return };
-        for Route { network, device } in routes {
-            // While the lab runs, libvirt's bridge for it has this very network. Another lab's looks the same.
-            let own = *network == nodes && device.starts_with(BRIDGE);
-            let overlap = network.contains(&nodes) || nodes.contains(network);
-            if own || !overlap {
-                continue;
+        let Some(network) = self.config.as_ref().map(|config| &config.network) else { return };
+        let extra = network.extra.iter().map(|(name, range)| (format!("extra.{}", name.as_str()), *range));
+        for (key, range) in std::iter::once(("nodes".to_owned(), network.nodes)).chain(extra) {
+            let place = self.network_places.get(&key).copied();
+            for (message, hint) in routes.iter().filter_map(|route| route.in_the_way(&key, range)) {
+                self.problems.warning(place, message, Some(hint));
             }
-            let (what, hint) = if *network == nodes {
-                ("is", "libvirt will refuse it; `ip route` shows what the host has".to_owned())
-            } else if network.contains(&nodes) {
-                ("overlaps", format!("while the lab runs, the host reaches nothing else in {nodes}"))
-            } else {
-                ("overlaps", "the host would look there for nodes with these addresses".to_owned())
-            };
-            let message = format!("`network.nodes` {nodes} {what} {network}, which the host reaches by {device}");
-            self.problems.warning(self.nodes_place, message, Some(hint));
         }
         self.problems.sort();
+    }
+}
+
+impl Route {
+    /// What is wrong with a lab's network `range` on a host with this route, and what will come of it.
+    fn in_the_way(&self, key: &str, range: Ipv4Net) -> Option<(String, String)> {
+        let Self { network, device } = self;
+        // While the lab runs, libvirt's bridge for it has this very network. Another lab's looks the same.
+        let own = *network == range && device.starts_with(BRIDGE);
+        let overlap = network.contains(&range) || range.contains(network);
+        if own || !overlap {
+            return None;
+        }
+        let (what, hint) = if *network == range {
+            ("is", "libvirt will refuse it; `ip route` shows what the host has".to_owned())
+        } else if network.contains(&range) {
+            ("overlaps", format!("while the lab runs, the host reaches nothing else in {range}"))
+        } else {
+            ("overlaps", "the host would look there for nodes with these addresses".to_owned())
+        };
+        Some((format!("`network.{key}` {range} {what} {network}, which the host reaches by {device}"), hint))
     }
 }
 

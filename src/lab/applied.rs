@@ -66,6 +66,8 @@ pub fn differences(lab: &Path, origins: &Origins, node: &str) -> Result<Vec<Stri
         }
     }
     found.extend(sizes(&origins.note(node, origin::SIZE_FILE).unwrap_or_default(), now.size));
+    let hardware = origins.note(node, origin::HARDWARE_FILE).unwrap_or_default();
+    found.extend(origins.other_hardware(node, &hardware).into_iter().map(|word| format!("other {word}")));
     Ok(found)
 }
 

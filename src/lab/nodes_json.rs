@@ -1,16 +1,18 @@
 //! `out/nodes.json`: all that the static Vagrantfile has to know about this lab.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::config::{Provider, Start};
-use crate::plan::Plan;
+use crate::config::Label;
+use crate::config::{Hardware, Provider, Start};
+use crate::plan::{self, Plan};
 use crate::role::{PerRole, Role};
 
 /// The layout's version; the Vagrantfile's `SCHEMA` refuses any other.
-const SCHEMA: u32 = 4;
+const SCHEMA: u32 = 5;
 
 /// Where things lie below the lab's folder.
 const BOXES: &str = "out/boxes";
@@ -59,6 +61,10 @@ struct Node<'a> {
     cpus: u32,
     /// The size of its data disk in GiB.
     disk: u32,
+    /// What else it has.
+    hardware: &'a Hardware,
+    /// Its cards on the lab's further networks.
+    cards: Vec<Card>,
     #[serde(rename = "box")]
     box_name: String,
     box_url: String,
@@ -66,6 +72,31 @@ struct Node<'a> {
     ignition: String,
     ignition_sha256: &'a str,
     console: String,
+}
+
+/// A card on a further network, and that network.
+#[derive(Debug, Serialize)]
+struct Card {
+    mac: String,
+    address: String,
+    network: Network,
+}
+
+impl Card {
+    /// That of a card which is on a network of the lab.
+    fn new(plan: &Plan, card: &plan::Card) -> Option<Self> {
+        let name = card.network.as_ref()?;
+        let range = plan.network.extra.get(name)?;
+        Some(Self {
+            mac: card.mac.clone(),
+            address: card.address.addr().to_string(),
+            network: Network {
+                name: extra_network(plan, name),
+                host: plan::host(*range, 1).to_string(),
+                netmask: range.netmask().to_string(),
+            },
+        })
+    }
 }
 
 impl<'a> Data<'a> {
@@ -87,6 +118,8 @@ impl<'a> Data<'a> {
                 memory: node.memory,
                 cpus: node.cpus,
                 disk: node.disk,
+                hardware: &node.hardware,
+                cards: node.cards.iter().filter_map(|card| Card::new(plan, card)).collect(),
                 box_name: plan.box_name(node.role),
                 box_url: box_metadata_path(node.role),
                 box_version: rendered.versions.get(node.role).as_deref(),
@@ -148,6 +181,19 @@ pub fn network(plan: &Plan) -> String {
     format!("hab-{}", plan.lab)
 }
 
+/// What libvirt calls a further network of the lab. A dot is in no label, so no other lab's network has this name.
+#[must_use]
+pub fn extra_network(plan: &Plan, name: &Label) -> String {
+    format!("{}.{}", network(plan), name.as_str())
+}
+
+/// What libvirt calls all of the lab's networks that a node is in.
+#[must_use]
+pub fn networks(plan: &Plan) -> BTreeSet<String> {
+    let extra = plan.nodes.iter().flat_map(|node| &node.hardware.networks).map(|name| extra_network(plan, name));
+    std::iter::once(network(plan)).chain(extra).collect()
+}
+
 /// What libvirt calls the machine of a node.
 #[must_use]
 pub fn domain(plan: &Plan, node: &str) -> String {
@@ -175,6 +221,15 @@ mod tests {
         assert!(VAGRANTFILE.contains(&format!("RESULT_ADDRESS = {RESULT_ADDRESS:#x}\n")));
     }
 
+    /// Both sides of the card that forwarded ports come by.
+    #[test]
+    fn the_vagrantfile_gives_a_machine_the_card_that_its_node_looks_for() {
+        let forwarding = crate::provider::facts(Provider::Libvirt).forwarding;
+        for said in [format!("\"{}\"", forwarding.mac), format!("\"{}\"", forwarding.address.trunc())] {
+            assert!(VAGRANTFILE.contains(&said), "{said}");
+        }
+    }
+
     #[test]
     fn the_vagrantfile_reads_every_field_it_is_given() {
         let node = Node {
@@ -186,6 +241,8 @@ mod tests {
             memory: 1,
             cpus: 1,
             disk: 1,
+            hardware: &Hardware::default(),
+            cards: Vec::new(),
             box_name: String::new(),
             box_url: String::new(),
             box_version: None,
@@ -194,7 +251,8 @@ mod tests {
             console: String::new(),
         };
         let json = serde_json::to_value(&node).unwrap();
-        for field in json.as_object().unwrap().keys().filter(|key| *key != "role") {
+        let hardware = json["hardware"].as_object().unwrap().keys().filter(|key| *key != "networks");
+        for field in json.as_object().unwrap().keys().filter(|key| *key != "role").chain(hardware) {
             assert!(VAGRANTFILE.contains(&format!("[:{field}]")), "{field} is not read");
         }
     }

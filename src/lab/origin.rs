@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::OUT;
 use crate::kinds::Provider;
@@ -21,6 +22,19 @@ pub const FILE: &str = "hab-origin";
 
 /// The note of what it had when it was last started: memory in MiB, processors and data disk in GiB, a blank between them.
 pub const SIZE_FILE: &str = "hab-size";
+
+/// The note of what else it had when it was last started: `hardware` of nodes.json.
+pub const HARDWARE_FILE: &str = "hab-hardware";
+
+/// The parts of `hardware` in nodes.json, and what a person calls them.
+const HARDWARE: [(&str, &str); 6] = [
+    ("disks", "disks"),
+    ("networks", "networks"),
+    ("forwarded_ports", "forwarded ports"),
+    ("shared_folders", "shared folders"),
+    ("gui", "screen"),
+    ("cpu_execution_cap", "processor cap"),
+];
 
 /// The two parts of such a note, [`FILE`]: the box's version and the config's SHA-256.
 pub(super) fn parts(note: &str) -> Option<(&str, &str)> {
@@ -82,6 +96,8 @@ struct Source {
     cpus: u32,
     #[serde(default)]
     disk: u32,
+    #[serde(default)]
+    hardware: Value,
 }
 
 /// Where Vagrant notes the machines of the lab in `folder`: a folder for each, and in it one for its provider.
@@ -151,6 +167,15 @@ impl Origins {
             (false, true) => Some(Stale::Ignition),
             (true, true) => Some(Stale::BoxAndIgnition),
         }
+    }
+
+    /// Which parts of its hardware a machine of `node` had otherwise, by its note [`HARDWARE_FILE`]; none if nobody noted it.
+    #[must_use]
+    pub fn other_hardware(&self, node: &str, note: &str) -> Vec<&'static str> {
+        let Some(now) = self.now.get(node).map(|now| &now.hardware) else { return Vec::new() };
+        let Ok(then) = serde_json::from_str::<Value>(note) else { return Vec::new() };
+        let differs = |(key, _): &&(&str, &str)| then[*key] != now[*key];
+        HARDWARE.iter().filter(differs).map(|(_, word)| *word).collect()
     }
 
     /// True when Vagrant has created a machine for `node` in this lab's folder, and not destroyed it.

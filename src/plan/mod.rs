@@ -10,7 +10,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::addressing::{DNS_SERVICE, capacity};
-use crate::config::{Base, Config, Haproxy, Kubelet, Kubernetes, Label, Network, Provider, Snippets, Start, Supply};
+use crate::config::{
+    Base, Config, Haproxy, Hardware, Kubelet, Kubernetes, Label, Network, Provider, Snippets, Start, Supply,
+};
 use crate::provider;
 use crate::role::{PerRole, Role};
 
@@ -87,8 +89,24 @@ pub struct Node {
     pub cpus: u32,
     /// The size of its data disk in GiB.
     pub disk: u32,
+    /// What else its machine has.
+    pub hardware: Hardware,
+    /// Its cards besides the one on the nodes' network.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cards: Vec<Card>,
     /// What it tells its kubelet; nothing on etcd nodes.
     pub kubelet: Kubelet,
+}
+
+/// A further network card of a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Card {
+    /// The network that it is in, of [`Network::extra`]; none for the one that forwarded ports come by.
+    pub network: Option<Label>,
+    /// Its hardware address.
+    pub mac: String,
+    /// Its address there, with the length of the range.
+    pub address: Ipv4Net,
 }
 
 impl Plan {
@@ -109,15 +127,18 @@ impl Plan {
                 let Slot { name, address, pods, .. } = Slot::new(config, role, number);
                 ensure!(pods.is_some() == role.has_kubelet(), "{} has no pods left for {name}", config.network.pods);
                 let own = machines.overrides.get(&number);
+                let hardware = own.map_or(&machines.hardware, |own| &own.hardware).clone();
                 nodes.push(Node {
                     role,
                     address,
-                    mac: mac(config, address),
+                    mac: mac(config, address, 0),
                     machine_id: machine_id(&config.lab, &name),
                     pods,
                     memory: own.map_or(machines.memory, |own| own.memory),
                     cpus: own.map_or(machines.cpus, |own| own.cpus),
                     disk: own.map_or(machines.disk, |own| own.disk),
+                    cards: cards(config, &hardware, address)?,
+                    hardware,
                     kubelet: own.map_or(&machines.kubelet, |own| &own.kubelet).clone(),
                     name,
                 });
@@ -131,7 +152,7 @@ impl Plan {
             start: config.start,
             kubernetes: config.kubernetes.clone(),
             haproxy: config.haproxy.clone(),
-            network: config.network,
+            network: config.network.clone(),
             host: host(config.network.nodes, 1),
             api_service: host(config.network.services, 1),
             dns_service: host(config.network.services, DNS_SERVICE),
@@ -154,16 +175,40 @@ impl Plan {
     }
 }
 
-fn host(network: Ipv4Net, number: u32) -> Ipv4Addr {
+/// The address with this number in a range.
+#[must_use]
+pub fn host(network: Ipv4Net, number: u32) -> Ipv4Addr {
     Ipv4Addr::from_bits(network.network().to_bits() + number)
 }
 
+/// The cards of a machine at `address` besides the one on the nodes' network.
+fn cards(config: &Config, hardware: &Hardware, address: Ipv4Addr) -> Result<Vec<Card>> {
+    let number = address.to_bits() - config.network.nodes.network().to_bits();
+    let mut cards = Vec::new();
+    for ((name, range), place) in config.network.extra.iter().zip(1..) {
+        if hardware.networks.contains(name) {
+            let address = host(*range, number);
+            cards.push(Card {
+                network: Some(name.clone()),
+                mac: mac(config, address, place),
+                address: Ipv4Net::new(address, range.prefix_len())?,
+            });
+        }
+    }
+    let forwarding = provider::facts(config.provider).forwarding;
+    if !hardware.forwarded_ports.is_empty() {
+        cards.push(Card { network: None, mac: forwarding.mac.to_owned(), address: forwarding.address });
+    }
+    Ok(cards)
+}
+
 /// After the provider's prefix a byte of the lab's name keeps labs on one bridge apart, and the last two bytes of the
-/// address keep nodes apart.
-fn mac(config: &Config, address: Ipv4Addr) -> String {
+/// address keep nodes apart. `network` is 0 for the nodes' own, and another number for each other: two of them can have
+/// addresses with the same last bytes.
+fn mac(config: &Config, address: Ipv4Addr, network: u8) -> String {
     let [one, two, three] = provider::facts(config.provider).mac_prefix;
     let [_, _, high, low] = address.octets();
-    let lab = Sha256::digest(config.lab.as_str())[0];
+    let lab = Sha256::digest(config.lab.as_str())[0].wrapping_add(network);
     format!("{one:02x}:{two:02x}:{three:02x}:{lab:02x}:{high:02x}:{low:02x}")
 }
 

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde_json::{Value, json};
 
-use super::Facts;
+use super::{Facts, Forwarding};
 use crate::exec::{qemu_img, virsh};
 
 /// See [`Facts`].
@@ -20,6 +20,8 @@ pub const FACTS: Facts = Facts {
     mac_prefix: [0x52, 0x54, 0x00],
     // The Vagrantfile gives it the serial number `hab-data`; see rules.d/60-persistent-storage.rules of udev.
     data_disk: "/dev/disk/by-id/virtio-hab-data",
+    // A network that is nobody's (RFC 5737), and a locally administered hardware address (IEEE 802, 8.4).
+    forwarding: Forwarding { mac: "02:00:00:00:00:0f", address: Ipv4Net::new_assert(Ipv4Addr::new(192, 0, 2, 15), 24) },
     taken: &[
         (net(192, 168, 121), "vagrant-libvirt's own management network"),
         (net(192, 168, 122), "libvirt's default network"),
@@ -36,7 +38,8 @@ pub const FACTS: Facts = Facts {
         include_str!("../../vagrant/libvirt/accelerator.rb"),
         include_str!("../../vagrant/libvirt/definition.rb"),
         include_str!("../../vagrant/libvirt/console.rb"),
-        include_str!("../../vagrant/libvirt/data.rb"),
+        include_str!("../../vagrant/libvirt/disks.rb"),
+        include_str!("../../vagrant/libvirt/devices.rb"),
         include_str!("../../vagrant/libvirt/machine.rb"),
         include_str!("../../vagrant/libvirt/provider.rb"),
     ),

@@ -31,6 +31,8 @@ pub struct Facts {
     pub mac_prefix: [u8; 3],
     /// Where a node finds its data disk: the link that udev makes for a disk with this serial number.
     pub data_disk: &'static str,
+    /// The card that forwarded ports come by.
+    pub forwarding: Forwarding,
     /// Ranges of its own networks, which a lab must not have, and what they are.
     pub taken: &'static [(Ipv4Net, &'static str)],
     /// How every machine is that there is on this host, a lab's or not, by name. Quick, but starts a program.
@@ -41,6 +43,15 @@ pub struct Facts {
     pub box_vagrantfile: &'static str,
     /// The lab's Vagrantfile: the same bytes in every lab, with nothing of the user's in it.
     pub vagrantfile: &'static str,
+}
+
+/// The card of a machine that ports of the host lead to. Nothing but these ports comes by it, and nothing leads out.
+#[derive(Debug, Clone, Copy)]
+pub struct Forwarding {
+    /// Its hardware address; each machine's card is alone in its network.
+    pub mac: &'static str,
+    /// The node's address there.
+    pub address: Ipv4Net,
 }
 
 /// The facts of `provider`.

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::storage::SaveId;
-use crate::lab::origin::Origins;
+use crate::lab::origin::{self, Origins};
 use crate::plan::Plan;
 
 /// The version of the layout.
-const SCHEMA: u32 = 2;
+const SCHEMA: u32 = 3;
 
 /// A save.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,8 +32,8 @@ pub struct Record {
     pub hypervisor: String,
     /// The storage pool that has its files.
     pub(super) pool: Pool,
-    /// The definition of the lab's network.
-    pub(super) network: String,
+    /// The definitions of the lab's networks, by their names.
+    pub(super) networks: BTreeMap<String, String>,
     /// The machines, in the order of the plan.
     pub(super) machines: Vec<Machine>,
     /// How many bytes of memory and disks it takes; `None` if hab was ended before it knew.
@@ -101,7 +101,7 @@ impl Record {
             kubernetes: plan.kubernetes.version.clone(),
             hypervisor: String::new(),
             pool: Pool::default(),
-            network: String::new(),
+            networks: BTreeMap::new(),
             machines: Vec::new(),
             bytes: None,
         }
@@ -154,6 +154,10 @@ impl Record {
             } else if let Some(stale) = machine.origin().and_then(|origin| origins.held_against(node, origin)) {
                 found.push(format!("{node} has another {stale} now"));
             }
+            let hardware = machine.vagrant.get(origin::HARDWARE_FILE).map_or("", String::as_str);
+            for word in origins.other_hardware(node, hardware) {
+                found.push(format!("{node} had other {word}"));
+            }
             if machine.mebibytes != u64::from(now.memory) {
                 found.push(format!("{node} had {} MiB of memory and has {} now", machine.mebibytes, now.memory));
             }
@@ -168,7 +172,7 @@ impl Record {
 impl Machine {
     /// What it was created from, as [`Origins`] has it.
     fn origin(&self) -> Option<&str> {
-        self.vagrant.get(crate::lab::origin::FILE).map(String::as_str)
+        self.vagrant.get(origin::FILE).map(String::as_str)
     }
 
     /// The provider's id of it.

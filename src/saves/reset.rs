@@ -59,7 +59,9 @@ impl Saves<'_> {
         all(side_by_side(&record.machines, |machine| {
             self.clear(record, machine, states.get(&machine.domain).copied())
         }))?;
-        self.virsh.start_network(&nodes_json::network(self.plan), &record.network)?;
+        for (name, definition) in &record.networks {
+            self.virsh.start_network(name, definition)?;
+        }
         step.status("made ready");
         self.make_consoles(record)?;
         // Noted before it is there: a machine that Vagrant does not know nobody can remove.

@@ -43,6 +43,7 @@ impl Saves<'_> {
     /// # Errors
     /// A machine does not run, there is no room, or libvirt fails; then the lab goes on, and nothing of the save is left.
     pub fn save(&self, name: &Label, progress: &dyn Progress) -> Result<Saved> {
+        self.can_be_saved()?;
         self.all_run()?;
         let pool = self.pool()?;
         let id = SaveId { lab: Index::with(&self.lab, &pool)?.lab, number: new_id()? };
@@ -51,7 +52,10 @@ impl Saves<'_> {
         record.pool = pool;
         let machines = side_by_side(&self.plan.nodes, |node| self.machine(&node.name, &record));
         record.machines = machines.into_iter().collect::<Result<_>>()?;
-        record.network = self.virsh.network(&nodes_json::network(self.plan))?;
+        for name in nodes_json::networks(self.plan) {
+            let definition = self.virsh.network(&name)?;
+            record.networks.insert(name, definition);
+        }
         self.has_room(&record)?;
 
         let begun = Begun::new(self, &record)?;
@@ -79,6 +83,13 @@ impl Saves<'_> {
         record.bytes = Some(sizes.sum::<Result<_>>()?);
         atomic_fs::write(&self.path(&record.name), atomic_fs::SECRET, &record.to_json()?)?;
         self.collect_garbage()
+    }
+
+    /// No machine has what a hypervisor can't keep.
+    fn can_be_saved(&self) -> Result<()> {
+        let sharing = self.plan.nodes.iter().find(|node| !node.hardware.shared_folders.is_empty());
+        let Some(node) = sharing else { return Ok(()) };
+        bail!("{} has a shared folder, and qemu saves no machine that has mounted one (9p)", node.name)
     }
 
     /// All machines of the lab run.

@@ -161,10 +161,10 @@ fn each_lab_of_one_process_keeps_its_own_settings() {
 fn labs_of_two_versions_of_hab_are_not_mixed_up() {
     let test = Test::new();
     let (old, new) = (test.lab("old", "old", 1), test.lab("new", "new", 1));
-    let newer = VAGRANTFILE.replace("__dir__, 4)", "__dir__, 5)").replace("SCHEMA = 4\n", "SCHEMA = 5\n");
+    let newer = VAGRANTFILE.replace("__dir__, 5)", "__dir__, 6)").replace("SCHEMA = 5\n", "SCHEMA = 6\n");
     std::fs::write(new.join("Vagrantfile"), newer).unwrap();
     let nodes = new.join("out/nodes.json");
-    let data = std::fs::read_to_string(&nodes).unwrap().replace("\"schema\": 4", "\"schema\": 5");
+    let data = std::fs::read_to_string(&nodes).unwrap().replace("\"schema\": 5", "\"schema\": 6");
     std::fs::write(&nodes, data).unwrap();
     test.index(&"1".repeat(32), &old, "etcd-01");
     test.index(&"2".repeat(32), &new, "etcd-01");

@@ -29,12 +29,12 @@ fn unused(node: &Node, (path, _): &(&str, &str)) -> bool {
 
 /// What the script of every node looks for, and does without.
 fn optional(node: &Node, named: &str) -> bool {
-    let path = match node.role.as_str() {
+    let own = match node.role.as_str() {
         "etcd" => "network.sh",
         "master" => "taints.yaml",
-        _ => return false,
+        _ => "folders",
     };
-    named == format!("/etc/kubernetes/hab/{path}")
+    ["folders", own].iter().any(|file| named == format!("/etc/kubernetes/hab/{file}"))
 }
 
 fn each(check: impl Fn(&Node)) {

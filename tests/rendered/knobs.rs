@@ -181,3 +181,54 @@ fn haproxy_has_its_timeouts_and_a_stats_page_with_a_password_of_its_own() {
     assert!(paths.iter().all(|path| !without.node(worker).has(path)));
     assert!(!without.path("private/haproxy-stats.password").exists());
 }
+
+const HARDWARE: &str = r#"lab: knobs
+network: {extra: {storage: 10.9.56.0/24, backup: 192.168.57.0/24}}
+nodes:
+  etcd: {disks: {scratch: 3}, networks: [storage, backup], gui: true, cpuExecutionCap: 70}
+  worker:
+    sharedFolders: [{host: data, guest: /srv/data}, {host: /var/tmp, guest: /mnt/tmp}]
+    override: {"02": {sharedFolders: [], forwardedPorts: [{host: 8080, guest: 30080}]}}
+"#;
+
+#[test]
+fn a_machine_has_what_the_lab_says() {
+    let lab = Lab::new(HARDWARE);
+    let data: Value = serde_json::from_slice(&std::fs::read(lab.path("out/nodes.json")).unwrap()).unwrap();
+    let node = |name: &str| data["nodes"].as_array().unwrap().iter().find(|node| node["name"] == name).unwrap().clone();
+    let etcd = node("etcd-01");
+    assert_eq!(etcd["hardware"]["disks"], json!({"scratch": 3}));
+    assert_eq!((&etcd["hardware"]["gui"], &etcd["hardware"]["cpu_execution_cap"]), (&json!(true), &json!(70)));
+    let cards = etcd["cards"].as_array().unwrap();
+    let networks: Vec<_> = cards.iter().map(|card| json!([card["address"], card["network"]])).collect();
+    let network = |name: &str, host: &str| json!({"name": name, "host": host, "netmask": "255.255.255.0"});
+    assert_eq!(
+        json!(networks),
+        json!([
+            ["192.168.57.11", network("hab-knobs.backup", "192.168.57.1")],
+            ["10.9.56.11", network("hab-knobs.storage", "10.9.56.1")],
+        ])
+    );
+    // The node's own address and one of these end alike; the hardware addresses don't.
+    let mut macs: Vec<_> = cards.iter().chain([&etcd]).map(|card| card["mac"].as_str().unwrap()).collect();
+    macs.sort_unstable();
+    macs.dedup();
+    assert_eq!(macs.len(), 3);
+    for card in cards {
+        let wanted = format!("{}={}/24", card["mac"].as_str().unwrap(), card["address"].as_str().unwrap());
+        assert!(lab.node("etcd-01").text("/etc/kubernetes/hab/node.env").contains(&wanted), "{wanted}");
+    }
+    let screen = "/etc/systemd/journald.conf.d/30-hab-screen.conf";
+    assert!(lab.node("etcd-01").text(screen).contains("TTYPath=/dev/tty1\n"));
+    assert!(!lab.node("kube-worker-01").has(screen));
+
+    let folders = "/etc/kubernetes/hab/folders";
+    assert_eq!(lab.node("kube-worker-01").text(folders), "hab-0 /srv/data\nhab-1 /mnt/tmp\n");
+    assert!(!lab.node("kube-worker-02").has(folders));
+    let second = node("kube-worker-02");
+    let port = json!({"guest": 30080, "host": 8080, "host_ip": "127.0.0.1", "protocol": "tcp"});
+    assert_eq!(second["hardware"]["forwarded_ports"], json!([port]));
+    assert_eq!(second["cards"], json!([]));
+    let card = "CARDS=\"02:00:00:00:00:0f=192.0.2.15/24\"\n";
+    assert!(lab.node("kube-worker-02").text("/etc/kubernetes/hab/node.env").contains(card));
+}

@@ -21,12 +21,22 @@ module HabLab
 
     def self.define(machine, node)
       network = node.lab[:network]
-      # The only network: host and nodes, no way out, no DHCP. Ignition gives the node its address.
+      # The network that every machine is in: host and nodes, no way out, no DHCP. Ignition gives the node its address.
       machine.vm.network "private_network",
                          ip: node[:address], mac: node[:mac], auto_config: false,
                          libvirt__network_name: network[:name], libvirt__netmask: network[:netmask],
                          libvirt__host_ip: network[:host],
                          libvirt__dhcp_enabled: false, libvirt__forward_mode: "none"
+
+      # The same, where hab.yaml says so.
+      node[:cards].each do |card|
+        extra = card[:network]
+        machine.vm.network "private_network",
+                           ip: card[:address], mac: card[:mac], auto_config: false,
+                           libvirt__network_name: extra[:name], libvirt__netmask: extra[:netmask],
+                           libvirt__host_ip: extra[:host],
+                           libvirt__dhcp_enabled: false, libvirt__forward_mode: "none"
+      end
 
       machine.vm.provider "libvirt" do |libvirt|
         # Vagrant adds the node's name.
@@ -40,7 +50,7 @@ module HabLab
         libvirt.mgmt_attach = false
         libvirt.qemu_use_agent = true
         # Nothing a node does not need: each device costs time to probe.
-        libvirt.graphics_type = "none"
+        libvirt.graphics_type = node[:hardware][:gui] ? "vnc" : "none"
         libvirt.memballoon_enabled = false
         libvirt.usb_controller model: "none"
         libvirt.random model: "random"
@@ -60,12 +70,13 @@ module HabLab
         hook.before(actions::CreateDomain, Prepare)
         hook.before(actions::StartDomain, Hardware)
         hook.before(actions::StartDomain, Generation)
-        hook.before(actions::StartDomain, AttachData)
+        hook.before(actions::StartDomain, AttachDisks)
+        hook.before(actions::StartDomain, Devices)
         hook.before(actions::StartDomain, Console)
         hook.before(actions::ShutdownDomain, PowerButton)
-        hook.before(actions::DestroyDomain, DetachData)
-        hook.after(actions::DestroyDomain, ForgetData)
-        hook.after(actions::RemoveStaleVolume, ForgetData)
+        hook.before(actions::DestroyDomain, DetachDisks)
+        hook.after(actions::DestroyDomain, ForgetDisks)
+        hook.after(actions::RemoveStaleVolume, ForgetDisks)
         hook.after(actions::DestroyDomain, Forget)
         hook.after(actions::RemoveStaleVolume, Forget)
       end

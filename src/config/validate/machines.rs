@@ -1,13 +1,13 @@
 //! How many machines, how large, and what they are called.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::label::Label;
 use super::super::merged::{MergedMachines, MergedNodes};
 use super::super::raw::Marked;
-use super::super::{Kubelet, Machines};
+use super::super::{Hardware, Kubelet, Machines};
 use super::network::Ranges;
-use super::{kubelet, label, many, overrides};
+use super::{hardware, kubelet, label, many, overrides};
 use crate::addressing::{POD_PREFIX, capacity, pod_capacity};
 use crate::problems::Problems;
 use crate::role::{PerRole, Role};
@@ -23,7 +23,7 @@ const MOST_CPUS: u32 = 255;
 
 /// The largest data disk in GiB: the largest file of ext4 with blocks of 4 KiB, in which a disk may lie
 /// (<https://www.kernel.org/doc/html/latest/filesystems/ext4/overview.html>). It takes only what is written to it.
-const MOST_DISK: u32 = 16 << 10;
+pub const MOST_DISK: u32 = 16 << 10;
 
 /// A node's certificate says `system:node:<name>`, and a common name has at most 64 characters (RFC 5280,
 /// `ub-common-name`); this is stricter than the 63 of a host name.
@@ -44,13 +44,20 @@ pub fn check(said: &MergedNodes, ranges: &Ranges, problems: &mut Problems) -> Op
         }
         kubelet::check(&format!("nodes.{role}"), role, &said.get(role).kubelet, &Kubelet::default(), problems)
     });
-    let overrides = PerRole::from_fn(|role| {
-        let (prefix, kubelet) = (prefixes.get(role).as_ref(), kubelets.get(role));
-        overrides::check(role, said.get(role), prefix, kubelet, problems)
+    let networks: BTreeSet<&str> = ranges.extra.iter().map(|(name, ..)| name.as_str()).collect();
+    let hardware = PerRole::from_fn(|role| {
+        let said = &said.get(role).hardware;
+        hardware::check(&format!("nodes.{role}"), said, &Hardware::default(), &networks, problems)
     });
-    PerRole::try_from_fn(|role| {
+    let overrides = PerRole::from_fn(|role| {
+        let prefix = prefixes.get(role).as_ref();
+        let base = overrides::Base { kubelet: kubelets.get(role), hardware: hardware.get(role), networks: &networks };
+        overrides::check(role, said.get(role), prefix, &base, problems)
+    });
+    let nodes = PerRole::try_from_fn(|role| {
         let machines = said.get(role);
         Ok::<_, ()>(Machines {
+            hardware: hardware.get(role).clone(),
             kubelet: kubelets.get(role).clone(),
             overrides: overrides.get(role).clone(),
             count: machines.count.value,
@@ -60,7 +67,9 @@ pub fn check(said: &MergedNodes, ranges: &Ranges, problems: &mut Problems) -> Op
             prefix: prefixes.get(role).clone().ok_or(())?,
         })
     })
-    .ok()
+    .ok()?;
+    hardware::apart(&nodes, said, problems);
+    Some(nodes)
 }
 
 fn count(role: Role, count: &Marked<u32>, problems: &mut Problems) {

@@ -2,6 +2,7 @@
 
 mod components;
 mod fixed;
+mod hardware;
 mod haproxy;
 mod known;
 mod kubelet;

@@ -1,13 +1,16 @@
-//! The three address ranges: each by itself, and none over another or over one the host has already.
+//! The address ranges: each by itself, and none over another or over one the host has already.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::Ipv4Net;
 
 use super::super::Network;
+use super::super::label::Label;
 use super::super::merged::MergedNetwork;
 use super::super::raw::Marked;
 use super::super::yaml::shown;
+use super::label;
 use crate::addressing::{DNS_SERVICE, POD_PREFIX};
 use crate::problems::{Place, Problems};
 
@@ -42,12 +45,18 @@ pub struct Ranges {
     pub nodes: Range,
     pub pods: Range,
     pub services: Range,
+    pub extra: Vec<Extra>,
 }
 
+/// A further network: its name, its range, and where that stands.
+pub type Extra = (Label, Ipv4Net, Option<Place>);
+
 impl Ranges {
-    /// All three, if all could be read.
+    /// All of them, if the three that every lab has could be read.
     pub fn whole(&self) -> Option<Network> {
-        Some(Network { nodes: self.nodes?.0, pods: self.pods?.0, services: self.services?.0 })
+        let extra: BTreeMap<Label, Ipv4Net> =
+            self.extra.iter().map(|(name, range, _)| (name.clone(), *range)).collect();
+        Some(Network { nodes: self.nodes?.0, pods: self.pods?.0, services: self.services?.0, extra })
     }
 }
 
@@ -57,9 +66,20 @@ pub fn check(said: &MergedNetwork, taken: &[(Ipv4Net, &str)], problems: &mut Pro
         nodes: read("nodes", &said.nodes, "192.168.56.0/24", problems),
         pods: read("pods", &said.pods, "10.2.0.0/16", problems),
         services: read("services", &said.services, "10.3.0.0/24", problems),
+        extra: extra(said, problems),
     };
     if let Some((range, place)) = ranges.nodes {
-        nodes(range, place, taken, problems);
+        nodes("nodes", (range, place), taken, problems);
+        for (name, other, place) in &ranges.extra {
+            nodes(&format!("extra.{}", name.as_str()), (*other, *place), taken, problems);
+            if other.prefix_len() > range.prefix_len() {
+                let message = format!(
+                    "`network.extra.{}` {other} is narrower than `network.nodes` {range}: a node has the same number in both",
+                    name.as_str()
+                );
+                problems.error(*place, message, Some(format!("a /{}", range.prefix_len())));
+            }
+        }
     }
     for (name, range) in [("pods", ranges.pods), ("services", ranges.services)] {
         if let Some((range, place)) = range {
@@ -80,6 +100,16 @@ fn read(key: &str, said: &Marked<String>, example: &str, problems: &mut Problems
             None
         }
     }
+}
+
+fn extra(said: &MergedNetwork, problems: &mut Problems) -> Vec<Extra> {
+    let read = |(name, range): &(Marked<String>, Marked<String>)| {
+        let key = format!("extra.{}", shown(&name.value));
+        let name = label(&format!("network.{key}"), name, problems);
+        let (range, place) = read(&key, range, "192.168.57.0/24", problems)?;
+        Some((name?, range, place))
+    };
+    said.extra.iter().filter_map(read).collect()
 }
 
 /// The error is what is wrong, and a better hint than an example where there is one.
@@ -115,19 +145,20 @@ fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
     one.contains(&other) || other.contains(&one)
 }
 
-fn nodes(range: Ipv4Net, place: Option<Place>, taken: &[(Ipv4Net, &str)], problems: &mut Problems) {
+/// The range of a network that machines are in.
+fn nodes(key: &str, (range, place): (Ipv4Net, Option<Place>), taken: &[(Ipv4Net, &str)], problems: &mut Problems) {
     if !PRIVATE.iter().any(|private| private.contains(&range)) {
-        let message = format!("`network.nodes` is {range}, which is not private address space");
+        let message = format!("`network.{key}` is {range}, which is not private address space");
         let hint = "take one inside 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16";
         problems.error(place, message, Some(hint.to_owned()));
     }
     if range.prefix_len() < WIDEST_NODES {
-        let message = format!("`network.nodes` is {range}, wider than a /{WIDEST_NODES}");
+        let message = format!("`network.{key}` is {range}, wider than a /{WIDEST_NODES}");
         problems.error(place, message, Some("1000 workers fit into a /21".to_owned()));
     }
     for (taken, owner) in TAKEN.iter().chain(taken) {
         if overlap(range, *taken) {
-            let message = format!("`network.nodes` {range} overlaps {taken}, {owner} on many hosts");
+            let message = format!("`network.{key}` {range} overlaps {taken}, {owner} on many hosts");
             problems.error(place, message, Some("such as 192.168.56.0/24".to_owned()));
         }
     }
@@ -175,7 +206,10 @@ fn sizes(ranges: &Ranges, problems: &mut Problems) {
 }
 
 fn overlaps(ranges: &Ranges, problems: &mut Problems) {
+    let extra =
+        ranges.extra.iter().map(|(name, range, place)| (format!("extra.{}", name.as_str()), Some((*range, *place))));
     let all = [("nodes", ranges.nodes), ("pods", ranges.pods), ("services", ranges.services)];
+    let all: Vec<_> = all.into_iter().map(|(name, range)| (name.to_owned(), range)).chain(extra).collect();
     for (index, (name, one)) in all.iter().enumerate() {
         for (other_name, other) in &all[index + 1..] {
             if let (Some((one, place)), Some((other, other_place))) = (one, other)
@@ -197,7 +231,8 @@ mod tests {
     fn said(nodes: &str, pods: &str, services: &str) -> String {
         let marked = |value: &str| Marked { value: value.to_owned(), place: None };
         let mut problems = Problems::new("hab.yaml", "");
-        let said = MergedNetwork { nodes: marked(nodes), pods: marked(pods), services: marked(services) };
+        let said =
+            MergedNetwork { nodes: marked(nodes), pods: marked(pods), services: marked(services), extra: Vec::new() };
         check(&said, crate::provider::facts(crate::kinds::Provider::Libvirt).taken, &mut problems);
         problems.to_string()
     }

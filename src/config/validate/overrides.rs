@@ -1,22 +1,29 @@
 //! What single nodes have in place of their role's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::merged::MergedMachines;
 use super::super::raw::Marked;
 use super::super::yaml::shown;
-use super::super::{Kubelet, Label, Machine};
+use super::super::{Hardware, Kubelet, Label, Machine};
 use super::machines::{cpus, disk, memory};
-use super::{kubelet, many};
+use super::{hardware, kubelet, many};
 use crate::problems::Problems;
 use crate::role::Role;
+
+/// What a role's nodes are, and the networks that the lab has.
+pub struct Base<'a> {
+    pub kubelet: &'a Kubelet,
+    pub hardware: &'a Hardware,
+    pub networks: &'a BTreeSet<&'a str>,
+}
 
 /// Checks a role's overrides; each becomes all that its node is, by the node's number.
 pub fn check(
     role: Role,
     said: &MergedMachines,
     prefix: Option<&Label>,
-    base: &Kubelet,
+    base: &Base<'_>,
     problems: &mut Problems,
 ) -> BTreeMap<u32, Machine> {
     let mut nodes = BTreeMap::new();
@@ -35,8 +42,9 @@ pub fn check(
             memory: own.memory.as_ref().unwrap_or(&said.memory).value,
             cpus: own.cpus.as_ref().unwrap_or(&said.cpus).value,
             disk: own.disk.as_ref().unwrap_or(&said.disk).value,
+            hardware: hardware::check(&path, &own.hardware, base.hardware, base.networks, problems),
             kubelet: if role.has_kubelet() {
-                kubelet::check(&path, role, &own.kubelet, base, problems)
+                kubelet::check(&path, role, &own.kubelet, base.kubelet, problems)
             } else {
                 Kubelet::default()
             },

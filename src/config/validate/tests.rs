@@ -90,6 +90,55 @@ fn node_names_are_unique_and_fit_a_certificate() {
 }
 
 #[test]
+fn what_a_machine_has_is_checked_at_its_place() {
+    let extra = "network: {extra: {storage: 192.168.57.0/24}}";
+    for (text, expected) in [
+        ("nodes: {etcd: {disks: {hab-x: 1}}}", "hab.yaml:3:24: error: `nodes.etcd.disks.hab-x` begins with `hab-`"),
+        ("nodes: {etcd: {disks: {a-name-of-22-letters-x: 1}}}", "is 22 bytes long; at most 20"),
+        ("nodes: {etcd: {disks: {a: 0}}}", "hab.yaml:3:27: error: `nodes.etcd.disks.a` is 0; it must be 1 to 16384"),
+        ("nodes: {etcd: {disks: {a: 2G}}}", "is \"2G\"; it must be"),
+        ("nodes: {etcd: {networks: [storage, storage]}}", "names storage twice"),
+        ("nodes: {etcd: {networks: [sto]}}", "not in `network.extra`\n"),
+        ("nodes: {etcd: {forwardedPorts: [{host: 80, guest: 1}]}}", "host 80; it must be 1024 to 65535"),
+        ("nodes: {etcd: {forwardedPorts: [{host: 8080, guest: 0}]}}", "guest 0; it must be 1 to 65535"),
+        ("nodes: {etcd: {forwardedPorts: [{host: 8080}]}}", "has no `guest`"),
+        ("nodes: {etcd: {forwardedPorts: [8080]}}", "must be a section of its own"),
+        ("nodes: {etcd: {forwardedPorts: [{host: 8080, guest: 1, hostIp: here}]}}", "not an IPv4 address"),
+        ("nodes: {etcd: {forwardedPorts: [{host: 8080, guest: 1, protocol: sctp}]}}", "there is: tcp, udp"),
+        ("nodes: {etcd: {sharedFolders: [{host: data, guest: /etc}]}}", "a folder below /home, /media, /mnt, /srv"),
+        ("nodes: {etcd: {sharedFolders: [{host: data, guest: /srv/../etc}]}}", "a folder below"),
+        ("nodes: {etcd: {sharedFolders: [{host: data, guest: /srv/a;b}]}}", "a folder below"),
+        ("nodes: {etcd: {sharedFolders: [{host: ~/x, guest: /srv/a}]}}", "not a path"),
+        ("nodes: {etcd: {cpuExecutionCap: 0}}", "it must be 1 to 100, percent"),
+        ("nodes: {etcd: {gui: \"true\"}}", "must be true or false"),
+        ("nodes: {worker: {forwardedPorts: [{host: 8080, guest: 1}]}}", "both have the host's port 127.0.0.1:8080/tcp"),
+    ] {
+        let said = said(&format!("lab: a\n{extra}\n{text}\n"));
+        assert!(said.contains(expected), "{text}: {said}");
+    }
+    let two = "nodes: {etcd: {forwardedPorts: [{host: 8080, guest: 1, hostIp: HOST}]}, master: {override: {\"01\": {forwardedPorts: [{host: 8080, guest: 2}]}}}}";
+    for (host, clashes) in [("0.0.0.0", true), ("127.0.0.2", false)] {
+        let said = said(&format!("lab: a\n{}\n", two.replace("HOST", host)));
+        assert_eq!(said.contains("etcd-01 and kube-master-01 both"), clashes, "{said}");
+    }
+}
+
+#[test]
+fn a_further_network_is_as_good_as_the_nodes_own() {
+    for (range, expected) in [
+        ("8.8.8.0/24", "`network.extra.b` is 8.8.8.0/24, which is not private address space"),
+        ("192.168.56.128/25", "`network.extra.b` 192.168.56.128/25 and `network.nodes` 192.168.56.0/24 overlap"),
+        ("192.168.57.0/25", "narrower than `network.nodes`"),
+        ("10.2.0.0/16", "`network.extra.b` 10.2.0.0/16 and `network.pods` 10.2.0.0/16 overlap"),
+        ("192.168.122.0/24", "libvirt's default network"),
+    ] {
+        let said = said(&format!("lab: a\nnetwork: {{extra: {{b: {range}}}}}\n"));
+        assert!(said.contains(expected), "{range}: {said}");
+    }
+    assert!(said("lab: a\nnetwork: {extra: {B: 192.168.57.0/24}}\n").contains("`network.extra.B` has 'B' in it"));
+}
+
+#[test]
 fn a_wrong_word_brings_the_right_ones() {
     for (text, expected) in [
         ("base: debain", "did you mean `debian`?"),

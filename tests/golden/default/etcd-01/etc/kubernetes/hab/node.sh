@@ -35,6 +35,17 @@ fi
 # What the base leaves to be done, such as the node's own address.
 . /etc/kubernetes/hab/base.sh
 
+# Folders of the host's, each by its tag.
+if [ -e /etc/kubernetes/hab/folders ]; then
+    while read -r tag folder; do
+        mkdir -p "$folder"
+        mountpoint -q "$folder" || mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=524288 "$tag" "$folder" || {
+            say "folder-missing $folder"
+            exit 1
+        }
+    done </etc/kubernetes/hab/folders
+fi
+
 # The pods' network. An etcd node has no pods.
 if [ -e /etc/kubernetes/hab/network.sh ] && ! . /etc/kubernetes/hab/network.sh; then
     say network-failed

@@ -1,0 +1,165 @@
+//! What a machine has besides memory, processors and its data disk: as it is written, and as it is once it is checked.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::fields::{Section, describe, read_like};
+use super::free::{self, Entry};
+use super::label::Label;
+use super::raw::Marked;
+use super::yaml::{Kind, YamlNode};
+use crate::problems::Problems;
+
+/// What a role's machines, or one of them, have.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Hardware {
+    /// More disks besides the data disk: their names, which are also their serial numbers, and their sizes in GiB.
+    pub disks: BTreeMap<Label, u32>,
+    /// The lab's further networks that they are in.
+    pub networks: Vec<Label>,
+    /// Ports of the host that lead to theirs.
+    pub forwarded_ports: Vec<ForwardedPort>,
+    /// Folders of the host that they can read.
+    pub shared_folders: Vec<SharedFolder>,
+    /// They have a screen.
+    pub gui: bool,
+    /// How much of a processor of the host each of theirs may take, in percent; all of it if it is not said.
+    pub cpu_execution_cap: Option<u32>,
+}
+
+/// A port of the host that leads to one of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ForwardedPort {
+    /// The node's.
+    pub guest: u16,
+    /// The host's.
+    pub host: u16,
+    /// The address of the host that has it.
+    pub host_ip: Ipv4Addr,
+    /// What it carries.
+    pub protocol: Protocol,
+}
+
+/// What goes through a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl Protocol {
+    /// By their names in `hab.yaml`.
+    pub const ALL: &[(&str, Self)] = &[("tcp", Self::Tcp), ("udp", Self::Udp)];
+}
+
+impl fmt::Display for ForwardedPort {
+    /// The host's side: `127.0.0.1:8080/tcp`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let protocol = Protocol::ALL.iter().find(|(_, protocol)| *protocol == self.protocol);
+        write!(f, "{}:{}/{}", self.host_ip, self.host, protocol.map_or("", |(name, _)| name))
+    }
+}
+
+/// A folder of the host that a node can read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SharedFolder {
+    /// Where it is on the host, from the lab's folder.
+    pub host: String,
+    /// Where the node has it.
+    pub guest: String,
+}
+
+/// As it is written.
+#[derive(Debug, Clone, Default)]
+pub struct RawHardware {
+    pub disks: Option<Vec<Entry<Value>>>,
+    pub networks: Option<Vec<Marked<Value>>>,
+    pub forwarded_ports: Option<Vec<RawPort>>,
+    pub shared_folders: Option<Vec<RawFolder>>,
+    pub gui: Option<Marked<bool>>,
+    pub cpu_execution_cap: Option<Marked<u32>>,
+}
+
+/// A forwarded port as it is written.
+#[derive(Debug, Clone)]
+pub struct RawPort {
+    pub guest: Marked<u32>,
+    pub host: Marked<u32>,
+    pub host_ip: Option<Marked<String>>,
+    pub protocol: Option<Marked<String>>,
+}
+
+/// A shared folder as it is written.
+#[derive(Debug, Clone)]
+pub struct RawFolder {
+    pub host: Marked<String>,
+    pub guest: Marked<String>,
+}
+
+/// Reads the keys of a role or a node that are about its machine.
+pub fn read(section: &mut Section<'_>, problems: &mut Problems) -> RawHardware {
+    RawHardware {
+        disks: section.has("disks").then(|| free::values(section, "disks", problems)),
+        networks: networks(section, problems),
+        forwarded_ports: all(section, "forwardedPorts", "{host: 8080, guest: 30080}", problems, |port, problems| {
+            Some(RawPort {
+                guest: port.number("guest", problems)?,
+                host: port.number("host", problems)?,
+                host_ip: port.text("hostIp", problems),
+                protocol: port.text("protocol", problems),
+            })
+        }),
+        shared_folders: all(
+            section,
+            "sharedFolders",
+            "{host: data, guest: /srv/data}",
+            problems,
+            |folder, problems| {
+                Some(RawFolder { host: folder.text("host", problems)?, guest: folder.text("guest", problems)? })
+            },
+        ),
+        gui: section.truth("gui", problems),
+        cpu_execution_cap: section.number("cpuExecutionCap", problems),
+    }
+}
+
+fn networks(section: &Section<'_>, problems: &mut Problems) -> Option<Vec<Marked<Value>>> {
+    let list = section.list("networks", problems)?;
+    let path = section.name("networks");
+    let name = |node: &YamlNode| Some(Marked { value: free::value(node, &path, problems)?, place: Some(node.place) });
+    Some(list.value.iter().filter_map(name).collect())
+}
+
+/// The sections in the list under `key`; what can't be read is left out, and said. `example` is one of them.
+fn all<T>(
+    section: &Section<'_>,
+    key: &str,
+    example: &str,
+    problems: &mut Problems,
+    read: impl Fn(&mut Section<'_>, &mut Problems) -> Option<T>,
+) -> Option<Vec<T>> {
+    let list = section.list(key, problems)?;
+    let path = section.name(key);
+    let mut found = Vec::new();
+    for node in list.value {
+        if !matches!(node.kind, Kind::Map(_)) {
+            let message = format!("an item of `{path}` must be a section of its own, not {}", describe(&node.kind));
+            problems.error(Some(node.place), message, Some(format!("such as {example}")));
+            continue;
+        }
+        let mut item = read_like(node, &path, &format!("nodes.*.{key}"), problems);
+        for missing in ["host", "guest"].into_iter().filter(|key| !item.has(key)) {
+            let message = format!("an item of `{path}` has no `{missing}`");
+            problems.error(Some(node.place), message, Some(format!("such as {example}")));
+        }
+        found.extend(read(&mut item, problems));
+    }
+    Some(found)
+}
