@@ -85,11 +85,14 @@ struct Streamed<T> {
 pub(super) struct Client {
     etcd: Agent,
     kubernetes: Agent,
+    /// The API servers' port.
+    api: u16,
 }
 
 impl Client {
-    pub fn new(certificates: &pki::Client) -> Result<Self> {
+    pub fn new(certificates: &pki::Client, api: u16) -> Result<Self> {
         Ok(Self {
+            api,
             etcd: agent(&certificates.etcd_ca, &certificates.etcd).context("reading the certificates for etcd")?,
             kubernetes: agent(&certificates.kubernetes_ca, &certificates.admin)
                 .context("reading the certificates for Kubernetes")?,
@@ -104,8 +107,8 @@ impl Client {
                 Ok(()) => ask_health(&self.etcd, &url(address, port::ETCD_CLIENT, "health"), api::etcd_health),
                 Err(health) => health.into(),
             },
-            Role::Master => match connect(address, port::API) {
-                Ok(()) => ask_health(&self.kubernetes, &url(address, port::API, "readyz?verbose"), api::readyz),
+            Role::Master => match connect(address, self.api) {
+                Ok(()) => ask_health(&self.kubernetes, &url(address, self.api, "readyz?verbose"), api::readyz),
                 Err(Health::Refused) => kubelet(address).into(),
                 Err(health) => health.into(),
             },
@@ -131,7 +134,7 @@ impl Client {
         let pods: Option<PodList> =
             self.json(master, &format!("{PODS}?labelSelector={DNS_LABEL}&resourceVersion=0"))?;
         let answers = side_by_side(&pods.map(PodList::names).unwrap_or_default(), |pod| {
-            let url = url(master, port::API, &format!("{PODS}/http%3A{pod}%3A{DNS_READY}/proxy/ready"));
+            let url = url(master, self.api, &format!("{PODS}/http%3A{pod}%3A{DNS_READY}/proxy/ready"));
             self.kubernetes.get(url).call().is_ok_and(|response| response.status() == 200)
         });
         let ready = answers.into_iter().filter(|ready| *ready).count();
@@ -180,7 +183,7 @@ impl Client {
 
     /// `None` when it is not there.
     fn json<T: DeserializeOwned>(&self, master: Ipv4Addr, path: &str) -> Result<Option<T>> {
-        let url = url(master, port::API, path);
+        let url = url(master, self.api, path);
         let asking = || format!("asking {url}");
         let response = self.kubernetes.get(&url).call().with_context(asking)?;
         if response.status() == 404 {

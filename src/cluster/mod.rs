@@ -54,7 +54,7 @@ impl<'a> Cluster<'a> {
     /// The certificates can't be used, or `out/nodes.json` is damaged.
     pub fn new(plan: &'a Plan, certificates: &pki::Client, lab: &Path) -> Result<Self> {
         let machines = Machines::new(plan, lab)?;
-        Ok(Self { plan, client: Client::new(certificates)?, machines })
+        Ok(Self { plan, client: Client::new(certificates, plan.api_port())?, machines })
     }
 
     /// The same with another way to ask how machines are than the provider's own.

@@ -27,6 +27,7 @@ pub struct RawComponent {
 /// The programs' sections below `kubernetes`.
 #[derive(Debug, Default)]
 pub struct RawComponents {
+    pub api_port: Option<Marked<u32>>,
     pub api_server: RawComponent,
     pub controller_manager: RawComponent,
     pub scheduler: RawComponent,
@@ -42,26 +43,25 @@ pub struct RawComponents {
 /// The section `haproxy`.
 #[derive(Debug, Default)]
 pub struct RawHaproxy {
+    pub port: Option<Marked<u32>>,
     pub timeout: Vec<(&'static str, Marked<String>)>,
     pub enabled: Option<Marked<bool>>,
-    pub port: Option<Marked<u32>>,
+    pub stats_port: Option<Marked<u32>>,
 }
 
 /// Reads the programs' sections of the section `kubernetes`.
 pub fn read(section: &mut Section<'_>, problems: &mut Problems) -> RawComponents {
-    let mut component = |key: &str, problems: &mut Problems| {
-        section.section(key, problems).map_or_else(RawComponent::default, |own| RawComponent {
-            extra_args: flags(&own, "extraArgs", problems),
-            resources: resources(&own, problems),
-        })
-    };
-    let mut raw = RawComponents {
-        api_server: component("apiServer", problems),
-        controller_manager: component("controllerManager", problems),
-        scheduler: component("scheduler", problems),
-        kube_proxy: values(section, "kubeProxy", problems),
-        ..RawComponents::default()
-    };
+    let mut raw = RawComponents { kube_proxy: values(section, "kubeProxy", problems), ..RawComponents::default() };
+    if let Some(mut own) = section.section("apiServer", problems) {
+        raw.api_port = own.number("port", problems);
+        raw.api_server = component(&own, problems);
+    }
+    if let Some(own) = section.section("controllerManager", problems) {
+        raw.controller_manager = component(&own, problems);
+    }
+    if let Some(own) = section.section("scheduler", problems) {
+        raw.scheduler = component(&own, problems);
+    }
     if let Some(mut own) = section.section("etcd", problems) {
         raw.quota_backend_bytes = one(&own, "quotaBackendBytes", problems);
         raw.etcd = flags(&own, "extraArgs", problems);
@@ -77,6 +77,10 @@ pub fn read(section: &mut Section<'_>, problems: &mut Problems) -> RawComponents
     raw
 }
 
+fn component(section: &Section<'_>, problems: &mut Problems) -> RawComponent {
+    RawComponent { extra_args: flags(section, "extraArgs", problems), resources: resources(section, problems) }
+}
+
 fn resources(section: &Section<'_>, problems: &mut Problems) -> RawResources {
     let Some((_, node)) = section.find("resources") else { return RawResources::default() };
     let own = read_like(node, &section.name("resources"), "*.resources", problems);
@@ -85,14 +89,14 @@ fn resources(section: &Section<'_>, problems: &mut Problems) -> RawResources {
 
 /// Reads the section `haproxy`.
 pub fn haproxy(section: &mut Section<'_>, problems: &mut Problems) -> RawHaproxy {
-    let mut raw = RawHaproxy::default();
+    let mut raw = RawHaproxy { port: section.number("port", problems), ..RawHaproxy::default() };
     if let Some(mut own) = section.section("timeout", problems) {
         let said = TIMEOUTS.into_iter().filter_map(|name| Some((name, own.text(name, problems)?)));
         raw.timeout = said.collect();
     }
     if let Some(mut own) = section.section("stats", problems) {
         raw.enabled = own.truth("enabled", problems);
-        raw.port = own.number("port", problems);
+        raw.stats_port = own.number("port", problems);
     }
     raw
 }

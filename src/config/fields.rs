@@ -9,7 +9,7 @@ use crate::problems::{Place, Problems};
 const KEYS: [(&str, &[&str]); 23] = [
     ("", &["lab", "base", "provider", "supply", "start", "kubernetes", "network", "nodes", "haproxy", "ignition"]),
     ("kubernetes", &KUBERNETES),
-    ("kubernetes.apiServer", &["extraArgs", "resources"]),
+    ("kubernetes.apiServer", &["port", "extraArgs", "resources"]),
     ("kubernetes.controllerManager", &["extraArgs", "resources"]),
     ("kubernetes.scheduler", &["extraArgs", "resources"]),
     ("kubernetes.etcd", &["quotaBackendBytes", "extraArgs", "backup"]),
@@ -26,7 +26,7 @@ const KEYS: [(&str, &[&str]); 23] = [
     ("nodes.*.forwardedPorts", &["host", "guest", "hostIp", "protocol"]),
     ("nodes.*.sharedFolders", &["host", "guest"]),
     ("nodes.*.taints", &["key", "value", "effect"]),
-    ("haproxy", &["timeout", "stats"]),
+    ("haproxy", &["port", "timeout", "stats"]),
     ("haproxy.timeout", &TIMEOUTS),
     ("haproxy.stats", &["enabled", "port"]),
     ("ignition", &["common", "etcd", "master", "worker"]),

@@ -20,6 +20,16 @@ pub struct Component {
     pub resources: Resources,
 }
 
+/// kube-apiserver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ApiServer {
+    /// Its port on every master.
+    pub port: u16,
+    /// What it has as the other parts of the control plane do.
+    #[serde(flatten)]
+    pub program: Component,
+}
+
 /// `ResourceRequirements` of a container (`core/v1`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Resources {
@@ -88,7 +98,7 @@ pub struct Dns {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Components {
     /// kube-apiserver.
-    pub api_server: Component,
+    pub api_server: ApiServer,
     /// kube-controller-manager.
     pub controller_manager: Component,
     /// kube-scheduler.
@@ -104,6 +114,8 @@ pub struct Components {
 /// HAProxy on every worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Haproxy {
+    /// Its port on the loopback, which leads to all masters.
+    pub port: u16,
     /// Its timeouts by their names; without `connect` and `check` if they are not said.
     pub timeout: BTreeMap<&'static str, String>,
     /// The port of its stats page on the loopback, if it has one.

@@ -17,7 +17,7 @@ use crate::exec::{qemu, signal};
 use crate::node::Snippet;
 use crate::node::ignition::Configs;
 use crate::pki::Pki;
-use crate::plan::{Plan, port};
+use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::provider;
 use crate::role::{PerRole, Role};
@@ -63,7 +63,7 @@ fn write(lab: &Path, plan: &Plan, pki: &Pki) -> Result<usize> {
         batch.add(&lab.join(nodes_json::ignition_path(&node.name)), atomic_fs::SECRET, &config)?;
     }
     let masters = plan.of(Role::Master);
-    let servers = masters.map(|master| (master.name.as_str(), format!("https://{}:{}", master.address, port::API)));
+    let servers = masters.map(|master| (master.name.as_str(), plan.api_server(master)));
     let kubeconfig = pki.admin_kubeconfig(&servers.collect::<Vec<_>>());
     batch.add(&out.join("kubeconfig"), atomic_fs::SECRET, kubeconfig.reveal().as_bytes())?;
     let (hab, versions) = (own_file()?, versions(lab)?);

@@ -38,7 +38,7 @@ pub fn programs(mut tree: NodeFiles, components: &Components) -> Result<NodeFile
         tree.change(KUBE_PROXY, |text| fields(text, &components.kube_proxy))?;
     }
     for (name, component) in [
-        ("kube-apiserver", &components.api_server),
+        ("kube-apiserver", &components.api_server.program),
         ("kube-controller-manager", &components.controller_manager),
         ("kube-scheduler", &components.scheduler),
     ] {

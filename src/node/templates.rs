@@ -23,8 +23,9 @@ pub const PAUSE_IMAGE: &str = "localhost/hab/pause:1";
 const ORIGIN: &str = "templates";
 
 /// What differs from lab to lab, as [`lab_context`] sets it.
-const OF_A_LAB: [&str; 15] = [
+const OF_A_LAB: [&str; 16] = [
     "lab",
+    "api_port",
     "host",
     "domain",
     "dns",
@@ -176,7 +177,6 @@ fn constants() -> Context {
     context.insert(
         "port",
         &json!({
-            "api": port::API,
             "etcd_client": port::ETCD_CLIENT,
             "etcd_peer": port::ETCD_PEER,
         }),
@@ -191,6 +191,7 @@ fn lab_context(plan: &Plan) -> Context {
     context.insert("host", &plan.host);
     context.insert("domain", &plan.kubernetes.domain);
     let components = &plan.kubernetes.components;
+    context.insert("api_port", &plan.api_port());
     let dns = &components.dns;
     context.insert(
         "dns",
@@ -204,7 +205,7 @@ fn lab_context(plan: &Plan) -> Context {
     context.insert(
         "resources",
         &json!({
-            "api_server": components.api_server.resources.to_string(),
+            "api_server": components.api_server.program.resources.to_string(),
             "controller_manager": components.controller_manager.resources.to_string(),
             "scheduler": components.scheduler.resources.to_string(),
         }),
@@ -229,7 +230,7 @@ fn lab_context(plan: &Plan) -> Context {
     context
 }
 
-/// HAProxy's timeouts, and the port of its stats page. The two that have no default are longer where the machine is
+/// HAProxy's timeouts, its port, and that of its stats page. The two that have no default are longer where the machine is
 /// emulated, so they are variables.
 fn haproxy(plan: &Plan) -> Value {
     let mut haproxy: Map<String, Value> = [("connect", "\"${HAB_CONNECT}\""), ("check", "\"${HAB_CHECK}\"")]
@@ -238,6 +239,7 @@ fn haproxy(plan: &Plan) -> Value {
         .collect();
     let said = plan.haproxy.timeout.iter();
     haproxy.extend(said.map(|(name, time)| ((*name).to_owned(), time.as_str().into())));
+    haproxy.insert("port".to_owned(), plan.haproxy.port.into());
     haproxy.insert("stats".to_owned(), plan.haproxy.stats.into());
     haproxy.into()
 }
@@ -258,7 +260,7 @@ mod tests {
     #[test]
     fn what_a_template_names_is_its_scope() {
         assert_eq!(scope("sandbox = \"{{ pause_image }}\" # of this node, lab"), Scope::Constant);
-        assert_eq!(scope("{{ port.api }}\n{% for n in nodes %}{{ n.name }}{% endfor %}"), Scope::Lab);
+        assert_eq!(scope("{{ port.etcd_peer }}\n{% for n in nodes %}{{ n.name }}{% endfor %}"), Scope::Lab);
         assert_eq!(scope("{{ lab }} {%- if node.role == \"worker\" %}x{% endif %}"), Scope::Node);
         assert_eq!(scope("{{node.name}} {{ lab }}"), Scope::Node);
     }

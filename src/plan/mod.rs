@@ -18,10 +18,8 @@ use crate::role::{PerRole, Role};
 
 pub use slots::Slot;
 
-/// Fixed ports of the cluster.
+/// Fixed ports of the cluster; the others are settings, such as [`Plan::api_port`](super::Plan::api_port).
 pub mod port {
-    /// kube-apiserver on every master, and HAProxy on every worker's loopback.
-    pub const API: u16 = 6443;
     /// etcd for its clients (IANA `etcd-client`).
     pub const ETCD_CLIENT: u16 = 2379;
     /// etcd for its peers (IANA `etcd-server`).
@@ -166,6 +164,18 @@ impl Plan {
     /// The nodes of one role, in order.
     pub fn of(&self, role: Role) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(move |node| node.role == role)
+    }
+
+    /// The port of kube-apiserver on every master.
+    #[must_use]
+    pub const fn api_port(&self) -> u16 {
+        self.kubernetes.components.api_server.port
+    }
+
+    /// The URL of the API server on a master.
+    #[must_use]
+    pub fn api_server(&self, master: &Node) -> String {
+        format!("https://{}:{}", master.address, self.api_port())
     }
 
     /// The box of a role, such as `hab/demo-worker`.

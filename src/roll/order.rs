@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Result, ensure};
 
 use crate::cluster::{ClusterState, NodeState};
-use crate::plan::{Node, Plan, port};
+use crate::plan::{Node, Plan};
 use crate::role::Role;
 
 /// Nodes of one role that are made anew side by side.
@@ -44,7 +44,7 @@ pub fn api_server(state: &ClusterState, plan: &Plan, names: &[&str]) -> Option<S
         .of(Role::Master)
         .filter(|node| state.does_its_work(&node.name))
         .partition(|node| names.contains(&node.name.as_str()));
-    others.first().or(own.first()).map(|node| format!("https://{}:{}", node.address, port::API))
+    others.first().or(own.first()).map(|node| plan.api_server(node))
 }
 
 /// That the cluster goes on without the nodes of `batch`: every other etcd member is well, or another master is; a master

@@ -98,7 +98,7 @@ impl Fake {
         let path = |node: &str| self.dir.path().join(node);
         [
             serve(&path("etcd"), self.node(Role::Etcd), port::ETCD_CLIENT, pki, "etcd/server", "etcd/ca.crt"),
-            serve(&path("master"), self.node(Role::Master), port::API, pki, "apiserver", "ca.crt"),
+            serve(&path("master"), self.node(Role::Master), self.plan.api_port(), pki, "apiserver", "ca.crt"),
         ]
     }
 
@@ -233,7 +233,7 @@ fn a_master_that_is_not_ready_tells_what_a_ready_one_can_not() {
     for master in &masters {
         let dir = fake.dir.path().join(&master.name);
         std::fs::create_dir(&dir).unwrap();
-        servers.push(serve(&dir, master, port::API, &fake.pki, "apiserver", "ca.crt"));
+        servers.push(serve(&dir, master, fake.plan.api_port(), &fake.pki, "apiserver", "ca.crt"));
         answer(&dir, "readyz?verbose", "500 Internal Server Error", "[-]etcd failed: reason withheld\n");
         answer(&dir, NODES, "500 Internal Server Error", "");
     }

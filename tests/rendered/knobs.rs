@@ -151,6 +151,50 @@ fn etcd_kube_proxy_and_dns_have_their_settings() {
     assert_eq!(*resources, json!({"limits": {"memory": "200Mi"}, "requests": {"cpu": "100m", "memory": "70Mi"}}));
 }
 
+const PLACES: &str = r#"lab: knobs
+kubernetes: {apiServer: {port: 443}}
+haproxy: {port: 7443, stats: {enabled: true}}
+nodes:
+  master: {count: 2}
+"#;
+
+#[test]
+fn ports_are_the_same_for_all_who_use_them() {
+    let lab = Lab::new(PLACES);
+    for node in &lab.nodes {
+        let named = node.settings().filter(|(_, text)| text.contains("6443")).map(|(path, _)| path);
+        assert_eq!(named.collect::<Vec<_>>(), Vec::<&str>::new(), "{}", node.name);
+    }
+    let master = lab.node("kube-master-02");
+    let api = container(master, "kube-apiserver");
+    assert!(flags(&api).contains(&"--secure-port=443"));
+    for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+        assert_eq!(api[probe]["httpGet"]["port"], 443);
+    }
+    let server = |node: &str, of: &str| {
+        let text = lab.node(node).text(&format!("/etc/kubernetes/{of}.conf")).to_owned();
+        text.lines().find_map(|line| line.trim().strip_prefix("server: ").map(str::to_owned)).unwrap()
+    };
+    for of in ["kubelet", "kube-proxy", "scheduler", "controller-manager"] {
+        assert_eq!(server("kube-master-02", of), "https://192.168.56.32:443", "{of}");
+    }
+    for of in ["kubelet", "kube-proxy"] {
+        assert_eq!(server("kube-worker-01", of), "https://127.0.0.1:7443", "{of}");
+    }
+    let config = lab.node("kube-worker-01").text("/etc/kubernetes/haproxy/haproxy.cfg");
+    for line in ["  bind 127.0.0.1:7443\n", " 192.168.56.31:443 tcp-ut", "any-kube-master-02 192.168.56.32:443 tcp-ut"]
+    {
+        assert!(config.contains(line), "{line}: {config}");
+    }
+    let kubeconfig = std::fs::read_to_string(lab.path("out/kubeconfig")).unwrap();
+    assert!(kubeconfig.contains("https://192.168.56.32:443\"") || kubeconfig.contains("https://192.168.56.32:443\n"));
+    assert!(!kubeconfig.contains(":6443"), "{kubeconfig}");
+    let port = |name: &str| lab.node(name).text("/etc/kubernetes/hab/node.env").contains("\nAPI_PORT=443\n");
+    assert!(port("kube-master-01") && !port("kube-worker-01") && !port("etcd-01"));
+    let env = lab.node("kube-worker-01").text("/etc/kubernetes/hab/node.env");
+    assert!(env.ends_with("\nAPI_PORT=7443\n"), "{env}");
+}
+
 #[test]
 fn haproxy_has_its_timeouts_and_a_stats_page_with_a_password_of_its_own() {
     use std::os::unix::fs::PermissionsExt as _;

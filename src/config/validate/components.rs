@@ -11,11 +11,13 @@ use super::super::free::Entry;
 use super::super::merged::MergedNodes;
 use super::super::quantity::Quantity;
 use super::super::raw::Marked;
-use super::super::settings::{Amounts, Component, Components, Dns, Etcd, EtcdBackup, Flags, Resources};
+use super::super::settings::{Amounts, ApiServer, Component, Components, Dns, Etcd, EtcdBackup, Flags, Resources};
 use super::super::yaml::shown;
 use super::fixed::{ETCD, PROGRAMS, Program, by_name};
 use super::known;
+use super::ports::{NodePorts, Port};
 use crate::problems::Problems;
+use crate::role::Role;
 
 /// Resources of a container (`core/v1 ResourceName`) that a lab's nodes have.
 const RESOURCES: [&str; 3] = ["cpu", "ephemeral-storage", "memory"];
@@ -38,14 +40,20 @@ const KEEPS: RangeInclusive<u32> = 0..=1000;
 const EVERY_MINUTES: u32 = 60;
 const MINUTES: RangeInclusive<u32> = 1..=7 * 24 * 60;
 
+/// The port of kube-apiserver: the one it has by default, and that of HTTPS, where some look for it.
+const API: Port = Port { key: "kubernetes.apiServer.port", role: Role::Master, also: Some(443), default: 6443 };
+
 /// Checks the programs' sections below `kubernetes`.
-pub fn check(said: &RawComponents, nodes: &MergedNodes, problems: &mut Problems) -> Components {
+pub fn check(said: &RawComponents, nodes: &MergedNodes, node_ports: &NodePorts, problems: &mut Problems) -> Components {
     let [api_server, controller_manager, scheduler] = PROGRAMS;
     for entry in &said.kube_proxy {
         known::program_field(&known::KUBE_PROXY, "kubernetes.kubeProxy", entry, problems);
     }
     Components {
-        api_server: component(&api_server, &said.api_server, problems),
+        api_server: ApiServer {
+            port: API.check(said.api_port.as_ref(), node_ports, problems),
+            program: component(&api_server, &said.api_server, problems),
+        },
         controller_manager: component(&controller_manager, &said.controller_manager, problems),
         scheduler: component(&scheduler, &said.scheduler, problems),
         kube_proxy: said.kube_proxy.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect(),
@@ -284,7 +292,7 @@ mod tests {
             ("timeout: {conect: 5s}", "did you mean `connect`?"),
             ("stats: {enabled: yes}", "must be true or false"),
             ("stats: {port: 80}", "it must be 1024 to 65535"),
-            ("stats: {port: 6443}", "something else on a worker has"),
+            ("stats: {port: 6443}", "`haproxy.stats.port` and `haproxy.port` are both 6443"),
         ] {
             let said = said(&format!("haproxy: {{{bad}}}"));
             assert!(said.starts_with("hab.yaml:2:") && said.contains(expected), "{bad}: {said}");

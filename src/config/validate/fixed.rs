@@ -17,6 +17,7 @@ pub struct Program {
 
 const CERTIFICATES: &str = "hab issues the certificates";
 const ADDRESS: &str = "addresses and ports follow from the plan";
+const PORT: &str = "say it as `kubernetes.apiServer.port`";
 const ENDS: &str = "the program would only say something and end";
 const LOGIN: &str = "who may do what is the lab's own";
 const RANGES: &str = "say it as `network.services` or `network.pods`";
@@ -28,7 +29,8 @@ const API_SERVER: Program = Program {
     flags: include_str!("../known/kube-apiserver"),
     fixed: &[
         (&["help", "version"], ENDS),
-        (&["advertise-address", "bind-address", "secure-port", "external-hostname", "permit-"], ADDRESS),
+        (&["advertise-address", "bind-address", "external-hostname", "permit-"], ADDRESS),
+        (&["secure-port"], PORT),
         (&["kubernetes-service-node-port", "kubelet-preferred-address-types"], ADDRESS),
         (&["etcd-cafile", "etcd-certfile", "etcd-keyfile", "etcd-prefix", "etcd-servers"], "etcd is the lab's own"),
         (&["client-ca-file", "cert-dir", "tls-cert-file", "tls-private-key-file", "tls-sni-cert-key"], CERTIFICATES),

@@ -1,24 +1,23 @@
-//! HAProxy's timeouts and its stats page.
+//! HAProxy's port, its timeouts and its stats page.
 
 use super::super::components::RawHaproxy;
 use super::super::settings::Haproxy;
 use super::super::yaml::shown;
+use super::ports::{NodePorts, Port};
 use crate::problems::Problems;
+use crate::role::Role;
 
 /// HAProxy's own units of time (its configuration manual, section 2.5).
 const UNITS: [&str; 6] = ["us", "ms", "s", "m", "h", "d"];
 
 /// The port of the stats page in HAProxy's own examples.
-const STATS: u32 = 8404;
+const STATS: u16 = 8404;
 
-/// Ports that a worker has already: the API server's through HAProxy, kube-proxy's and the kubelet's.
-const TAKEN: [u32; 5] = [6443, 10248, 10249, 10250, 10256];
-
-/// HAProxy runs without the right to open ports below this one.
-const UNPRIVILEGED: u32 = 1024;
+/// The port of HAProxy itself: that of kube-apiserver by default, so that one address is right on every node.
+const API: u16 = 6443;
 
 /// Checks the section `haproxy`.
-pub fn check(said: &RawHaproxy, problems: &mut Problems) -> Haproxy {
+pub fn check(said: &RawHaproxy, node_ports: &NodePorts, problems: &mut Problems) -> Haproxy {
     for (name, time) in &said.timeout {
         if !is_time(&time.value) {
             let message = format!("`haproxy.timeout.{name}` is \"{}\", not a time", shown(&time.value));
@@ -26,19 +25,25 @@ pub fn check(said: &RawHaproxy, problems: &mut Problems) -> Haproxy {
             problems.error(time.place, message, Some(hint));
         }
     }
-    let port = said.port.as_ref().map_or(STATS, |port| port.value);
-    let place = said.port.as_ref().and_then(|port| port.place);
-    let stats = u16::try_from(port).ok().filter(|_| port >= UNPRIVILEGED);
-    if stats.is_none() {
-        let message = format!("`haproxy.stats.port` is {port}; it must be {UNPRIVILEGED} to {}", u16::MAX);
-        problems.error(place, message, None);
-    } else if TAKEN.contains(&port) {
-        let message = format!("`haproxy.stats.port` is {port}, which something else on a worker has");
-        problems.error(place, message, Some(format!("such as {STATS}")));
-    }
+    let port = Port { key: "haproxy.port", role: Role::Worker, also: None, default: API };
+    let port = port.check(said.port.as_ref(), node_ports, problems);
+    let enabled = said.enabled.as_ref().is_some_and(|enabled| enabled.value);
+    // A port that nobody said and nothing opens is in nobody's way.
+    let stats = (enabled || said.stats_port.is_some()).then(|| {
+        let stats = Port { key: "haproxy.stats.port", role: Role::Worker, also: None, default: STATS };
+        let stats = stats.check(said.stats_port.as_ref(), node_ports, problems);
+        if stats == port {
+            let places = [&said.stats_port, &said.port].map(|said| said.as_ref().and_then(|said| said.place));
+            let message = format!("`haproxy.stats.port` and `haproxy.port` are both {port}");
+            let hint = format!("they are {STATS} and {API} if nothing is said");
+            problems.error(places[0].or(places[1]), message, Some(hint));
+        }
+        stats
+    });
     Haproxy {
+        port,
         timeout: said.timeout.iter().map(|(name, time)| (*name, time.value.clone())).collect(),
-        stats: stats.filter(|_| said.enabled.as_ref().is_some_and(|enabled| enabled.value)),
+        stats: stats.filter(|_| enabled),
     }
 }
 

@@ -9,10 +9,12 @@ mod kubelet;
 mod machines;
 mod network;
 mod overrides;
+mod ports;
 #[cfg(test)]
 mod tests;
 
 pub use kubelet::merge;
+use ports::NodePorts;
 
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
@@ -47,8 +49,9 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
     let version = supply.and_then(|supply| version(supply, &merged.version, problems));
     let domain = domain(&merged.domain, problems);
     let cni = choice("kubernetes.cni", &merged.cni, Cni::ALL, problems);
-    let components = components::check(&merged.components, &merged.nodes, problems);
-    let haproxy = haproxy::check(&merged.haproxy, problems);
+    let node_ports = NodePorts::of(&merged.components.api_server.extra_args);
+    let components = components::check(&merged.components, &merged.nodes, &node_ports, problems);
+    let haproxy = haproxy::check(&merged.haproxy, &node_ports, problems);
     let network = network::check(&merged.network, taken(provider), problems);
     let nodes = machines::check(&merged.nodes, &network, problems);
     let ignition = Snippets {

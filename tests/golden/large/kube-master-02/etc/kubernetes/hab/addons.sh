@@ -6,6 +6,6 @@ set -u
 
 # An object with a field that somebody else has set to another value
 # stays as it is, such as a Deployment that was scaled; whatever else goes wrong is tried again.
-/opt/hab/bin/hab-probe apply -within 0 -every 2s -server "https://$ADDRESS:6443" -manager hab \
+/opt/hab/bin/hab-probe apply -within 0 -every 2s -server "https://$ADDRESS:$API_PORT" -manager hab \
     -cacert "$pki/ca.crt" -cert "$pki/addons.crt" -key "$pki/addons.key" /etc/kubernetes/addons || exit
 say addons

@@ -2,5 +2,5 @@
 # Returns when this master's own API server is ready.
 set -u
 . /etc/kubernetes/hab/lib.sh
-answers 0 "https://$ADDRESS:6443/readyz" -cacert "$pki/ca.crt"
+answers 0 "https://$ADDRESS:$API_PORT/readyz" -cacert "$pki/ca.crt"
 say api

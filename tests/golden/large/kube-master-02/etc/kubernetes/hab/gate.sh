@@ -15,7 +15,7 @@ say etcd
 # Two API servers that write the first roles and bindings at once slow each other down, so on a first boot the others
 # let the first master do it - but not for ever: it may be the one that is broken.
 if [ "$ADDRESS" != "$FIRST_MASTER" ] && [ ! -e /var/lib/hab/control-plane ]; then
-    answers "${HAB_FIRST_MASTER:-240s}" "https://$FIRST_MASTER:6443/readyz" -cacert "$pki/ca.crt"
+    answers "${HAB_FIRST_MASTER:-240s}" "https://$FIRST_MASTER:$API_PORT/readyz" -cacert "$pki/ca.crt"
 fi
 place kube-apiserver
 say apiserver-placed

@@ -3,5 +3,5 @@
 set -u
 . /etc/kubernetes/hab/lib.sh
 
-answers 0 https://127.0.0.1:6443/readyz -cacert "$pki/ca.crt"
+answers 0 "https://127.0.0.1:$API_PORT/readyz" -cacert "$pki/ca.crt"
 say api
