@@ -28,6 +28,7 @@ pub struct RawComponent {
 #[derive(Debug, Default)]
 pub struct RawComponents {
     pub api_port: Option<Marked<u32>>,
+    pub audit_policy: Option<Marked<String>>,
     pub api_server: RawComponent,
     pub controller_manager: RawComponent,
     pub scheduler: RawComponent,
@@ -54,6 +55,7 @@ pub fn read(section: &mut Section<'_>, problems: &mut Problems) -> RawComponents
     let mut raw = RawComponents { kube_proxy: values(section, "kubeProxy", problems), ..RawComponents::default() };
     if let Some(mut own) = section.section("apiServer", problems) {
         raw.api_port = own.number("port", problems);
+        raw.audit_policy = own.text("auditPolicy", problems);
         raw.api_server = component(&own, problems);
     }
     if let Some(own) = section.section("controllerManager", problems) {

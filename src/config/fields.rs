@@ -9,7 +9,7 @@ use crate::problems::{Place, Problems};
 const KEYS: [(&str, &[&str]); 23] = [
     ("", &["lab", "base", "provider", "supply", "start", "kubernetes", "network", "nodes", "haproxy", "ignition"]),
     ("kubernetes", &KUBERNETES),
-    ("kubernetes.apiServer", &["port", "extraArgs", "resources"]),
+    ("kubernetes.apiServer", &["port", "auditPolicy", "extraArgs", "resources"]),
     ("kubernetes.controllerManager", &["extraArgs", "resources"]),
     ("kubernetes.scheduler", &["extraArgs", "resources"]),
     ("kubernetes.etcd", &["quotaBackendBytes", "extraArgs", "backup"]),

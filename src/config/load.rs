@@ -8,6 +8,7 @@ use anyhow::Result;
 use fs_err as fs;
 
 use super::Config;
+use super::audit::AuditPolicy;
 use super::merged::merge;
 use super::validate::{HasFile, validate};
 use super::{decode, raw, yaml};
@@ -26,7 +27,7 @@ pub const PRIVATE: &str = "private";
 pub struct Reading {
     /// The lab, when nothing forbids building it.
     pub config: Option<Config>,
-    /// Everything there is to say about the file, from top to bottom.
+    /// Everything there is to say about the file, or about one that it names, from top to bottom.
     pub problems: Problems,
     /// Where the ranges of the networks that machines are in stand, by their keys below `network`.
     pub(super) network_places: BTreeMap<String, Place>,
@@ -84,7 +85,7 @@ pub fn load(folder: &Path) -> Result<Reading> {
         return refused("is not a file", None);
     }
     match read_capped(&path) {
-        Ok(bytes) => Ok(read(&name, &bytes, &|snippet| in_folder(folder, snippet))),
+        Ok(bytes) => Ok(with_policy(folder, read(&name, &bytes, &|file| in_folder(folder, file)))),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             refused("is not there", Some("`hab init` writes one; `-C FOLDER` names the lab's folder"))
         }
@@ -92,8 +93,18 @@ pub fn load(folder: &Path) -> Result<Reading> {
     }
 }
 
+/// A good hab.yaml with an audit policy that is none has the problems of that file.
+fn with_policy(folder: &Path, mut reading: Reading) -> Reading {
+    let config = reading.config.as_ref();
+    let policy = config.and_then(|config| config.kubernetes.components.api_server.audit_policy.as_ref());
+    if let Some(Err(problems)) = policy.map(|file| AuditPolicy::read(&folder.join(file))) {
+        reading = Reading { config: None, problems, ..reading };
+    }
+    reading
+}
+
 /// Reads one byte more than is allowed, so that a file is as quickly refused however long it is.
-fn read_capped(path: &Path) -> std::io::Result<Vec<u8>> {
+pub(super) fn read_capped(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read as _;
     let most = decode::MAX_BYTES as u64 + 1;
     let mut bytes = Vec::new();

@@ -1,5 +1,6 @@
 //! The user's words: `hab.yaml` read, merged with the defaults and checked, with every problem at its place.
 
+mod audit;
 mod components;
 mod decode;
 mod fields;
@@ -17,6 +18,7 @@ pub mod template;
 mod validate;
 mod yaml;
 
+pub use audit::AuditPolicy;
 pub use hardware::{ForwardedPort, Hardware, Protocol, SharedFolder};
 pub use label::{Domain, Label};
 pub use load::{FILE, OUT, PRIVATE, Reading, load, read};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -25,6 +26,8 @@ pub struct Component {
 pub struct ApiServer {
     /// Its port on every master.
     pub port: u16,
+    /// The path of the user's audit policy, relative to the folder of `hab.yaml`, if there is one.
+    pub audit_policy: Option<PathBuf>,
     /// What it has as the other parts of the control plane do.
     #[serde(flatten)]
     pub program: Component,

@@ -8,8 +8,9 @@ use crate::problems::{Place, Problems};
 /// How deep values may lie in each other. `nodes.etcd.count` is 3.
 const MAX_DEPTH: usize = 16;
 
-/// How many values are read. A `hab.yaml` with every key has about 50; the cap keeps nonsense cheap to refuse.
-const MAX_VALUES: usize = 1000;
+/// How many values are read. A `hab.yaml` with every key has about 50, an audit policy some hundreds;
+/// the cap keeps nonsense cheap to refuse.
+const MAX_VALUES: usize = 4000;
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +76,7 @@ fn hint_for(info: &str) -> Option<String> {
             "check the indentation; a value with `: ` in it needs quotes"
         }
         _ if info.contains("simple key") => "each line is `key: value`",
-        _ if info.contains("unknown anchor") => "hab.yaml has no anchors; write the value out",
+        _ if info.contains("unknown anchor") => "there are no anchors here; write the value out",
         _ => return None,
     };
     Some(hint.to_owned())
@@ -109,11 +110,11 @@ impl<'input> SpannedEventReceiver<'input> for Builder<'_> {
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    self.stop(place, "a second document begins here", "hab.yaml is one document; remove the `---`");
+                    self.stop(place, "a second document begins here", "it must be one document; remove the `---`");
                 }
             }
             Event::Alias(_) => {
-                self.stop(place, "an alias (`*name`), which hab.yaml can't have", "write the value out");
+                self.stop(place, "an alias (`*name`), which can't be here", "write the value out");
             }
             Event::Scalar(text, style, anchor, tag) => {
                 if self.plain_yaml(place, anchor, tag.is_some()) {
@@ -150,15 +151,15 @@ impl Builder<'_> {
 
     fn too_deep(&mut self, place: Place) {
         let message = format!("values lie more than {MAX_DEPTH} deep in each other");
-        self.stop(place, message, "hab.yaml needs 3; see the comments `hab init` writes");
+        self.stop(place, message, "nothing that hab reads is that deep; see the comments `hab init` writes");
     }
 
     /// False, and noted, for an anchor or a tag.
     fn plain_yaml(&mut self, place: Place, anchor: usize, tag: bool) -> bool {
         if anchor != 0 {
-            self.stop(place, "an anchor (`&name`), which hab.yaml can't have", "remove it, and write values out");
+            self.stop(place, "an anchor (`&name`), which can't be here", "remove it, and write values out");
         } else if tag {
-            self.stop(place, "a tag (`!name`), which hab.yaml can't have", "remove it; a value in quotes is text");
+            self.stop(place, "a tag (`!name`), which can't be here", "remove it; a value in quotes is text");
         }
         !self.stopped
     }

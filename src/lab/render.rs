@@ -12,6 +12,7 @@ use super::origin::Origins;
 use super::{OUT, PRIVATE, applied};
 use crate::atomic_fs::{self, Batch};
 use crate::clock::Clock;
+use crate::config::AuditPolicy;
 use crate::digest::sha256;
 use crate::exec::{qemu, signal};
 use crate::node::Snippet;
@@ -42,7 +43,7 @@ fn write(lab: &Path, plan: &Plan, pki: &Pki) -> Result<usize> {
     let out = lab.join(OUT);
     let folder = out.join("ignition");
     atomic_fs::create_private_dir(&folder)?;
-    let configs = Configs::new(plan, snippets(lab, plan)?)?;
+    let configs = Configs::new(plan, snippets(lab, plan)?, audit_policy(lab, plan)?)?;
 
     // What is wrong with a template or a snippet is wrong for every node of a role: found before anything is written.
     for node in Role::ALL.into_iter().filter_map(|role| plan.of(role).next()) {
@@ -84,6 +85,11 @@ fn own_file() -> Result<std::path::PathBuf> {
     let path = std::env::current_exe().context("finding hab's own file")?;
     let text = path.to_str().and_then(|text| text.strip_suffix(" (deleted)"));
     Ok(text.filter(|_| !path.exists()).map_or_else(|| path.clone(), Into::into))
+}
+
+fn audit_policy(lab: &Path, plan: &Plan) -> Result<Option<AuditPolicy>> {
+    let file = plan.kubernetes.components.api_server.audit_policy.as_ref();
+    Ok(file.map(|file| AuditPolicy::read(&lab.join(file))).transpose()?)
 }
 
 fn snippets(lab: &Path, plan: &Plan) -> Result<Vec<Snippet>> {

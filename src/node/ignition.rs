@@ -11,14 +11,18 @@ use super::files::{NodeFiles, mode_of};
 use super::groups::NodeKind;
 use super::snippet::Snippet;
 use super::templates::{self, Templates};
+use crate::config::AuditPolicy;
 use crate::embedded::{IGNITION, embedded};
 use crate::plan::{Node, Plan};
 use crate::provider::facts;
-use crate::role::PerRole;
+use crate::role::{PerRole, Role};
 
 const ORIGIN: &str = "ignition";
 /// Where units stand on a node.
 pub const UNITS: &str = "/etc/systemd/system/";
+
+/// Where the API server looks for the user's audit policy.
+const AUDIT_POLICY: &str = "/etc/kubernetes/audit-policy.yaml";
 
 /// The folder with a link for each unit that runs. Links of our own instead of `systemctl enable`: they work whether or
 /// not systemd sees a first boot.
@@ -47,13 +51,14 @@ pub fn files_of_kind(kind: NodeKind) -> Result<NodeFiles> {
     Ok(tree)
 }
 
-/// Everything of all nodes that is read once: what the nodes of a role share, templates, snippets.
+/// Everything of all nodes that is read once: what the nodes of a role share, templates, the user's own files.
 #[derive(Debug)]
 pub struct Configs {
     templates: Templates,
     groups: PerRole<Vec<&'static str>>,
     roles: PerRole<encode::Encoded>,
     snippets: Vec<Snippet>,
+    audit_policy: Option<AuditPolicy>,
 }
 
 impl Configs {
@@ -61,7 +66,7 @@ impl Configs {
     ///
     /// # Errors
     /// As [`files_of_kind`] and [`Templates::new`].
-    pub fn new(plan: &Plan, snippets: Vec<Snippet>) -> Result<Self> {
+    pub fn new(plan: &Plan, snippets: Vec<Snippet>, audit_policy: Option<AuditPolicy>) -> Result<Self> {
         let templates = Templates::new(plan)?;
         let groups = PerRole::from_fn(|role| NodeKind::of(plan, role).groups());
         let roles = PerRole::try_from_fn(|role| {
@@ -69,7 +74,7 @@ impl Configs {
             tree.merge(templates.lab(groups.get(role))?)?;
             Ok::<_, anyhow::Error>(encode::encode(tree)?.with_data_disk(facts(plan.provider).data_disk))
         })?;
-        Ok(Self { templates, groups, roles, snippets })
+        Ok(Self { templates, groups, roles, snippets, audit_policy })
     }
 
     /// The whole config of one node, as JSON text. `secrets` are the node's certificates and keys.
@@ -80,6 +85,10 @@ impl Configs {
         let about = || format!("writing the Ignition config of {}", node.name);
         let mut tree = self.templates.node(node, self.groups.get(node.role)).with_context(about)?;
         tree.merge(secrets).with_context(about)?;
+        if let (Role::Master, Some(policy)) = (node.role, &self.audit_policy) {
+            let text = policy.text().as_bytes();
+            tree.file(AUDIT_POLICY, mode_of(AUDIT_POLICY), text, "your audit policy").with_context(about)?;
+        }
         let snippets = self.snippets.iter().filter(|s| s.role.is_none_or(|role| role == node.role));
         encode::write(self.roles.get(node.role), tree, snippets).with_context(about)
     }
@@ -98,7 +107,6 @@ mod tests {
     use super::*;
     use crate::config::{Base, Cni};
     use crate::node::files::Entry;
-    use crate::role::Role;
 
     fn files(role: Role) -> NodeFiles {
         files_of_kind(NodeKind { base: Base::Debian, role, network: Cni::Routed }).unwrap()

@@ -23,9 +23,10 @@ pub const PAUSE_IMAGE: &str = "localhost/hab/pause:1";
 const ORIGIN: &str = "templates";
 
 /// What differs from lab to lab, as [`lab_context`] sets it.
-const OF_A_LAB: [&str; 16] = [
+const OF_A_LAB: [&str; 17] = [
     "lab",
     "api_port",
+    "audited",
     "host",
     "domain",
     "dns",
@@ -192,6 +193,7 @@ fn lab_context(plan: &Plan) -> Context {
     context.insert("domain", &plan.kubernetes.domain);
     let components = &plan.kubernetes.components;
     context.insert("api_port", &plan.api_port());
+    context.insert("audited", &components.api_server.audit_policy.is_some());
     let dns = &components.dns;
     context.insert(
         "dns",

@@ -43,6 +43,18 @@ fn unknown_keys_and_typos() {
 }
 
 #[test]
+fn an_audit_policy_that_is_none() {
+    let lab = "lab: a\nkubernetes: {apiServer: {auditPolicy: audit.yaml}}\n";
+    let policy = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: Metdata\n";
+    for verb in ["check", "plan", "render"] {
+        let ran = Test::new().file("hab.yaml", lab).file("audit.yaml", policy).run([verb]).code(2);
+        let ran = ran.leaves(&["audit.yaml", "hab.yaml"]);
+        ran.complains("audit.yaml:4:10: error: `rules[0].level` can't be \"Metdata\"").complains("did you mean");
+    }
+    refused(lab, &["hab.yaml:2:39: error: `kubernetes.apiServer.auditPolicy` names the file audit.yaml, which is not"]);
+}
+
+#[test]
 fn a_duplicate_key() {
     refused("lab: a\nbase: debian\nlab: b\n", &["hab.yaml:3:1: error: the key `lab` comes twice", "line 1"]);
 }

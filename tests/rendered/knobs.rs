@@ -195,6 +195,51 @@ fn ports_are_the_same_for_all_who_use_them() {
     assert!(env.ends_with("\nAPI_PORT=7443\n"), "{env}");
 }
 
+const POLICY: &str = "# Who changed what.\napiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- {level: None, users: [\"system:kube-proxy\"]}\n- level: Metadata\n";
+
+#[test]
+fn masters_write_an_audit_to_their_data_disk() {
+    let text = |more: &str| format!("lab: knobs\nkubernetes: {{apiServer: {{auditPolicy: conf/audit.yaml{more}}}}}\n");
+    let lab = Lab::with(&text(""), &[("conf/audit.yaml", POLICY)]);
+    let master = lab.node("kube-master-01");
+    let policy = yaml(master, "/etc/kubernetes/audit-policy.yaml");
+    assert_eq!(policy["rules"], json!([{"level": "None", "users": ["system:kube-proxy"]}, {"level": "Metadata"}]));
+    assert_eq!(master.files["/etc/kubernetes/audit-policy.yaml"].0, 0o600);
+    let api = container(master, "kube-apiserver");
+    let audit = |api: &Value| -> Vec<String> {
+        flags(api).into_iter().filter(|flag| flag.starts_with("--audit")).map(str::to_owned).collect()
+    };
+    let wanted = [
+        "--audit-policy-file=/etc/kubernetes/audit-policy.yaml",
+        "--audit-log-path=/var/log/kubernetes/audit/audit.log",
+        "--audit-log-maxage=30",
+        "--audit-log-maxbackup=3",
+        "--audit-log-maxsize=100",
+    ];
+    assert_eq!(audit(&api), wanted);
+    let pod = yaml(master, "/etc/kubernetes/staged/kube-apiserver.yaml");
+    for (name, path, kind, read_only) in [
+        ("audit-policy", "/etc/kubernetes/audit-policy.yaml", "File", json!(true)),
+        ("audit-log", "/var/log/kubernetes/audit", "Directory", json!(null)),
+    ] {
+        let of = |list: &Value| list.as_array().unwrap().iter().find(|item| item["name"] == name).cloned().unwrap();
+        let mount = of(&api["volumeMounts"]);
+        assert_eq!((&mount["mountPath"], &mount["readOnly"]), (&json!(path), &read_only));
+        assert_eq!(of(&pod["spec"]["volumes"])["hostPath"], json!({"path": path, "type": kind}));
+    }
+    // What outlives a roll.
+    assert_eq!(master.text("/etc/kubernetes/hab/data/audit"), "0700 /var/log/kubernetes/audit\n");
+    for node in lab.nodes.iter().filter(|node| node.role != "master") {
+        assert!(node.settings().all(|(_, text)| !text.contains("audit")), "{}", node.name);
+    }
+
+    let more = ", extraArgs: {audit-log-maxage: 7, audit-log-path: /var/log/kubernetes/audit/own.log}";
+    let lab = Lab::with(&text(more), &[("conf/audit.yaml", POLICY)]);
+    let flags = audit(&container(lab.node("kube-master-01"), "kube-apiserver"));
+    let own = ["--audit-log-maxage=7", "--audit-log-path=/var/log/kubernetes/audit/own.log"];
+    assert_eq!(flags, [wanted[0], wanted[3], wanted[4], own[0], own[1]]);
+}
+
 #[test]
 fn haproxy_has_its_timeouts_and_a_stats_page_with_a_password_of_its_own() {
     use std::os::unix::fs::PermissionsExt as _;

@@ -89,6 +89,7 @@ pub fn read(document: &Value) {
         ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding") => drop(strictly::<ClusterRoleBinding>(document)),
         // Read by their own tests below.
         ("apiserver.config.k8s.io/v1", "AuthenticationConfiguration")
+        | ("audit.k8s.io/v1", "Policy")
         | ("kubelet.config.k8s.io/v1beta1", "KubeletConfiguration")
         | ("kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration") => {}
         other => panic!("nobody checks {other:?}: {document:#}"),

@@ -38,7 +38,17 @@ pub struct Node {
 impl Lab {
     /// Renders a lab with this hab.yaml.
     pub fn new(yaml: &str) -> Self {
+        Self::with(yaml, &[])
+    }
+
+    /// The same with files of the user's, by their paths in the lab's folder.
+    pub fn with(yaml: &str, files: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
         std::fs::write(dir.path().join("hab.yaml"), yaml).unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_hab")).arg("render").current_dir(dir.path()).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

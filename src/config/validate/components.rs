@@ -43,15 +43,20 @@ const MINUTES: RangeInclusive<u32> = 1..=7 * 24 * 60;
 /// The port of kube-apiserver: the one it has by default, and that of HTTPS, where some look for it.
 const API: Port = Port { key: "kubernetes.apiServer.port", role: Role::Master, also: Some(443), default: 6443 };
 
-/// Checks the programs' sections below `kubernetes`.
+/// Where hab has the API server write what it audits, as its static pod says; what is below outlives the machine.
+const AUDIT_LOG: &str = "/var/log/kubernetes/audit/";
+
+/// Checks the programs' sections below `kubernetes`. Whether the audit policy is there is not asked here.
 pub fn check(said: &RawComponents, nodes: &MergedNodes, node_ports: &NodePorts, problems: &mut Problems) -> Components {
     let [api_server, controller_manager, scheduler] = PROGRAMS;
     for entry in &said.kube_proxy {
         known::program_field(&known::KUBE_PROXY, "kubernetes.kubeProxy", entry, problems);
     }
+    audit_log(said, problems);
     Components {
         api_server: ApiServer {
             port: API.check(said.api_port.as_ref(), node_ports, problems),
+            audit_policy: None,
             program: component(&api_server, &said.api_server, problems),
         },
         controller_manager: component(&controller_manager, &said.controller_manager, problems),
@@ -129,6 +134,22 @@ fn flags(program: &Program, said: &[Entry<String>], problems: &mut Problems) -> 
         flags.insert(key.value.clone(), value.value.clone());
     }
     flags
+}
+
+/// A log that would stay empty, and one that ends with the container, are warned of.
+fn audit_log(said: &RawComponents, problems: &mut Problems) {
+    let Some((_, path)) = said.api_server.extra_args.iter().find(|(key, _)| key.value == "audit-log-path") else {
+        return;
+    };
+    let (what, hint) = if said.audit_policy.is_none() {
+        ("stays empty without a policy", "say it as `kubernetes.apiServer.auditPolicy`".to_owned())
+    } else if path.value != "-" && !path.value.starts_with(AUDIT_LOG) {
+        ("is lost when its pod is made anew", format!("a file in {AUDIT_LOG}, or - for the pod's log"))
+    } else {
+        return;
+    };
+    let message = format!("the log of `kubernetes.apiServer.extraArgs.audit-log-path` {what}");
+    problems.warning(path.place, message, Some(hint));
 }
 
 /// A kubelet may say only of its own node what it is, which is what `NodeRestriction` holds.
@@ -231,7 +252,7 @@ mod tests {
     fn flags_are_known_and_not_what_the_lab_depends_on() {
         for good in [
             "v: 2",
-            "audit-log-path: \"-\"",
+            "audit-log-maxsize: 5",
             "profiling: true",
             "enable-admission-plugins: \"NodeRestriction,PodNodeSelector\"",
         ] {
@@ -241,6 +262,7 @@ mod tests {
             ("--v: 2", "hint: write v"),
             ("profilin: true", "did you mean `profiling`?"),
             ("etcd-servers: x", "extraArgs.etcd-servers` is hab's"),
+            ("audit-policy-file: x", "hint: say it as `kubernetes.apiServer.auditPolicy`"),
             ("requestheader-uid-headers: x", "hint: hab issues the certificates"),
             ("service-cluster-ip-range: x", "hint: say it as `network.services`"),
             ("enable-admission-plugins: AlwaysPullImages", "lacks NodeRestriction"),
@@ -257,6 +279,19 @@ mod tests {
         );
         assert!(kubernetes("kubeProxy: {mode: ipvs}").contains("the nodes have nftables"));
         assert!(kubernetes("kubeProxy: {configSyncPeriod: 5}").contains("must be a time"));
+    }
+
+    #[test]
+    fn a_log_of_the_audit_that_is_lost_is_warned_of() {
+        let policy = |path: &str| format!("apiServer: {{auditPolicy: a.yaml, extraArgs: {{audit-log-path: {path}}}}}");
+        for (text, expected) in [
+            ("apiServer: {extraArgs: {audit-log-path: \"-\"}}", "say it as `kubernetes.apiServer.auditPolicy`"),
+            (&policy("/var/log/audit.log"), "is lost when its pod is made anew"),
+        ] {
+            let said = kubernetes(text);
+            assert!(said.starts_with("hab.yaml:2:") && said.contains("warning") && said.contains(expected), "{said}");
+        }
+        assert_eq!(kubernetes(&policy("\"-\"")) + &kubernetes(&policy("/var/log/kubernetes/audit/a.log")), "");
     }
 
     #[test]

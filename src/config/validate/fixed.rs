@@ -40,6 +40,7 @@ const API_SERVER: Program = Program {
         (&["anonymous-auth", "authentication-", "authorization-config", "authorization-mode"], LOGIN),
         (&["allow-privileged", "authorization-webhook-", "token-auth-file"], LOGIN),
         (&["service-cluster-ip-range"], RANGES),
+        (&["audit-policy-file"], "say it as `kubernetes.apiServer.auditPolicy`"),
         (&["endpoint-reconciler-type", "peer-"], "every master enters itself as an API server"),
     ],
 };

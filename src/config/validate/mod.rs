@@ -35,7 +35,10 @@ use crate::role::PerRole;
 /// The longest name below the cluster's domain that every cluster has; it too must be a domain.
 const LONGEST_PREFIX: &str = "kubernetes.default.svc.";
 
-/// Tells whether the lab folder has the file of a snippet; if not, what is wrong with it ("is not there").
+/// The key of the user's audit policy, with an example of its value.
+const AUDIT_POLICY: (&str, &str) = ("kubernetes.apiServer.auditPolicy", "audit.yaml");
+
+/// Tells whether the lab folder has a file that hab.yaml names; if not, what is wrong with it ("is not there").
 pub type HasFile<'f> = dyn Fn(&Path) -> Result<(), String> + 'f;
 
 /// Checks everything, also after the first problem. `None` when a value could not be made sense of; problems may have
@@ -50,13 +53,18 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
     let domain = domain(&merged.domain, problems);
     let cni = choice("kubernetes.cni", &merged.cni, Cni::ALL, problems);
     let node_ports = NodePorts::of(&merged.components.api_server.extra_args);
-    let components = components::check(&merged.components, &merged.nodes, &node_ports, problems);
+    let mut components = components::check(&merged.components, &merged.nodes, &node_ports, problems);
+    let policy = merged.components.audit_policy.as_ref();
+    components.api_server.audit_policy = lab_file(AUDIT_POLICY, policy, has_file, problems);
     let haproxy = haproxy::check(&merged.haproxy, &node_ports, problems);
     let network = network::check(&merged.network, taken(provider), problems);
     let nodes = machines::check(&merged.nodes, &network, problems);
+    let mut snippet = |key: &str, said: Option<&Marked<String>>| {
+        lab_file((&format!("ignition.{key}"), "snippets/worker.ign"), said, has_file, problems)
+    };
     let ignition = Snippets {
-        common: snippet("common", merged.common.as_ref(), has_file, problems),
-        roles: PerRole::from_fn(|role| snippet(role.name(), merged.snippets.get(role).as_ref(), has_file, problems)),
+        common: snippet("common", merged.common.as_ref()),
+        roles: PerRole::from_fn(|role| snippet(role.name(), merged.snippets.get(role).as_ref())),
     };
     Some(Config {
         lab: lab?,
@@ -132,9 +140,9 @@ fn domain(said: &Marked<String>, problems: &mut Problems) -> Option<Domain> {
         .ok()
 }
 
-/// The path of a file in the lab's folder.
-fn snippet(
-    key: &str,
+/// The path of a file in the lab's folder, which stands at `key`; with an example of one.
+fn lab_file(
+    (key, example): (&str, &str),
     said: Option<&Marked<String>>,
     has_file: &HasFile<'_>,
     problems: &mut Problems,
@@ -153,8 +161,8 @@ fn snippet(
         Err("leads out of the lab's folder".to_owned())
     };
     if let Err(why) = checked {
-        let hint = "a path in the folder of hab.yaml, such as `snippets/worker.ign`";
-        problems.error(said.place, format!("`ignition.{key}` {why}"), Some(hint.to_owned()));
+        let hint = format!("a path in the folder of hab.yaml, such as `{example}`");
+        problems.error(said.place, format!("`{key}` {why}"), Some(hint));
     }
     Some(plain)
 }

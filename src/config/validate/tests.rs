@@ -170,6 +170,18 @@ fn snippets_stay_in_the_labs_folder() {
 }
 
 #[test]
+fn an_audit_policy_stays_in_the_labs_folder() {
+    let policy = |path: &str| said(&format!("lab: a\nkubernetes: {{apiServer: {{auditPolicy: {path}}}}}\n"));
+    assert_eq!(policy("./there.ign"), "");
+    let gone = policy("gone.yaml");
+    assert!(gone.starts_with("hab.yaml:2:39: error: `kubernetes.apiServer.auditPolicy` names the file"), "{gone}");
+    assert!(gone.contains("gone.yaml, which is not there") && gone.contains("such as `audit.yaml`"), "{gone}");
+    assert!(policy("out/a.yaml").contains("in a folder that is hab's own"));
+    assert!(policy("../there.ign").contains("leads out of the lab's folder"));
+    assert!(policy("[a]").contains("must be text, not a list"));
+}
+
+#[test]
 fn an_empty_file_is_told_how_to_begin() {
     for text in ["", "\n\n", "# only a comment\n", "\u{feff}"] {
         assert!(said(text).starts_with("hab.yaml: error: is empty\n  = hint: `hab init`"), "{text:?}: {}", said(text));

@@ -1,0 +1,342 @@
+//! The user's audit policy: a file of the lab's folder, held against what kube-apiserver takes. An API server with a
+//! policy that it does not take ends, so all that is wrong is said here, at its place in that file.
+//!
+//! The rules are those of `k8s.io/apiserver/pkg/apis/audit/v1` and its `validation`.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::decode::decode;
+use super::fields::{describe, nearest};
+use super::free::value;
+use super::label::Domain;
+use super::load::read_capped;
+use super::yaml::{Kind, YamlNode, parse, shown};
+use crate::problems::Problems;
+
+const VERSION: &str = "audit.k8s.io/v1";
+const KIND: &str = "Policy";
+
+const LEVELS: [&str; 4] = ["None", "Metadata", "Request", "RequestResponse"];
+const STAGES: [&str; 4] = ["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"];
+
+/// What a field is.
+#[derive(Clone, Copy)]
+enum Kinds {
+    /// Text that is one of these; any with none.
+    Text(&'static [&'static str]),
+    /// A list of such texts.
+    Texts(&'static [&'static str]),
+    /// `true` or `false`.
+    Truth,
+    /// A section with these fields.
+    Section(Fields),
+    /// A list of such sections.
+    Sections(Fields),
+    /// A section of texts under any name.
+    Names,
+}
+
+/// Fields by their names.
+type Fields = &'static [(&'static str, Kinds)];
+
+const POLICY: Fields = &[
+    ("apiVersion", Kinds::Text(&[VERSION])),
+    ("kind", Kinds::Text(&[KIND])),
+    (
+        "metadata",
+        Kinds::Section(&[("name", Kinds::Text(&[])), ("labels", Kinds::Names), ("annotations", Kinds::Names)]),
+    ),
+    ("omitStages", Kinds::Texts(&STAGES)),
+    ("omitManagedFields", Kinds::Truth),
+    ("rules", Kinds::Sections(RULE)),
+];
+
+const RULE: Fields = &[
+    ("level", Kinds::Text(&LEVELS)),
+    ("users", Kinds::Texts(&[])),
+    ("userGroups", Kinds::Texts(&[])),
+    ("verbs", Kinds::Texts(&[])),
+    ("resources", Kinds::Sections(RESOURCES)),
+    ("namespaces", Kinds::Texts(&[])),
+    ("nonResourceURLs", Kinds::Texts(&[])),
+    ("omitStages", Kinds::Texts(&STAGES)),
+    ("omitManagedFields", Kinds::Truth),
+];
+
+const RESOURCES: Fields =
+    &[("group", Kinds::Text(&[])), ("resources", Kinds::Texts(&[])), ("resourceNames", Kinds::Texts(&[]))];
+
+/// A policy that kube-apiserver takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditPolicy(String);
+
+impl AuditPolicy {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// It can't be read, or is no policy; says everything that is wrong with it.
+    pub fn read(path: &Path) -> Result<Self, Problems> {
+        let name = path.strip_prefix(".").unwrap_or(path).display().to_string();
+        match read_capped(path) {
+            Ok(bytes) => Self::new(&name, &bytes),
+            Err(error) => {
+                let why = if error.kind() == ErrorKind::NotFound { "is not there" } else { "can't be read" };
+                let mut problems = Problems::new(&name, "");
+                problems.error(None, format!("{why}: {error}"), None);
+                Err(problems)
+            }
+        }
+    }
+
+    /// Checks the bytes of a file that the user knows as `file`.
+    ///
+    /// # Errors
+    /// As [`AuditPolicy::read`].
+    pub fn new(file: &str, bytes: &[u8]) -> Result<Self, Problems> {
+        let (text, mut problems) = decode(file, bytes);
+        let root = text.filter(|_| !problems.has_errors()).and_then(|text| parse(&text, &mut problems));
+        let Some(root) = root else {
+            if !problems.has_errors() {
+                problems.error(None, "is empty", Some(format!("a {KIND} of {VERSION} begins with `apiVersion`")));
+            }
+            return Err(problems);
+        };
+        section("", &root, POLICY, &mut problems);
+        whole(&root, &mut problems);
+        let policy = if problems.has_errors() { None } else { value(&root, "policy", &mut problems) };
+        problems.sort();
+        // As JSON, which is YAML whose words mean the same to every reader.
+        policy.filter(|_| !problems.has_errors()).map(|policy| Self(format!("{policy:#}\n"))).ok_or(problems)
+    }
+
+    /// The policy, as a file that kube-apiserver reads.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Checks that `node`, which stands at `path`, is a section of these fields, each of its kind.
+fn section(path: &str, node: &YamlNode, fields: Fields, problems: &mut Problems) {
+    let Kind::Map(entries) = &node.kind else {
+        let name = if path.is_empty() { "an audit policy".to_owned() } else { format!("`{path}`") };
+        let message = format!("{name} must be a section of its own, not {}", describe(&node.kind));
+        return problems.error(Some(node.place), message, None);
+    };
+    for (key, node) in entries {
+        let path = if path.is_empty() { shown(&key.text) } else { format!("{path}.{}", shown(&key.text)) };
+        if let Some((_, kind)) = fields.iter().find(|(name, _)| *name == key.text) {
+            field(&path, node, *kind, problems);
+        } else {
+            let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+            let hint = one_of(&key.text, &names);
+            problems.error(Some(key.place), format!("an audit policy has no field `{path}`"), Some(hint));
+        }
+    }
+}
+
+fn field(path: &str, node: &YamlNode, kind: Kinds, problems: &mut Problems) {
+    let wrong = |wanted: &str, problems: &mut Problems| {
+        let message = format!("`{path}` must be {wanted}, not {}", describe(&node.kind));
+        problems.error(Some(node.place), message, None);
+    };
+    match (kind, &node.kind) {
+        (Kinds::Text(words), _) => text(path, node, words, problems),
+        (Kinds::Texts(words), Kind::List(items)) => {
+            items.iter().enumerate().for_each(|(at, item)| text(&format!("{path}[{at}]"), item, words, problems));
+        }
+        (Kinds::Sections(fields), Kind::List(items)) => {
+            items.iter().enumerate().for_each(|(at, item)| section(&format!("{path}[{at}]"), item, fields, problems));
+        }
+        (Kinds::Texts(_) | Kinds::Sections(_), _) => wrong("a list", problems),
+        (Kinds::Truth, Kind::Scalar { text, plain: true }) if matches!(text.as_str(), "true" | "false") => {}
+        (Kinds::Truth, _) => wrong("true or false", problems),
+        (Kinds::Section(fields), _) => section(path, node, fields, problems),
+        (Kinds::Names, Kind::Map(entries)) => {
+            let names = entries.iter().map(|(key, node)| (format!("{path}.{}", shown(&key.text)), node));
+            names.for_each(|(path, node)| text(&path, node, &[], problems));
+        }
+        (Kinds::Names, _) => wrong("a section of its own", problems),
+    }
+}
+
+/// Text, which is one of `words` if there are any.
+fn text(path: &str, node: &YamlNode, words: &[&str], problems: &mut Problems) {
+    match value(node, path, problems) {
+        Some(Value::String(text)) if words.is_empty() || words.contains(&text.as_str()) => {}
+        Some(Value::String(text)) => {
+            let message = format!("`{path}` can't be \"{}\"", shown(&text));
+            problems.error(Some(node.place), message, Some(one_of(&text, words)));
+        }
+        Some(other) if other.is_array() || other.is_object() => {
+            problems.error(Some(node.place), format!("`{path}` must be text, not {}", describe(&node.kind)), None);
+        }
+        Some(other) => {
+            let message = format!("`{path}` must be text, and {other} without quotes is something else in YAML");
+            problems.error(Some(node.place), message, Some(format!("write it in quotes: \"{other}\"")));
+        }
+        None => {}
+    }
+}
+
+/// What the fields are together.
+fn whole(root: &YamlNode, problems: &mut Problems) {
+    for (key, example) in [("apiVersion", VERSION), ("kind", KIND)] {
+        if find(root, key).is_none() {
+            problems.error(None, format!("`{key}` is missing"), Some(format!("write `{key}: {example}`")));
+        }
+    }
+    match find(root, "rules").map(|rules| (&rules.kind, rules.place)) {
+        None => problems.error(None, "`rules` is missing", Some("such as `rules: [{level: Metadata}]`".to_owned())),
+        Some((Kind::List(rules), place)) if rules.is_empty() => {
+            problems.error(Some(place), "`rules` has no rule", Some("such as `- level: Metadata`".to_owned()));
+        }
+        Some(_) => {}
+    }
+    for (at, one) in items(root, "rules").iter().enumerate() {
+        rule(&format!("rules[{at}]"), one, problems);
+    }
+}
+
+fn rule(path: &str, rule: &YamlNode, problems: &mut Problems) {
+    if find(rule, "level").is_none() && matches!(rule.kind, Kind::Map(_)) {
+        problems.error(Some(rule.place), format!("`{path}` has no `level`"), Some(LEVELS.join(", ")));
+    }
+    let urls = items(rule, "nonResourceURLs");
+    if let Some(first) = urls.first()
+        && ["resources", "namespaces"].iter().any(|key| !items(rule, key).is_empty())
+    {
+        let message = format!("`{path}` is about resources and about other URLs");
+        problems.error(Some(first.place), message, Some("write a rule for each".to_owned()));
+    }
+    for url in urls {
+        let Some(text) = scalar(url).filter(|text| *text != "*") else { continue };
+        let why = if !text.starts_with('/') {
+            "must begin with a `/`"
+        } else if text.strip_suffix('*').unwrap_or(text).contains('*') {
+            "may have a `*` only at its end"
+        } else {
+            continue;
+        };
+        problems.error(Some(url.place), format!("\"{}\" in `{path}.nonResourceURLs` {why}", shown(text)), None);
+    }
+    for (at, resources) in items(rule, "resources").iter().enumerate() {
+        let path = format!("{path}.resources[{at}]");
+        if let Some(group) = find(resources, "group")
+            && let Some(Err(why)) = scalar(group).filter(|text| !text.is_empty()).map(Domain::new)
+        {
+            let hint = "a group without its version, such as `apps`; that of pods is \"\"".to_owned();
+            problems.error(Some(group.place), format!("`{path}.group` {why}"), Some(hint));
+        }
+        if let Some(name) = items(resources, "resourceNames").first()
+            && items(resources, "resources").is_empty()
+        {
+            let message = format!("`{path}` has names and no `resources` that are called so");
+            problems.error(Some(name.place), message, None);
+        }
+    }
+}
+
+fn find<'n>(node: &'n YamlNode, name: &str) -> Option<&'n YamlNode> {
+    let Kind::Map(entries) = &node.kind else { return None };
+    entries.iter().find(|(key, _)| key.text == name).map(|(_, node)| node)
+}
+
+/// The items of the list `name`; none if it is no list.
+fn items<'n>(node: &'n YamlNode, name: &str) -> &'n [YamlNode] {
+    match find(node, name).map(|node| &node.kind) {
+        Some(Kind::List(items)) => items,
+        _ => &[],
+    }
+}
+
+fn scalar(node: &YamlNode) -> Option<&str> {
+    if let Kind::Scalar { text, .. } = &node.kind { Some(text) } else { None }
+}
+
+fn one_of(wrong: &str, names: &[&str]) -> String {
+    nearest(wrong, names)
+        .map_or_else(|| format!("there is: {}", names.join(", ")), |name| format!("did you mean `{name}`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const HEAD: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\n";
+
+    fn said(text: &str) -> String {
+        AuditPolicy::new("audit.yaml", text.as_bytes()).map_or_else(|problems| problems.to_string(), |_| String::new())
+    }
+
+    #[test]
+    fn a_policy_comes_out_as_it_is_meant() {
+        let text = "# What happened.\nmetadata: {name: lab, labels: {a: b}}\nomitStages: [RequestReceived]\nomitManagedFields: true\nrules:
+- {level: None, users: [\"system:kube-proxy\"], verbs: [watch], resources: [{group: \"\", resources: [endpoints, services/status]}]}
+- level: Request
+  resources:
+  - {group: apps}
+  - {group: \"\", resources: [configmaps], resourceNames: [a]}
+  namespaces: [kube-system]
+- {level: None, userGroups: [\"system:authenticated\"], nonResourceURLs: [\"/api*\", /version, \"*\"], omitManagedFields: false}
+- {level: Metadata, omitStages: [Panic, ResponseStarted]}
+";
+        let policy = AuditPolicy::new("audit.yaml", format!("{HEAD}{text}").as_bytes()).unwrap();
+        let read: Value = serde_json::from_str(policy.text()).unwrap();
+        assert_eq!((&read["apiVersion"], &read["kind"]), (&json!(VERSION), &json!(KIND)));
+        assert_eq!(read["rules"].as_array().unwrap().len(), 4);
+        let resources = json!([{"group": "", "resources": ["endpoints", "services/status"]}]);
+        assert_eq!((&read["rules"][0]["level"], &read["rules"][0]["resources"]), (&json!("None"), &resources));
+        assert!(!policy.text().contains('#'), "{}", policy.text());
+    }
+
+    #[test]
+    fn what_an_api_server_would_not_take_is_said_at_its_place() {
+        for (bad, expected) in [
+            ("rules: [{level: Metdata}]", "3:17: error: `rules[0].level` can't be \"Metdata\""),
+            ("rules: [{level: metadata}]", "did you mean `Metadata`?"),
+            ("rules: [{users: [a]}]", "3:9: error: `rules[0]` has no `level`"),
+            ("rules: []", "3:8: error: `rules` has no rule"),
+            ("rules: {level: None}", "3:8: error: `rules` must be a list, not a section"),
+            ("rules:", "`rules` must be a list"),
+            ("rules: [None]", "`rules[0]` must be a section of its own, not the text \"None\""),
+            ("omitStages: [Panic]", "audit.yaml: error: `rules` is missing"),
+            ("rules: [{level: None}]\nrulez: []", "4:1: error: an audit policy has no field `rulez`"),
+            ("rules: [{level: None, user: [a]}]", "did you mean `users`?"),
+            ("rules: [{level: None, users: a}]", "`rules[0].users` must be a list, not the text \"a\""),
+            ("rules: [{level: None, users: [1]}]", "`rules[0].users[0]` must be text, and 1 without quotes"),
+            ("rules: [{level: None, verbs: [no]}]", "`no` without quotes is a truth value"),
+            ("rules: [{level: None, omitStages: [All]}]", "there is: RequestReceived, ResponseStarted"),
+            ("rules: [{level: None, omitManagedFields: \"true\"}]", "must be true or false"),
+            ("rules: [{level: None, nonResourceURLs: [api]}]", "must begin with a `/`"),
+            ("rules: [{level: None, nonResourceURLs: [/a*b]}]", "only at its end"),
+            ("rules: [{level: None, nonResourceURLs: [/a**]}]", "only at its end"),
+            ("rules: [{level: None, nonResourceURLs: [/ä, ä]}]", "\"ä\" in `rules[0].nonResourceURLs` must begin"),
+            ("rules: [{level: None, nonResourceURLs: [/a], namespaces: [b]}]", "write a rule for each"),
+            ("rules: [{level: None, resources: [{group: apps/v1}]}]", "without its version"),
+            ("rules: [{level: None, resources: [{resourceNames: [a]}]}]", "has names and no `resources`"),
+            ("rules: [{level: None, resources: [pods]}]", "`rules[0].resources[0]` must be a section"),
+            ("metadata: {nam: a}\nrules: [{level: None}]", "did you mean `name`?"),
+            ("rules: [&a {level: None}, *a]", "error: an anchor"),
+            ("rules: [{level: None}]\n---\nrules: []", "error: a second document"),
+        ] {
+            let said = said(&format!("{HEAD}{bad}\n"));
+            assert!(said.starts_with("audit.yaml:") && said.contains(expected), "{bad}: {said}");
+        }
+        assert!(said("kind: Policy\nrules: [{level: None}]\n").contains("write `apiVersion: audit.k8s.io/v1`"));
+        assert!(said("apiVersion: audit.k8s.io/v1beta1\nkind: Policy\n").contains("there is: audit.k8s.io/v1"));
+        assert!(said("").contains("audit.yaml: error: is empty"));
+        assert!(said("- a\n").contains("an audit policy must be a section of its own, not a list"));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let said = AuditPolicy::read(Path::new("./no/audit.yaml")).unwrap_err().to_string();
+        assert!(said.starts_with("no/audit.yaml: error: is not there"), "{said}");
+    }
+}
