@@ -21,8 +21,8 @@ const KEYS: [(&str, &[&str]); 23] = [
     ("nodes.etcd", &OF_ETCD),
     ("nodes.master", &WITH_KUBELET),
     ("nodes.worker", &WITH_KUBELET),
-    ("nodes.etcd.override.*", &OF_A_MACHINE),
-    ("nodes.*.override.*", &OF_A_NODE),
+    ("nodes.etcd.override.*", &OF_ONE_MACHINE),
+    ("nodes.*.override.*", &OF_ONE_NODE),
     ("nodes.*.forwardedPorts", &["host", "guest", "hostIp", "protocol"]),
     ("nodes.*.sharedFolders", &["host", "guest"]),
     ("nodes.*.taints", &["key", "value", "effect"]),
@@ -37,6 +37,8 @@ const KUBERNETES: [&str; 9] =
 
 const OF_A_MACHINE: [&str; 9] =
     ["memory", "cpus", "disk", "disks", "networks", "forwardedPorts", "sharedFolders", "gui", "cpuExecutionCap"];
+const OF_ONE_MACHINE: [&str; 10] = joined(&[&["address"], &OF_A_MACHINE]);
+const OF_ONE_NODE: [&str; 13] = joined(&[&["address"], &OF_A_NODE]);
 const OF_A_NODE: [&str; 12] = joined(&[&OF_A_MACHINE, &OF_A_KUBELET]);
 const OF_ETCD: [&str; 12] = joined(&[&OF_A_ROLE, &OF_A_MACHINE]);
 const WITH_KUBELET: [&str; 15] = joined(&[&OF_A_ROLE, &OF_A_NODE]);

@@ -33,6 +33,7 @@ use ipnet::Ipv4Net;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 /// A whole, checked `hab.yaml`: every value set, every rule kept.
@@ -104,6 +105,8 @@ pub struct Machines {
     pub hardware: Hardware,
     /// What each tells its kubelet; nothing for etcd nodes.
     pub kubelet: Kubelet,
+    /// The addresses of single nodes, by their number, that do not follow from it.
+    pub addresses: BTreeMap<u32, Ipv4Addr>,
     /// All that single nodes are, by their number, where they are not as the others.
     pub overrides: BTreeMap<u32, Machine>,
 }

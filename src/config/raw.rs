@@ -62,6 +62,7 @@ pub struct RawMachines {
 /// What one node has in place of its role's.
 #[derive(Debug, Default)]
 pub struct RawOverride {
+    pub address: Option<Marked<String>>,
     pub memory: Option<Marked<u32>>,
     pub cpus: Option<Marked<u32>>,
     pub disk: Option<Marked<u32>>,
@@ -117,6 +118,7 @@ fn machines(section: &mut Section, role: Role, problems: &mut Problems) -> RawMa
     let overrides = section.entries("override", problems).into_iter().map(|(key, node, path)| {
         let mut section = read_like(node, &path, kind, problems);
         let node = RawOverride {
+            address: section.text("address", problems),
             memory: section.number("memory", problems),
             cpus: section.number("cpus", problems),
             disk: section.number("disk", problems),

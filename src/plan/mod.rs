@@ -287,6 +287,29 @@ mod tests {
     }
 
     #[test]
+    fn a_node_with_another_address_is_there_for_all() {
+        let text = |count: u32| {
+            format!(
+                "lab: a\nnodes: {{worker: {{count: {count}, override: {{\"02\": {{address: 192.168.56.104}}}}}}}}\n"
+            )
+        };
+        let (plan, before) = (plan(&text(2)), super::tests::plan("lab: a\n"));
+        let of = |plan: &Plan, name: &str| plan.slots.iter().find(|slot| slot.name == name).map(|slot| slot.address);
+        let address = Some(Ipv4Addr::new(192, 168, 56, 104));
+        assert_eq!(of(&plan, "kube-worker-02"), address);
+        assert_eq!(of(&before, "kube-worker-04"), address);
+        // The slot to whose number the address belongs is no longer there, and no other differs.
+        assert_eq!(of(&plan, "kube-worker-04"), None);
+        assert_eq!(plan.slots.len() + 1, before.slots.len());
+        let [one, other] = [&plan, &before].map(|plan| &plan.nodes[3]);
+        assert_eq!((one.mac.as_str(), other.mac.as_str()), ("52:54:00:ca:38:68", "52:54:00:ca:38:66"));
+        assert_eq!((&one.machine_id, one.pods), (&other.machine_id, other.pods));
+        assert_eq!(plan.nodes[..3], before.nodes[..3]);
+        let reading = read("hab.yaml", text(4).as_bytes(), &|_| Ok(()));
+        assert!(reading.problems.to_string().contains("which kube-worker-04 has"), "{}", reading.problems);
+    }
+
+    #[test]
     fn a_thousand_workers_share_nothing() {
         let text = "lab: big\nnetwork: {nodes: 192.168.56.0/21, pods: 10.4.0.0/14}\nnodes: {worker: {count: 1000}}\n";
         let plan = plan(text);

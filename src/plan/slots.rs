@@ -1,6 +1,7 @@
 //! Slots: the places for nodes, whether a machine is there or not. What a node is called and where it is follows from its
 //! slot alone, so every node can know its neighbours before they come.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
@@ -27,21 +28,29 @@ pub struct Slot {
 impl Slot {
     /// The `number`-th of `role`, counted from 1.
     pub(super) fn new(config: &Config, role: Role, number: u32) -> Self {
+        let machines = config.nodes.get(role);
+        let by_number = host(config.network.nodes, first_host(role) + number - 1);
         Self {
-            name: format!("{}-{number:02}", config.nodes.get(role).prefix),
+            name: format!("{}-{number:02}", machines.prefix),
             role,
-            address: host(config.network.nodes, first_host(role) + number - 1),
+            address: machines.addresses.get(&number).copied().unwrap_or(by_number),
             pods: addressing::pods(config.network.pods, role, number),
         }
     }
 }
 
 /// All slots of the blocks that the lab has begun, as far as the ranges have room for them: etcd, masters, workers, each
-/// in the order of their numbers.
+/// in the order of their numbers. A place without a node whose address the user gave to another is none.
 pub(super) fn all(config: &Config) -> Vec<Slot> {
     let counts = counts(config);
-    let of = |role| (1..=*counts.get(role)).map(move |number| Slot::new(config, role, number));
-    Role::ALL.into_iter().flat_map(of).collect()
+    let given: BTreeSet<Ipv4Addr> =
+        config.nodes.iter().flat_map(|(_, machines)| machines.addresses.values().copied()).collect();
+    let free = |role, number, slot: &Slot| number <= config.nodes.get(role).count || !given.contains(&slot.address);
+    let slots = Role::ALL.into_iter().flat_map(|role| {
+        let all = (1..=*counts.get(role)).map(move |number| (number, Slot::new(config, role, number)));
+        all.filter(move |(number, slot)| free(role, *number, slot))
+    });
+    slots.map(|(_, slot)| slot).collect()
 }
 
 fn counts(config: &Config) -> PerRole<u32> {

@@ -155,7 +155,7 @@ const PLACES: &str = r#"lab: knobs
 kubernetes: {apiServer: {port: 443}}
 haproxy: {port: 7443, stats: {enabled: true}}
 nodes:
-  master: {count: 2}
+  master: {count: 2, override: {"02": {address: 192.168.56.103}}}
 "#;
 
 #[test]
@@ -176,23 +176,42 @@ fn ports_are_the_same_for_all_who_use_them() {
         text.lines().find_map(|line| line.trim().strip_prefix("server: ").map(str::to_owned)).unwrap()
     };
     for of in ["kubelet", "kube-proxy", "scheduler", "controller-manager"] {
-        assert_eq!(server("kube-master-02", of), "https://192.168.56.32:443", "{of}");
+        assert_eq!(server("kube-master-02", of), "https://192.168.56.103:443", "{of}");
     }
     for of in ["kubelet", "kube-proxy"] {
         assert_eq!(server("kube-worker-01", of), "https://127.0.0.1:7443", "{of}");
     }
     let config = lab.node("kube-worker-01").text("/etc/kubernetes/haproxy/haproxy.cfg");
-    for line in ["  bind 127.0.0.1:7443\n", " 192.168.56.31:443 tcp-ut", "any-kube-master-02 192.168.56.32:443 tcp-ut"]
+    for line in ["  bind 127.0.0.1:7443\n", " 192.168.56.31:443 tcp-ut", "any-kube-master-02 192.168.56.103:443 tcp-ut"]
     {
         assert!(config.contains(line), "{line}: {config}");
     }
     let kubeconfig = std::fs::read_to_string(lab.path("out/kubeconfig")).unwrap();
-    assert!(kubeconfig.contains("https://192.168.56.32:443\"") || kubeconfig.contains("https://192.168.56.32:443\n"));
+    assert!(kubeconfig.contains("https://192.168.56.103:443\"") || kubeconfig.contains("https://192.168.56.103:443\n"));
     assert!(!kubeconfig.contains(":6443"), "{kubeconfig}");
     let port = |name: &str| lab.node(name).text("/etc/kubernetes/hab/node.env").contains("\nAPI_PORT=443\n");
     assert!(port("kube-master-01") && !port("kube-worker-01") && !port("etcd-01"));
     let env = lab.node("kube-worker-01").text("/etc/kubernetes/hab/node.env");
     assert!(env.ends_with("\nAPI_PORT=7443\n"), "{env}");
+}
+
+#[test]
+fn a_node_with_another_address_has_it_everywhere() {
+    let lab = Lab::new(PLACES);
+    let (master, address) = (lab.node("kube-master-02"), "192.168.56.103");
+    assert_eq!(master.address, address);
+    assert!(master.text("/etc/kubernetes/hab/node.env").contains(&format!("\nADDRESS={address}\n")));
+    for node in &lab.nodes {
+        let hosts = node.text("/etc/hosts");
+        let of = |what: &str| hosts.lines().filter(|line| line.split(' ').any(|word| word == what)).collect::<Vec<_>>();
+        assert_eq!(of(address), [format!("{address} kube-master-02")]);
+        assert!(of("192.168.56.32").is_empty() && of("kube-worker-03").is_empty() && of("kube-worker-04").len() == 1);
+        if node.role != "etcd" {
+            let pods = node.text("/etc/kubernetes/hab/pods");
+            let routes: Vec<_> = pods.lines().filter(|line| line.ends_with(&format!(" {address}"))).collect();
+            assert_eq!(routes, [format!("10.2.254.0/24 {address}")]);
+        }
+    }
 }
 
 const POLICY: &str = "# Who changed what.\napiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- {level: None, users: [\"system:kube-proxy\"]}\n- level: Metadata\n";

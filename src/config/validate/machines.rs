@@ -7,7 +7,7 @@ use super::super::merged::{MergedMachines, MergedNodes};
 use super::super::raw::Marked;
 use super::super::{Hardware, Kubelet, Machines};
 use super::network::Ranges;
-use super::{hardware, kubelet, label, many, overrides};
+use super::{addresses, hardware, kubelet, label, many, overrides};
 use crate::addressing::{POD_PREFIX, capacity, pod_capacity};
 use crate::problems::Problems;
 use crate::role::{PerRole, Role};
@@ -54,11 +54,13 @@ pub fn check(said: &MergedNodes, ranges: &Ranges, problems: &mut Problems) -> Op
         let base = overrides::Base { kubelet: kubelets.get(role), hardware: hardware.get(role), networks: &networks };
         overrides::check(role, said.get(role), prefix, &base, problems)
     });
+    let addresses = addresses::check(said, &prefixes, ranges.nodes.map(|(network, _)| network), problems);
     let nodes = PerRole::try_from_fn(|role| {
         let machines = said.get(role);
         Ok::<_, ()>(Machines {
             hardware: hardware.get(role).clone(),
             kubelet: kubelets.get(role).clone(),
+            addresses: addresses.get(role).clone(),
             overrides: overrides.get(role).clone(),
             count: machines.count.value,
             memory: machines.memory.value,

@@ -1,5 +1,6 @@
 //! The rules: what is merged becomes a [`Config`] when it keeps them all, and a list of problems when not.
 
+mod addresses;
 mod components;
 mod fixed;
 mod hardware;

@@ -58,6 +58,17 @@ pub fn check(
     nodes
 }
 
+/// The number of the node that the user calls `name`, if it is one of `count` and written as its name has it.
+pub fn numbered(name: &str, count: u32, prefix: Option<&Label>) -> Option<u32> {
+    let own = own(name, prefix);
+    own.parse::<u32>().ok().filter(|number| (1..=count).contains(number) && own == format!("{number:02}"))
+}
+
+/// What stands behind the role's prefix, if that is there.
+fn own<'n>(name: &'n str, prefix: Option<&Label>) -> &'n str {
+    prefix.and_then(|prefix| name.strip_prefix(prefix.as_str())?.strip_prefix('-')).unwrap_or(name)
+}
+
 /// The number of the node that the user calls `name`: the number as its name has it, or the whole name.
 fn number(
     role: Role,
@@ -66,13 +77,13 @@ fn number(
     problems: &mut Problems,
 ) -> Option<u32> {
     let text = name.value.as_str();
-    let own = prefix.and_then(|prefix| text.strip_prefix(prefix.as_str())?.strip_prefix('-')).unwrap_or(text);
+    if let Some(number) = numbered(text, count, prefix) {
+        return Some(number);
+    }
+    let own = own(text, prefix);
     let digits = !own.is_empty() && own.bytes().all(|b| b.is_ascii_digit());
     let number = own.parse::<u32>().ok().filter(|_| digits);
     if let Some(number) = number.filter(|number| (1..=count).contains(number)) {
-        if own == format!("{number:02}") {
-            return Some(number);
-        }
         let message = format!("`nodes.{role}.override` names no node: {}", shown(text));
         problems.error(name.place, message, Some(format!("write the number as the name has it: \"{number:02}\"")));
         return None;
