@@ -89,7 +89,7 @@ impl Saves<'_> {
     fn can_be_saved(&self) -> Result<()> {
         let sharing = self.plan.nodes.iter().find(|node| !node.hardware.shared_folders.is_empty());
         let Some(node) = sharing else { return Ok(()) };
-        bail!("{} has a shared folder, and qemu saves no machine that has mounted one (9p)", node.name)
+        bail!("{} has a shared folder, and qemu saves no machine that has one (virtiofs)", node.name)
     }
 
     /// All machines of the lab run.

@@ -8,6 +8,9 @@ module HabLab
       MAC = "02:00:00:00:00:0f"
       NETWORK = "192.0.2.0/24"
       ID = "hab-ports"
+      # The last slot of the bus: libvirt, which knows nothing of this card, gives others out from the first one on, and qemu
+      # would take one of these.
+      SLOT = "0x1f"
       # How the tags begin by which a node finds its folders.
       TAG = "hab-"
       # Microseconds, libvirt's own default.
@@ -22,6 +25,11 @@ module HabLab
           [ports(xml, hardware[:forwarded_ports]), share(xml, folders), cap(xml, hardware[:cpu_execution_cap])].any?
         end
         @app.call(env)
+      rescue ::Libvirt::DefinitionError => e
+        raise unless folders&.any?
+
+        raise Error, "this libvirt can not share a folder read-only, which #{node[:name]} is to have: Debian 13's can, with " \
+                     "the package virtiofsd (#{e.libvirt_message})"
       end
 
       private
@@ -33,7 +41,7 @@ module HabLab
         unless ports.empty?
           forwards = ports.map { |port| ",hostfwd=#{port[:protocol]}:#{port[:host_ip]}:#{port[:host]}-#{@node[:address]}:#{port[:guest]}" }
           wanted = ["-netdev", "user,id=#{ID},restrict=on,net=#{NETWORK}#{forwards.join}",
-                    "-device", "virtio-net-pci,netdev=#{ID},mac=#{MAC}"]
+                    "-device", "virtio-net-pci,netdev=#{ID},mac=#{MAC},bus=pci.0,addr=#{SLOT}"]
         end
         # Every machine has such a line: it gets its Ignition config by it.
         line = xml.root.elements["qemu:commandline"]
@@ -61,13 +69,25 @@ module HabLab
         return false if there.map { |device| device.elements["source"].attributes["dir"] } == paths
 
         there.each(&:remove)
+        memory(xml, paths.any?)
         paths.each_with_index do |path, index|
           device = devices.add_element("filesystem", "type" => "mount", "accessmode" => "passthrough")
+          device.add_element("driver", "type" => "virtiofs")
           device.add_element("source", "dir" => path)
           device.add_element("target", "dir" => "#{TAG}#{index}")
           device.add_element("readonly")
         end
         true
+      end
+
+      # virtiofsd, another process, reaches the machine's memory.
+      def memory(xml, shared)
+        xml.root.delete_element("memoryBacking")
+        return unless shared
+
+        backing = xml.root.add_element("memoryBacking")
+        backing.add_element("source", "type" => "memfd")
+        backing.add_element("access", "mode" => "shared")
       end
 
       # Each virtual processor is one thread of the host's.

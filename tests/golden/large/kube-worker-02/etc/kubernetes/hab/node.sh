@@ -39,7 +39,7 @@ fi
 if [ -e /etc/kubernetes/hab/folders ]; then
     while read -r tag folder; do
         mkdir -p "$folder"
-        mountpoint -q "$folder" || mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=524288 "$tag" "$folder" || {
+        mountpoint -q "$folder" || mount -t virtiofs -o ro "$tag" "$folder" || {
             say "folder-missing $folder"
             exit 1
         }

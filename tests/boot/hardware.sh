@@ -1,0 +1,122 @@
+#!/bin/bash
+# What hab.yaml gives a machine besides memory, processors and its data disk, found again in the machine: one etcd node, with
+# real packer, Vagrant, libvirt and qemu. As root, after a release build. Prints a line for each claim.
+set -uo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+. "$root/tests/lib/install.sh"
+. "$root/tests/lib/claims.sh"
+. "$root/tests/lib/lab.sh"
+
+echo "-- what a machine has"
+mkdir -p "$lab/data"
+echo a-word >"$lab/data/word"
+# Says on the console what it finds.
+cat >"$lab/looks.ign" <<'END'
+{"ignition": {"version": "3.3.0"},
+ "storage": {"files": [{"path": "/etc/looks.sh", "contents": {"source": "data:;base64,BASE64"}}]},
+ "systemd": {"units": [{"name": "looks.service", "enabled": true, "contents": "[Unit]\nDefaultDependencies=no\nAfter=hab-node.service\n\n[Service]\nType=oneshot\nExecStart=/bin/bash /etc/looks.sh\n\n[Install]\nWantedBy=hab.target\n"}]}}
+END
+sed -i "s/BASE64/$(base64 --wrap=0 <<'END'
+disk=$(readlink -f /dev/disk/by-id/virtio-scratch)
+{
+    echo "looks: sectors $(<"/sys/class/block/${disk##*/}/size")"
+    [ -d /srv/data ] || exit
+    echo "looks: word $(</srv/data/word)"
+    mount -o remount,rw /srv/data
+    touch /srv/data/mine 2>/dev/null && echo "looks: it writes" || echo "looks: it can not write"
+    touch /srv/mine && echo "looks: beside it, it can"
+} >/dev/ttyS0
+END
+)/" "$lab/looks.ign"
+cat >"$lab/hab.yaml" <<'END'
+lab: lab
+ignition: {etcd: looks.ign}
+network: {extra: {storage: 192.168.57.0/24}}
+nodes:
+  etcd:
+    disks: {scratch: 2}
+    networks: [storage]
+    forwardedPorts: [{host: 12379, guest: 2379}]
+    gui: true
+    cpuExecutionCap: 60
+END
+"$hab" --quiet -C "$lab" build
+claim 'hab build' $?
+chown -R "$user:" "$work"
+holds 'the namespace starts' "$netns" start "$namespace"
+(umask 077 && sed -n '/^# etcd-client/,$p' "$lab/private/host.pem" >"$work/etcd.pem" && chown "$user:" "$work/etcd.pem")
+# etcd answers at this address and port of the host's.
+answers() {
+    ns_user curl --silent --max-time 15 --cacert "$lab/private/ca/etcd.crt" --cert "$work/etcd.pem" "https://$1/health" | grep -q '"health":"true"'
+}
+virsh() { ns_root virsh -q -c qemu:///system "$@"; }
+xml() { virsh dumpxml hab-lab-etcd-01; }
+log=$lab/out/console/etcd-01.log
+logged() { grep -aq "looks: $1" "$log"; }
+
+vagrant up --provider=libvirt etcd-01
+status=$?
+claim 'vagrant up of one machine' "$status"
+if [ "$status" -ne 0 ]; then
+    summary
+    exit 1
+fi
+for ((try = 0; try < 60; try++)); do
+    answers 192.168.56.11:2379 && break
+    sleep 5
+done
+holds 'etcd answers' answers 192.168.56.11:2379
+holds "so it does at the host's forwarded port, and at no other" tells_apart 127.0.0.1:12379 127.0.0.1:12380 answers
+# A card that is there refuses the connection; one that is not is not found.
+there() { [[ $(ns_user bash -c ": </dev/tcp/$1/1" 2>&1) == *refused* ]]; }
+holds 'it has its address on the further network' tells_apart 192.168.57.11 192.168.57.12 there
+holds 'it finds its further disk' logged "sectors $((2 << 21))"
+ns_root virsh -q -c qemu:///system screenshot hab-lab-etcd-01 --file "$work/screen" >/dev/null
+claim "its screen shows something ($(od -An -v -tx1 -w1 "$work/screen" | sort -u | wc -l) different bytes)" "$([ "$(od -An -v -tx1 -w1 "$work/screen" | sort -u | wc -l)" -gt 2 ]; echo $?)"
+holds 'its processor has a cap' same "$(virsh schedinfo hab-lab-etcd-01 | awk '$1 == "vcpu_quota" {print $3}')" 60000
+volumes() { ns_root ls /var/lib/libvirt/images | grep -c '^hab-lab-etcd-01'; }
+holds 'the pool has its disks, the further one among them' ns_root test -e /var/lib/libvirt/images/hab-lab-etcd-01.data-scratch
+printf 'lab: lab\nignition: {etcd: looks.ign}\n' >"$lab/hab.yaml"
+"$hab" --quiet -C "$lab" render
+chown -R "$user:" "$work"
+said=$(ns_user "$hab" -C "$lab" plan)
+claim 'hab plan says what is other now' "$(grep -q 'etcd-01 .*node.env.*other disks; other networks; other forwarded ports; other screen; other processor cap' <<<"$said"; echo $?)"
+HAB_DATA=keep vagrant destroy --force etcd-01
+left=$(volumes)
+vagrant up etcd-01
+claim 'the machine is made anew without all that' $?
+for ((try = 0; try < 60; try++)); do
+    answers 192.168.56.11:2379 && break
+    sleep 5
+done
+holds 'etcd answers, and no port of the host leads there' tells_apart 192.168.56.11:2379 127.0.0.1:12379 answers
+holds 'its definition has none of it' tells_apart hab-lab-etcd-01 'scratch\|hab-ports\|hab-0\|cputune\|vnc' eval 'xml | grep -q'
+claim "what HAB_DATA=keep has kept ($left disks) goes with the next destroy" "$([ "$left" -eq 2 ] && vagrant destroy --force >/dev/null && [ "$(volumes)" -eq 0 ]; echo $?)"
+
+echo "-- a shared folder"
+printf 'lab: lab\nignition: {etcd: looks.ign}\nnodes: {etcd: {sharedFolders: [{host: data, guest: /srv/data}]}}\n' >"$lab/hab.yaml"
+"$hab" --quiet -C "$lab" render
+chown -R "$user:" "$work"
+said=$(vagrant up etcd-01)
+status=$?
+if at_least "$(virsh version | sed -n 's/^Using library: libvirt //p')" 11; then
+    claim 'vagrant up' "$status"
+    for ((try = 0; try < 60; try++)); do
+        logged 'beside it' && break
+        sleep 5
+    done
+    holds 'the node reads it' logged 'word a-word'
+    holds 'it can not write there' logged 'it can not write'
+    holds 'where it can elsewhere' logged 'beside it, it can'
+    said=$(ns_user "$hab" -C "$lab" save --anyway 2>&1)
+    claim "the machine is not saved: $(tail -n 1 <<<"$said")" "$([[ $said == *'etcd-01 has a shared folder'* ]]; echo $?)"
+else
+    claim 'a libvirt that can not keep it read-only is refused' "$([[ $status -ne 0 && $said == *'this libvirt can not share a folder read-only'* ]]; echo $?)"
+    # What Vagrant removes because it did not start keeps its data.
+    holds 'and nothing is left of the machine but its data disk' same "$(volumes)" 1
+fi
+vagrant destroy --force >/dev/null
+holds 'vagrant destroy removes all' same "$(volumes)" 0
+
+summary
