@@ -2,9 +2,27 @@
 # shellcheck shell=bash
 
 echo "-- backup and restore"
-# Writes and builds the lab with so many workers.
+# Writes and builds the lab with so many workers. Its ports, an address and its audit policy are not the usual ones.
 lab_of() {
-    printf 'lab: lab\nkubernetes: {etcd: {backup: {keep: 2, everyMinutes: 2}}}\nnodes: {worker: {count: %s}}\n' "$1" >"$lab/hab.yaml"
+    cat >"$lab/hab.yaml" <<END
+lab: lab
+kubernetes:
+  apiServer: {port: 443, auditPolicy: audit.yaml}
+  etcd: {backup: {keep: 2, everyMinutes: 2}}
+haproxy: {port: 7443}
+nodes:
+  master: {override: {"01": {address: 192.168.56.50}}}
+  worker: {count: $1, override: {"01": {forwardedPorts: [{host: 18080, guest: 30080}]}}}
+END
+    cat >"$lab/audit.yaml" <<'END'
+apiVersion: audit.k8s.io/v1
+kind: Policy
+rules:
+- level: Metadata
+  verbs: [create]
+  resources: [{group: "", resources: [configmaps]}]
+- level: None
+END
     "$hab" --quiet -C "$lab" build && chown -R "$user:" "$lab"
 }
 hab() { ns_user "$hab" -C "$lab" "$@"; }
@@ -16,7 +34,21 @@ up=$SECONDS
 vagrant up --provider=libvirt
 claim "vagrant up exits 0 when the cluster is Ready ($((SECONDS - up)) s)" $?
 kubectl create configmap before >/dev/null
-claim 'the cluster takes writes' $?
+claim 'the cluster takes writes, at another address and port' "$([ $? -eq 0 ] && grep -q 'https://192.168.56.50:443$' "$lab/out/kubeconfig"; echo $?)"
+audit() { kubectl get --raw /api/v1/nodes/kube-master-01/proxy/logs/kubernetes/audit/audit.log 2>/dev/null; }
+audited() { audit | jq -r 'select(.stage == "ResponseComplete" and .verb == "create" and .objectRef.resource == "configmaps").objectRef.name' | grep -qx "$1"; }
+holds 'the audit log has it' tells_apart before since audited
+holds 'and nothing that the policy leaves out' same "$(audit | jq -r '.verb' | sort -u)" create
+holds 'pods resolve names' probe
+kubectl create service nodeport probe --tcp=8080 --node-port=30080 >/dev/null && kubectl set selector service/probe app=hab-probe >/dev/null
+claim 'a service has a port of every node' $?
+# A node answers at this port of the host's.
+answers() { ns_user curl --silent --max-time 20 "http://127.0.0.1:$1/" | grep -q kube-worker; }
+for ((try = 0; try < 12; try++)); do
+    answers 18080 && break
+    sleep 5
+done
+holds 'which the host forwards' tells_apart 18080 18081 answers
 name=$(hab backup --json | jq -r .name)
 said=$(hab backups)
 claim "hab backup: $(tail -n 1 <<<"$said")" "$([[ $said == *"$name"* ]] && [ "$(stat --format=%a "$lab/private/backups/$name.db")" = 600 ]; echo $?)"
