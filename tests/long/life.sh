@@ -1,5 +1,5 @@
-# A lab that is changed while it runs: one more worker, other settings, a member of etcd lost, a worker gone, a power cut.
-# Sourced by run.sh.
+# A lab that is changed while it runs: one more worker, other settings, a member of etcd lost, a worker gone, other boxes, a
+# power cut. Sourced by run.sh.
 # shellcheck shell=bash
 
 echo "-- a lab that is changed while it runs"
@@ -74,6 +74,25 @@ holds 'hab leave has the cluster forget it' ns_user "$hab" -C "$lab" leave kube-
 holds 'it is no node any more' same "$(of_workers '.metadata.name')" kube-worker-01
 said=$(ns_user "$hab" -C "$lab" leave kube-master-01 2>&1)
 claim "the only master can't leave: $said" "$([[ $said == *only* ]]; echo $?)"
+
+# Another hab, whose base has one folder more.
+mkdir "$work/source"
+git -C "$root" archive HEAD | tar --extract --directory="$work/source"
+sed -i 's/^folder 1777 \/var\/tmp$/&\nfolder 0755 \/var\/lib\/other/' "$work/source/images/base/debian/rootfs.table"
+(cd "$work/source" && CARGO_TARGET_DIR="$root/target/other" cargo build --quiet --release)
+claim 'another hab is built' "$?"
+install -m 0755 "$root/target/other/release/hab" "$work/hab"
+holds 'it builds other boxes' lab_of 1 1344 b
+said=$(ns_user "$hab" -C "$lab" plan)
+claim 'hab plan says that all machines have older ones' "$([ "$(grep -c 'box 1\..* -> 1\.' <<<"$said")" -eq 5 ]; echo $?)"
+was=$(started etcd-01 etcd-03 kube-master-01)
+roll=$SECONDS
+said=$(ns_user "$hab" -C "$lab" roll etcd-02 kube-worker-01 2>&1)
+claim "hab roll makes two of them anew: $(tail -n 1 <<<"$said") ($((SECONDS - roll)) s)" $?
+said=$(ns_user "$hab" -C "$lab" plan)
+claim 'these have the new box' "$([ "$(grep -c 'box 1\..* -> 1\.' <<<"$said")" -eq 3 ] && ! grep -q '^\(etcd-02\|kube-worker-01\) .* box' <<<"$said"; echo $?)"
+holds 'the others are left alone' same "$(started etcd-01 etcd-03 kube-master-01)" "$was"
+claim 'and all is Ready, with what was written before' "$(ready && kubectl get configmap before meanwhile >/dev/null; echo $?)"
 
 for name in "${others[@]}"; do ns_root virsh -q -c qemu:///system destroy "$(domain "$name")"; done
 holds 'after a power cut of all machines vagrant up ends Ready' vagrant up
