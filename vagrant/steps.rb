@@ -235,9 +235,10 @@ module HabLab
 
     private
 
-    # `hab wait` says what it waits for, and why it gave up.
+    # `hab wait` says what it waits for, and why it gave up. Machines that are older than the lab are for `hab roll` to make
+    # anew, which wants the others to be there.
     def wait(lab, ui)
-      status = Hab.run(lab, "wait") { |line| ui.info(line) }
+      status = Hab.run(lab, "wait", "--older") { |line| ui.info(line) }
       raise Error, "the machines run, but the cluster is not Ready." unless status.success?
     end
   end

@@ -14,6 +14,10 @@ pub struct Wait {
     /// Give up after so many seconds in any case (default: an hour; 15 minutes without any change end it, too)
     #[arg(long, value_name = "SECONDS", env = "HAB_WAIT_TIMEOUT")]
     timeout: Option<u64>,
+
+    /// It is enough that machines which are older than the lab do their work: they are named
+    #[arg(long)]
+    older: bool,
 }
 
 impl Wait {
@@ -28,8 +32,19 @@ impl Wait {
         let progress = progress::printer(global);
         let step = format!("{} nodes", plan.nodes.len());
         let shown = progress.step(&step, None);
-        Cluster::new(&plan, &pki.client(), &global.lab)?.wait(progress.as_ref(), limits)?;
-        shown.done("all Ready");
+        let cluster = Cluster::new(&plan, &pki.client(), &global.lab)?;
+        let older = if self.older {
+            cluster.wait_of_any_age(progress.as_ref(), limits)?
+        } else {
+            cluster.wait(progress.as_ref(), limits)?;
+            Vec::new()
+        };
+        if older.is_empty() {
+            shown.done("all Ready");
+        } else {
+            shown.done("all do their work");
+            progress.warn(&format!("older than their box or Ignition config: {}; `hab roll` makes them anew", older.join(", ")));
+        }
         drop(progress);
         if global.quiet {
             return Ok(());

@@ -162,6 +162,16 @@ impl<'a> Cluster<'a> {
         self.wait_until(|state| state, progress, limits)
     }
 
+    /// As [`wait`](Self::wait), but it is enough that machines which are older than the lab do their work. Returns their
+    /// names.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn wait_of_any_age(&self, progress: &dyn Progress, limits: Limits) -> Result<Vec<String>> {
+        let state = self.wait_until(ClusterState::of_any_age, progress, limits)?;
+        Ok(state.nodes.into_iter().filter(|node| node.stale.is_some()).map(|node| node.name).collect())
+    }
+
     /// As [`wait`](Self::wait), for these nodes alone, whatever the others do.
     ///
     /// # Errors

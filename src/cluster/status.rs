@@ -140,6 +140,12 @@ impl ClusterState {
         self.of(|node| !node.is_unknown())
     }
 
+    /// It, as if no machine's age mattered.
+    pub(super) fn of_any_age(mut self) -> Self {
+        self.ready = self.dns.ready && self.nodes.iter().all(NodeState::does_its_work);
+        self
+    }
+
     fn of(mut self, wanted: impl Fn(&NodeState) -> bool) -> Self {
         self.nodes.retain(wanted);
         self.dns = Part { ready: true, reason: Reason::Ready, message: String::new() };

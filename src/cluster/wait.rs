@@ -49,7 +49,6 @@ struct Item<'s> {
     name: &'s str,
     message: &'s str,
     ready: bool,
-    stale: bool,
     kind: Kind,
 }
 
@@ -107,7 +106,7 @@ impl Tracker {
             Verdict::Ready
         } else if items(state).any(|item| self.is_lost(&item, elapsed)) {
             give_up("the cluster can't become Ready", state, |item| self.is_lost(item, elapsed))
-        } else if items(state).all(|item| item.ready || item.stale) {
+        } else if items(state).all(|item| item.ready || item.kind.reason == Reason::Stale) {
             give_up("the cluster is not Ready, and will not be by waiting", state, all)
         } else if elapsed >= self.limits.ceiling {
             give_up(&format!("the cluster is not Ready after {}; stuck", span(elapsed)), state, all)
@@ -149,7 +148,6 @@ fn items(state: &ClusterState) -> impl Iterator<Item = Item<'_>> {
         name: &node.name,
         message: &node.message,
         ready: node.is_ready(),
-        stale: node.stale.is_some(),
         kind: Kind { stage: Some(node.stage), reason: node.reason, event: node.event.as_deref().map(without_numbers) },
     });
     let dns = &state.dns;
@@ -157,7 +155,6 @@ fn items(state: &ClusterState) -> impl Iterator<Item = Item<'_>> {
         name: "dns",
         message: &dns.message,
         ready: dns.ready,
-        stale: false,
         kind: Kind { stage: None, reason: dns.reason, event: None },
     }))
 }

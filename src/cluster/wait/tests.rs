@@ -174,7 +174,19 @@ fn a_stale_node_ends_the_wait_when_all_others_are_ready() {
     others.nodes[1] = node("b", Stage::Up, Reason::WaitingForKubelet, "up");
     let mut dns = stale(Stage::Started, Reason::Stale);
     (dns.dns.ready, dns.dns.reason) = (false, Reason::DnsUnavailable);
-    for (state, number) in [others, dns].iter().zip(0..) {
+    // It may still become well.
+    let booting = stale(Stage::Up, Reason::WaitingForKubelet);
+    for (state, number) in [others, dns, booting].iter().zip(0..) {
         assert_eq!(tracker().update(state, seconds(number)).1, Verdict::Wait, "{number}");
     }
+}
+
+#[test]
+fn age_alone_can_be_made_to_be_no_reason_to_wait() {
+    let stale = |reason| cluster(NodeState { stale: Some(Stale::Box), ..node("a", Stage::Started, reason, "x") });
+    assert_eq!(tracker().update(&stale(Reason::Stale).of_any_age(), seconds(0)).1, Verdict::Ready);
+    assert_eq!(tracker().update(&stale(Reason::NotReady).of_any_age(), seconds(0)).1, Verdict::Wait);
+    let mut dns = stale(Reason::Stale);
+    dns.dns.ready = false;
+    assert_eq!(tracker().update(&dns.of_any_age(), seconds(0)).1, Verdict::Wait);
 }
