@@ -12,6 +12,7 @@ use super::{check, scratch, writable};
 use crate::atomic_fs;
 use crate::cluster::{Cluster, Limits};
 use crate::exec::etcdutl::{Etcdutl, Member};
+use crate::exec::virsh::{self, Virsh};
 use crate::exec::{debugfs, mke2fs, qemu_img, vagrant};
 use crate::lab::{OUT, nodes_json};
 use crate::node::DATA_LABEL;
@@ -49,12 +50,26 @@ pub fn restore(
     let source = Source { etcdutl: &etcdutl, path, bump };
     let outcomes = side_by_side(&members, |node| data_disk(plan, node, source, work.path()));
     outcomes.into_iter().collect::<Result<()>>()?;
-    vagrant::destroy(lab, &names, |line| step.status(line))?;
+    vagrant::destroy_but_data(lab, &names, |line| step.status(line))?;
+    forget(plan, &members)?;
     vagrant::up_with_data(lab, work.path(), |line| step.status(line))?;
     step.done("anew");
     let unknown = cluster.wait_for_known(progress, Limits::default())?;
     restart(lab, &unknown.iter().map(String::as_str).collect::<Vec<_>>(), progress)?;
     cluster.wait(progress, Limits::default()).map(drop)
+}
+
+/// Removes the data disks of `members`, whose machines are gone; further disks stay.
+fn forget(plan: &Plan, members: &[&Node]) -> Result<()> {
+    let virsh = Virsh::new(virsh::default_uri())?;
+    for pool in virsh.pools()? {
+        let there = virsh.volumes(&pool)?;
+        let data = members.iter().map(|node| nodes_json::data_volume(plan, &node.name));
+        for volume in data.filter(|volume| there.contains(volume)) {
+            virsh.remove_volume(&pool, &volume)?;
+        }
+    }
+    Ok(())
 }
 
 /// Starts machines anew that have joined since the backup: a kubelet registers its node only once, when it starts.

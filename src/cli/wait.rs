@@ -43,7 +43,10 @@ impl Wait {
             shown.done("all Ready");
         } else {
             shown.done("all do their work");
-            progress.warn(&format!("older than their box or Ignition config: {}; `hab roll` makes them anew", older.join(", ")));
+            progress.warn(&format!(
+                "older than their box or Ignition config: {}; `hab roll` makes them anew",
+                older.join(", ")
+            ));
         }
         drop(progress);
         if global.quiet {

@@ -6,12 +6,12 @@ use anyhow::Result;
 
 use super::Tool;
 
-/// Takes the machines of `nodes` away, but for their data disks; `each` gets every line that vagrant says.
+/// Takes the machines of `nodes` away, but for their data disks and what the lab has saved; `each` gets every line that vagrant says.
 ///
 /// # Errors
 /// vagrant is not installed, or fails.
 pub fn destroy_but_data(lab: &Path, nodes: &[&str], each: impl FnMut(&str)) -> Result<()> {
-    vagrant(lab)?.env("HAB_DATA", "keep").args(["destroy", "--force"]).args(nodes).stream(each)
+    vagrant(lab)?.env("HAB_DATA", "keep").env("HAB_SAVES", "keep").args(["destroy", "--force"]).args(nodes).stream(each)
 }
 
 /// Makes the machines of `nodes` and starts them, without waiting until they are Ready; `each` gets every line that vagrant
@@ -21,14 +21,6 @@ pub fn destroy_but_data(lab: &Path, nodes: &[&str], each: impl FnMut(&str)) -> R
 /// vagrant is not installed, or fails.
 pub fn up(lab: &Path, nodes: &[&str], each: impl FnMut(&str)) -> Result<()> {
     vagrant(lab)?.env("HAB_WAIT", "off").arg("up").args(nodes).stream(each)
-}
-
-/// Takes the machines of `nodes` away with all their data, but no save of the lab; `each` gets every line that vagrant says.
-///
-/// # Errors
-/// vagrant is not installed, or fails.
-pub fn destroy(lab: &Path, nodes: &[&str], each: impl FnMut(&str)) -> Result<()> {
-    vagrant(lab)?.env("HAB_SAVES", "keep").args(["destroy", "--force"]).args(nodes).stream(each)
 }
 
 /// As [`up`], for all machines of the lab; those that are made anew begin with the data disks in the folder `data`, each a

@@ -1,6 +1,5 @@
 //! `out/nodes.json`: all that the static Vagrantfile has to know about this lab.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -185,13 +184,6 @@ pub fn network(plan: &Plan) -> String {
 #[must_use]
 pub fn extra_network(plan: &Plan, name: &Label) -> String {
     format!("{}.{}", network(plan), name.as_str())
-}
-
-/// What libvirt calls all of the lab's networks that a node is in.
-#[must_use]
-pub fn networks(plan: &Plan) -> BTreeSet<String> {
-    let extra = plan.nodes.iter().flat_map(|node| &node.hardware.networks).map(|name| extra_network(plan, name));
-    std::iter::once(network(plan)).chain(extra).collect()
 }
 
 /// What libvirt calls the machine of a node.

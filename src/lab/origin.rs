@@ -32,8 +32,8 @@ const HARDWARE: [(&str, &str); 6] = [
     ("networks", "networks"),
     ("forwarded_ports", "forwarded ports"),
     ("shared_folders", "shared folders"),
-    ("gui", "screen"),
-    ("cpu_execution_cap", "processor cap"),
+    ("gui", "screens"),
+    ("cpu_execution_cap", "caps of processors"),
 ];
 
 /// The two parts of such a note, [`FILE`]: the box's version and the config's SHA-256.
@@ -199,6 +199,8 @@ impl Origins {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     /// A lab with one node, `n`, of box 1.2.3.4 and config `abc`.
@@ -263,6 +265,24 @@ mod tests {
         assert_eq!(stale(&dir), Some(Stale::Box));
         nodes(&dir, "null");
         assert_eq!(stale(&dir), None);
+    }
+
+    #[test]
+    fn what_else_a_machine_has_is_held_against_its_note() {
+        let now = serde_json::to_value(crate::config::Hardware::default()).unwrap();
+        let fields = now.as_object().unwrap();
+        assert_eq!(fields.len(), HARDWARE.len());
+        let dir = lab();
+        let node = json!({"name": "n", "box_version": null, "ignition_sha256": "abc", "hardware": now});
+        std::fs::write(dir.path().join("out/nodes.json"), json!({"nodes": [node]}).to_string()).unwrap();
+        let said = |note: &Value| origins(&dir).other_hardware("n", &note.to_string());
+        assert!(said(&now).is_empty() && origins(&dir).other_hardware("n", "").is_empty());
+        for (key, word) in HARDWARE {
+            assert!(fields.contains_key(key), "{key}");
+            let mut then = now.clone();
+            then[key] = json!("another");
+            assert_eq!(said(&then), [word]);
+        }
     }
 
     #[test]

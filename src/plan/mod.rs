@@ -129,7 +129,7 @@ impl Plan {
                 nodes.push(Node {
                     role,
                     address,
-                    mac: mac(config, address, 0),
+                    mac: mac(config, address),
                     machine_id: machine_id(&config.lab, &name),
                     pods,
                     memory: own.map_or(machines.memory, |own| own.memory),
@@ -195,12 +195,12 @@ pub fn host(network: Ipv4Net, number: u32) -> Ipv4Addr {
 fn cards(config: &Config, hardware: &Hardware, address: Ipv4Addr) -> Result<Vec<Card>> {
     let number = address.to_bits() - config.network.nodes.network().to_bits();
     let mut cards = Vec::new();
-    for ((name, range), place) in config.network.extra.iter().zip(1..) {
+    for (name, range) in &config.network.extra {
         if hardware.networks.contains(name) {
             let address = host(*range, number);
             cards.push(Card {
                 network: Some(name.clone()),
-                mac: mac(config, address, place),
+                mac: card_mac(address),
                 address: Ipv4Net::new(address, range.prefix_len())?,
             });
         }
@@ -213,13 +213,18 @@ fn cards(config: &Config, hardware: &Hardware, address: Ipv4Addr) -> Result<Vec<
 }
 
 /// After the provider's prefix a byte of the lab's name keeps labs on one bridge apart, and the last two bytes of the
-/// address keep nodes apart. `network` is 0 for the nodes' own, and another number for each other: two of them can have
-/// addresses with the same last bytes.
-fn mac(config: &Config, address: Ipv4Addr, network: u8) -> String {
+/// address keep nodes apart.
+fn mac(config: &Config, address: Ipv4Addr) -> String {
     let [one, two, three] = provider::facts(config.provider).mac_prefix;
     let [_, _, high, low] = address.octets();
-    let lab = Sha256::digest(config.lab.as_str())[0].wrapping_add(network);
+    let lab = Sha256::digest(config.lab.as_str())[0];
     format!("{one:02x}:{two:02x}:{three:02x}:{lab:02x}:{high:02x}:{low:02x}")
+}
+
+/// That of a further card: locally administered (IEEE 802, 8.4), and with the whole address, which no other card has.
+fn card_mac(address: Ipv4Addr) -> String {
+    let [a, b, c, d] = address.octets();
+    format!("02:01:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
 }
 
 /// Derived from the names and marked as a version 4 UUID, which machine-id(5) asks for.

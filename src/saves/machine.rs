@@ -1,5 +1,7 @@
 //! A machine's definition, taken apart.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result};
 
 /// What of a domain's definition a save has to know.
@@ -11,6 +13,8 @@ pub(super) struct Definition {
     pub cpus: u32,
     /// Disks that can be written to: what the guest calls each, and its file.
     pub disks: Vec<(String, String)>,
+    /// The networks that its cards are in.
+    pub networks: BTreeSet<String>,
     /// The file with the Ignition config, which the guest has as a compact disc.
     pub config: String,
 }
@@ -37,12 +41,15 @@ impl Definition {
                 _ => disks.push((target.to_owned(), file.to_owned())),
             }
         }
+        let cards = xml.descendants().filter(|node| node.has_tag_name("interface"));
+        let sources = cards.flat_map(|card| card.children().filter(|node| node.has_tag_name("source")));
         Ok(Self {
             uuid: text("uuid")?.to_owned(),
             // libvirt says it in KiB, whatever it was told.
             memory: text("memory")?.parse::<u64>().context("reading the memory")? >> 10,
             cpus: text("vcpu")?.parse().context("reading the number of processors")?,
             disks,
+            networks: sources.filter_map(|source| source.attribute("network")).map(str::to_owned).collect(),
             config: config.context("no compact disc with an Ignition config")?,
         })
     }
@@ -59,6 +66,8 @@ mod tests {
             <disk type='file' device='disk'><source file='/pool/a.img'/><target dev='vda' bus='virtio'/></disk>
             <disk type='file' device='disk'><source file='/pool/a_1.img'/><target dev='vdb' bus='virtio'/></disk>
             <disk type='file' device='cdrom'><source file='/pool/a.ign'/><target dev='hdc' bus='ide'/><readonly/></disk>
+            <interface type='network'><source network='hab-a'/></interface>
+            <interface type='network'><source network='hab-a.b'/></interface>
             </devices></domain>";
         let found = Definition::parse(text).unwrap();
         let disks = [("vda", "/pool/a.img"), ("vdb", "/pool/a_1.img")].map(|(a, b)| (a.to_owned(), b.to_owned()));
@@ -69,6 +78,7 @@ mod tests {
                 memory: 1024,
                 cpus: 2,
                 disks: disks.into(),
+                networks: ["hab-a", "hab-a.b"].map(str::to_owned).into(),
                 config: "/pool/a.ign".to_owned()
             }
         );

@@ -14,7 +14,7 @@ use super::record::Machine;
 use super::{NOTE, Record, Saves};
 use crate::atomic_fs;
 use crate::exec::virsh::{DomainState, Overlay};
-use crate::lab::nodes_json;
+use crate::lab::{nodes_json, origin};
 use crate::parallel::side_by_side;
 use crate::progress::Progress;
 use crate::provider::facts;
@@ -141,10 +141,14 @@ impl Saves<'_> {
         let folder = self.origins.folder(&machine.node);
         atomic_fs::create_dir(&folder, 0o755)?;
         let current = fs::read_to_string(folder.join("id")).unwrap_or_default();
-        if current.trim() != machine.id()? {
-            for (name, text) in machine.vagrant.iter().filter(|(name, _)| *name != "id") {
+        let same = current.trim() == machine.id()?;
+        for (name, text) in machine.vagrant.iter().filter(|(name, _)| *name != "id") {
+            // What a machine has can be another since: it starts with what the lab says then.
+            if !same || [origin::SIZE_FILE, origin::HARDWARE_FILE].contains(&name.as_str()) {
                 atomic_fs::write(&folder.join(name), atomic_fs::PUBLIC, text.as_bytes())?;
             }
+        }
+        if !same {
             // Last, for it is what says that there is a machine.
             atomic_fs::write(&folder.join("id"), atomic_fs::PUBLIC, machine.id()?.as_bytes())?;
         }

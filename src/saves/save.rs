@@ -4,6 +4,7 @@
 //! end, the memory is written, and all go on: the lab stands for as long as that takes.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -52,9 +53,13 @@ impl Saves<'_> {
         record.pool = pool;
         let machines = side_by_side(&self.plan.nodes, |node| self.machine(&node.name, &record));
         record.machines = machines.into_iter().collect::<Result<_>>()?;
-        for name in nodes_json::networks(self.plan) {
-            let definition = self.virsh.network(&name)?;
-            record.networks.insert(name, definition);
+        for machine in &record.machines {
+            for name in Definition::parse(&machine.definition)?.networks {
+                if let Entry::Vacant(place) = record.networks.entry(name) {
+                    let definition = self.virsh.network(place.key())?;
+                    place.insert(definition);
+                }
+            }
         }
         self.has_room(&record)?;
 

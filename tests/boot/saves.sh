@@ -191,6 +191,8 @@ rm "$lab/out/console"
 mv "$home/console" "$lab/out/console"
 said=$(hab reset --no-wait)
 claim 'from which they come back, with their network' "$(whole; echo $?)"
+said=$(virsh net-list --name && virsh domblklist hab-one-etcd-01 && virsh dumpxml hab-one-etcd-01)
+claim 'and with further ones, disks and ports' "$([[ $said == *hab-one.storage* && $said == *hab-one-etcd-01.disk-scratch* && $said == *127.0.0.1:12361-* ]]; echo $?)"
 vagrant destroy --force >/dev/null
 claim 'else it goes with the last machine' "$([ -z "$(files)" ] && [ "$(hab saves --json)" = '[]' ] && [ "$(virsh list --all --name | grep -c hab-one)" -eq 0 ] && [ "$(pool | grep -c hab-one)" -eq 1 ]; echo $?)"
 

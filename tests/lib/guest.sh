@@ -70,9 +70,17 @@ cp "$root/vagrant/box/Vagrantfile" "$home/Vagrantfile"
 echo '{"provider": "libvirt", "format": "qcow2", "disks": [{"path": "disk1.qcow2"}, {"path": "disk2.qcow2"}]}' >"$home/metadata.json"
 
 # A lab whose boxes hold that guest, and a hab that says at once that all is Ready, and does all else as it is.
-make_lab() { # folder, name, network
+make_lab() { # folder, name, network, port
     mkdir -p "$1/out/boxes"
-    printf 'lab: %s\nnetwork: {nodes: %s}\nnodes: {etcd: {count: 1}, master: {count: 1}, worker: {count: 1}}\n' "$2" "$3" >"$1/hab.yaml"
+    # The etcd machine has also what outlives it, and what libvirt has beside it.
+    cat >"$1/hab.yaml" <<END
+lab: $2
+network: {nodes: $3, extra: {storage: ${3/192.168/172.20}}}
+nodes:
+  etcd: {count: 1, disks: {scratch: 1}, networks: [storage], forwardedPorts: [{host: $4, guest: 2379}]}
+  master: {count: 1}
+  worker: {count: 1}
+END
     for role in etcd master worker; do
         # Vagrant knows a download by its URL, and runs them in parallel.
         cp "$home/guest.box" "$home/$role.box"
@@ -86,8 +94,8 @@ tar -C "$home" -cf "$home/guest.box" Vagrantfile disk1.qcow2 disk2.qcow2 metadat
 install -m 0755 "$hab" "$home/hab"
 printf '#!/bin/sh\n[ "$1" = wait ] || exec "%s" "$@"\necho "asked in $(pwd): $*"\n' "$home/hab" >"$home/ready"
 chmod 0755 "$home/ready"
-make_lab "$lab" one 192.168.61.0/24
-make_lab "$other" two 192.168.62.0/24
+make_lab "$lab" one 192.168.61.0/24 12361
+make_lab "$other" two 192.168.62.0/24 12362
 chown -R "$user:" "$home"
 "$netns" start "$namespace" || exit 1
 

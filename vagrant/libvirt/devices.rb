@@ -22,17 +22,22 @@ module HabLab
         folders = check(hardware[:shared_folders])
         Libvirt.redefine(env[:machine]) do |xml|
           # All of them are asked: each changes what it has to.
-          [ports(xml, hardware[:forwarded_ports]), share(xml, folders), cap(xml, hardware[:cpu_execution_cap])].any?
+          [ports(xml, hardware[:forwarded_ports]), cap(xml, hardware[:cpu_execution_cap])].any?
         end
+        share_all(env[:machine], folders)
         @app.call(env)
-      rescue ::Libvirt::DefinitionError => e
-        raise unless folders&.any?
-
-        raise Error, "this libvirt can not share a folder read-only, which #{node[:name]} is to have: Debian 13's can, with " \
-                     "the package virtiofsd (#{e.libvirt_message})"
       end
 
       private
+
+      def share_all(machine, folders)
+        Libvirt.redefine(machine) { |xml| share(xml, folders) }
+      rescue ::Libvirt::DefinitionError => e
+        raise if folders.empty?
+
+        raise Error, "this libvirt can not share a folder read-only, which #{@node[:name]} is to have: Debian 13's can, with " \
+                     "the package virtiofsd (#{e.libvirt_message})"
+      end
 
       # qemu's own network, in which nothing leads out (restrict=on), has the ports. The node answers from its own address,
       # whatever card it is asked by.
@@ -53,14 +58,23 @@ module HabLab
         true
       end
 
-      # The folders of the host, as absolute paths, in the order of their tags.
+      # The folders of the host, as absolute paths, in the order of their tags. None of them is where the lab's keys are.
       def check(folders)
         folders.map do |folder|
           path = File.expand_path(folder[:host], @node.lab.folder)
-          next path if File.directory?(path)
+          unless File.directory?(path)
+            raise Error, "#{path}, a shared folder of #{@node[:name]}, is not there, or is no folder."
+          end
 
-          raise Error, "#{path}, a shared folder of #{@node[:name]}, is not there, or is no folder."
+          path = File.realpath(path)
+          next path if %w[private out].none? { |name| overlap?(path, File.realpath(@node.lab.folder) + "/#{name}") }
+
+          raise Error, "#{path}, a shared folder of #{@node[:name]}, would show it the lab's keys."
         end
+      end
+
+      def overlap?(one, other)
+        "#{one}/".start_with?("#{other}/") || "#{other}/".start_with?("#{one.chomp('/')}/")
       end
 
       def share(xml, paths)

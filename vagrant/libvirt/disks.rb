@@ -14,6 +14,7 @@ module HabLab
         @node = node
         @client = machine.provider.driver.connection.client
         @data = "#{node[:domain]}.data"
+        @further = "#{node[:domain]}.disk-"
       end
 
       # Whether a machine that is destroyed leaves its data behind: if the user says so, and also when it is not the user
@@ -43,18 +44,20 @@ module HabLab
       # Nothing is left of them, also of those that hab.yaml does not name any more.
       def remove
         pool.list_volumes.select { |name| ours?(name) }.each { |name| pool.lookup_volume_by_name(name).delete }
+      rescue ::Libvirt::RetrieveError
+        nil # there is not even the pool
       end
 
       private
 
       # By serial number: the volume's name and its size in GiB.
       def wanted
-        extra = @node[:hardware][:disks].to_h { |name, size| [name.to_s, ["#{@data}-#{name}", size]] }
+        extra = @node[:hardware][:disks].to_h { |name, size| [name.to_s, [@further + name.to_s, size]] }
         { SERIAL => [@data, @node[:disk]] }.merge(extra)
       end
 
       def ours?(volume)
-        volume == @data || volume.start_with?("#{@data}-")
+        volume == @data || volume.start_with?(@further)
       end
 
       def ours(xml)

@@ -51,6 +51,8 @@ module HabLab
         libvirt.qemu_use_agent = true
         # Nothing a node does not need: each device costs time to probe.
         libvirt.graphics_type = node[:hardware][:gui] ? "vnc" : "none"
+        # By VNC alone: a browser's page may open a web socket of this host.
+        libvirt.graphics_websocket = nil
         libvirt.memballoon_enabled = false
         libvirt.usb_controller model: "none"
         libvirt.random model: "random"

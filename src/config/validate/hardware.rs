@@ -1,7 +1,9 @@
 //! What machines have besides memory, processors and their data disks.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::net::Ipv4Addr;
+use std::path::{Component, Path};
 
 use serde_json::Value;
 
@@ -11,6 +13,7 @@ use super::super::merged::{MergedMachines, MergedNodes};
 use super::super::raw::Marked;
 use super::super::yaml::shown;
 use super::super::{Machine, Machines};
+use super::super::{OUT, PRIVATE};
 use super::choice;
 use super::machines::MOST_DISK;
 use crate::problems::{Place, Problems};
@@ -22,8 +25,9 @@ const MAX_SERIAL: usize = 20;
 /// How the serial numbers of hab's own disks begin.
 const OURS: &str = "hab-";
 
-/// The most disks of the user's that a machine has. Its own three and these leave letters free (`vda` to `vdz`).
-const MOST_DISKS: usize = 16;
+/// The most disks of the user's that a machine has: with its own, and the most cards ([`network`](super::network)), they
+/// leave slots of its bus free, which has 31.
+const MOST_DISKS: usize = 8;
 
 /// The hypervisor runs without the right to open ports below this one.
 const UNPRIVILEGED: u32 = 1024;
@@ -116,7 +120,7 @@ fn port(path: &str, said: &RawPort, problems: &mut Problems) -> Option<Forwarded
 }
 
 fn folders(path: &str, said: &[RawFolder], problems: &mut Problems) -> Vec<SharedFolder> {
-    let (mut folders, mut seen) = (Vec::new(), BTreeSet::new());
+    let (mut folders, mut seen): (_, Vec<&str>) = (Vec::new(), Vec::new());
     for RawFolder { host, guest } in said {
         if host.value.is_empty() || host.value.chars().any(char::is_control) || host.value.starts_with('~') {
             let message = format!("`{path}.sharedFolders` has host \"{}\", not a path", shown(&host.value));
@@ -125,6 +129,11 @@ fn folders(path: &str, said: &[RawFolder], problems: &mut Problems) -> Vec<Share
                 message,
                 Some("a path from the lab's folder, or one that begins with `/`".to_owned()),
             );
+        }
+        if shows_keys(&host.value) {
+            let message =
+                format!("`{path}.sharedFolders` has host \"{}\", where the lab's keys are", shown(&host.value));
+            problems.error(host.place, message, Some("a folder of its own, such as `data`".to_owned()));
         }
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
         let below =
@@ -135,13 +144,34 @@ fn folders(path: &str, said: &[RawFolder], problems: &mut Problems) -> Vec<Share
             let hint =
                 format!("a folder below {}, in letters, digits and `._-`, such as /srv/data", FOLDERS.join(", "));
             problems.error(guest.place, message, Some(hint));
-        } else if !seen.insert(&guest.value) {
-            let message = format!("`{path}.sharedFolders` has two folders at {}", guest.value);
+        } else if let Some(other) = seen.iter().find(|other| nested(&guest.value, other)) {
+            let message = format!("`{path}.sharedFolders` has {} and {other}: one would hide the other", guest.value);
             problems.error(guest.place, message, None);
         }
+        seen.push(guest.value.as_str());
         folders.push(SharedFolder { host: host.value.clone(), guest: guest.value.clone() });
     }
     folders
+}
+
+/// Whether one of two paths is the other, or below it.
+fn nested(one: &str, other: &str) -> bool {
+    Path::new(one).starts_with(other) || Path::new(other).starts_with(one)
+}
+
+/// Whether a path from the lab's folder is that folder, or above it, or one of those with keys. Where links lead is seen
+/// when a machine starts.
+fn shows_keys(path: &str) -> bool {
+    let path = Path::new(path);
+    let mut parts: Vec<&OsStr> = Vec::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => parts.push(name),
+            Component::ParentDir => drop(parts.pop()),
+            _ => {}
+        }
+    }
+    path.is_relative() && parts.first().is_none_or(|first| [OUT, PRIVATE].iter().any(|ours| first == ours))
 }
 
 fn of_networks(path: &str, said: &[Marked<Value>], networks: &BTreeSet<&str>, problems: &mut Problems) -> Vec<Label> {
@@ -184,8 +214,13 @@ pub fn apart(nodes: &PerRole<Machines>, said: &MergedNodes, problems: &mut Probl
                         && (other.host_ip == port.host_ip || all(other.host_ip) || all(port.host_ip))
                 };
                 if let Some((_, other)) = taken.iter().find(clashes) {
-                    let message = format!("{other} and {name} both have the host's port {port}");
-                    let hint = "give each node its own, in `override`".to_owned();
+                    let who = if *other == name {
+                        format!("{name} twice has")
+                    } else {
+                        format!("{other} and {name} both have")
+                    };
+                    let message = format!("{who} the host's port {port}");
+                    let hint = "give each its own, nodes in `override`".to_owned();
                     problems.error(place(said.get(role), port.host), message, Some(hint));
                     return;
                 }
