@@ -107,20 +107,29 @@ impl<'a> Roll<'a> {
         let mut renewed = false;
         for batch in batches(self.plan, &names, options.parallel) {
             if renewed && batch.role == Role::Worker {
-                self.await_dns()?;
+                self.await_dns(progress)?;
             }
             let state = self.settled(&batch, if renewed { SETTLES } else { SLOW }, progress)?;
             self.renew(&batch, &state, options, progress)?;
             renewed = true;
         }
-        if renewed { self.await_dns() } else { Ok(()) }
+        if renewed { self.await_dns(progress) } else { Ok(()) }
     }
 
     /// Waits until names resolve again: pods of DNS begin elsewhere when their worker is drained, and the next worker may
     /// have the only one that answers. That they do not is not this roll's error, for it may mend it.
-    fn await_dns(&self) -> Result<()> {
+    fn await_dns(&self, progress: &dyn Progress) -> Result<()> {
         let begun = Instant::now();
-        while begun.elapsed() < SETTLES && !self.cluster.probe().dns.ready {
+        let mut said = String::new();
+        while begun.elapsed() < SETTLES {
+            let dns = self.cluster.probe().dns;
+            if dns.ready {
+                break;
+            }
+            if dns.message != said {
+                progress.note(&format!("waiting for up to {} s for DNS: {}", SETTLES.as_secs(), dns.message));
+                said = dns.message;
+            }
             signal::pause(LOOK)?;
         }
         Ok(())
