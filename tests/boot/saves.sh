@@ -50,7 +50,7 @@ claim "hab save: $(tail -n 1 <<<"$said")" "$status"
 claim 'the lab goes on' "$([ "$(running)" -eq 3 ]; echo $?)"
 said=$(in_namespace root bash -c 'stat --format="%a %U" /var/lib/libvirt/images/*.save-*' | sort --unique)
 claim "only root can read what was saved ($said)" "$([[ $said == '600 root' ]]; echo $?)"
-claim "each machine has its memory and three disks" "$([ "$(files | wc -l)" -eq 12 ]; echo $?)"
+claim "each machine has its memory and three disks, etcd a further one" "$([ "$(files | wc -l)" -eq 13 ]; echo $?)"
 hab saves | sed 's/^/        /'
 try reset --no-wait
 claim "hab reset: $(tail -n 1 <<<"$said")" "$status"
@@ -212,7 +212,7 @@ claim 'vagrant up starts from it, once' "$([ "$(grep -c 'starting all machines f
 claim 'and asks whether all is Ready' "$([ "$(grep -c 'asked in' <<<"$said")" -eq 1 ]; echo $?)"
 claim 'Vagrant knows its machines' "$([ "$(vagrant status | grep -c 'running (libvirt)')" -eq 3 ]; echo $?)"
 hab saves rm --all
-claim 'hab saves rm --all leaves what the machines build on' "$([ "$(files | grep -c -v memory)" -eq 9 ] && whole; echo $?)"
+claim 'hab saves rm --all leaves what the machines build on' "$([ "$(files | grep -c -v memory)" -eq 10 ] && whole; echo $?)"
 sed -i '/^start: saved/d' "$lab/hab.yaml"
 jq '.start = "boot"' "$home/nodes.json" >"$lab/out/nodes.json"
 vagrant destroy --force >/dev/null
