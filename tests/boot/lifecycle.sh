@@ -39,7 +39,10 @@ status=$?
 unchanged=$(vagrant up "$etcd")
 claim 'vagrant up says that a machine is older than its Ignition config, and of no other' \
     "$([[ $changed == *'this machine is older'* && $unchanged != *'this machine is older'* ]]; echo $?)"
-claim 'it exits 1, and says how to make it anew' "$([[ $status -eq 1 && $changed == *"hab roll $worker"* ]]; echo $?)"
+said=$changed
+claim 'it does its work, so vagrant up exits 0, and says how to make it anew' "$([[ $status -eq 0 && $changed == *"older than their box or Ignition config: $worker"*'hab roll'* ]]; echo $?)"
+said=$(ns_user "$hab" -C "$lab" wait 2>&1)
+claim 'hab wait does not call it Ready' "$([[ $? -eq 1 && $said == *"hab roll $worker"* ]]; echo $?)"
 holds 'vagrant status' vagrant status
 said=$(vagrant ssh "$worker")
 claim 'vagrant ssh is refused' "$([[ $? -ne 0 && $said == *"there is no SSH on $worker"* ]]; echo $?)"
