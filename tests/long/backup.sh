@@ -34,7 +34,7 @@ up=$SECONDS
 vagrant up --provider=libvirt
 claim "vagrant up exits 0 when the cluster is Ready ($((SECONDS - up)) s)" $?
 kubectl create configmap before >/dev/null
-claim 'the cluster takes writes, at another address and port' "$([ $? -eq 0 ] && grep -q 'https://192.168.56.50:443$' "$lab/out/kubeconfig"; echo $?)"
+claim 'the cluster takes writes, at another address and port' "$([ $? -eq 0 ] && grep -q 'server: "\?https://192.168.56.50:443"\?$' "$lab/out/kubeconfig"; echo $?)"
 audit() { kubectl get --raw /api/v1/nodes/kube-master-01/proxy/logs/kubernetes/audit/audit.log 2>/dev/null; }
 audited() { audit | jq -r 'select(.stage == "ResponseComplete" and .verb == "create" and .objectRef.resource == "configmaps").objectRef.name' | grep -qx "$1"; }
 holds 'the audit log has it' tells_apart before since audited
