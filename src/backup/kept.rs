@@ -27,8 +27,7 @@ pub fn copy_from(lab: &Path, plan: &Plan, node: &Node, now: OffsetDateTime) -> R
     }
     let virsh = Virsh::new(virsh::default_uri())?;
     let volume = nodes_json::data_volume(plan, name);
-    let has = |pool: &String| virsh.volumes(pool).is_ok_and(|all| all.contains(&volume));
-    let pool = virsh.pools()?.into_iter().find(has).with_context(|| format!("there are no data of {name}"))?;
+    let pool = virsh.pool_with(&volume)?.with_context(|| format!("there are no data of {name}"))?;
     let builds_on = virsh.volume(&pool, &volume)?.backing;
     ensure!(builds_on.is_none(), "the data of {name} build on those of a save: start it, and leave out --from");
 

@@ -62,10 +62,9 @@ pub fn restore(
 /// Removes the data disks of `members`, whose machines are gone; further disks stay.
 fn forget(plan: &Plan, members: &[&Node]) -> Result<()> {
     let virsh = Virsh::new(virsh::default_uri())?;
-    for pool in virsh.pools()? {
-        let there = virsh.volumes(&pool)?;
-        let data = members.iter().map(|node| nodes_json::data_volume(plan, &node.name));
-        for volume in data.filter(|volume| there.contains(volume)) {
+    for node in members {
+        let volume = nodes_json::data_volume(plan, &node.name);
+        if let Some(pool) = virsh.pool_with(&volume)? {
             virsh.remove_volume(&pool, &volume)?;
         }
     }

@@ -6,11 +6,9 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use serde_json::Value;
-
 use super::decode::decode;
-use super::fields::{describe, nearest};
-use super::free::value;
+use super::fields::{describe, one_of};
+use super::free::{self, value};
 use super::label::Domain;
 use super::load::read_capped;
 use super::yaml::{Kind, YamlNode, parse, shown};
@@ -165,20 +163,10 @@ fn field(path: &str, node: &YamlNode, kind: Kinds, problems: &mut Problems) {
 
 /// Text, which is one of `words` if there are any.
 fn text(path: &str, node: &YamlNode, words: &[&str], problems: &mut Problems) {
-    match value(node, path, problems) {
-        Some(Value::String(text)) if words.is_empty() || words.contains(&text.as_str()) => {}
-        Some(Value::String(text)) => {
-            let message = format!("`{path}` can't be \"{}\"", shown(&text));
-            problems.error(Some(node.place), message, Some(one_of(&text, words)));
-        }
-        Some(other) if other.is_array() || other.is_object() => {
-            problems.error(Some(node.place), format!("`{path}` must be text, not {}", describe(&node.kind)), None);
-        }
-        Some(other) => {
-            let message = format!("`{path}` must be text, and {other} without quotes is something else in YAML");
-            problems.error(Some(node.place), message, Some(format!("write it in quotes: \"{other}\"")));
-        }
-        None => {}
+    let Some(text) = free::text(node, path, problems) else { return };
+    if !words.is_empty() && !words.contains(&text.as_str()) {
+        let message = format!("`{path}` can't be \"{}\"", shown(&text));
+        problems.error(Some(node.place), message, Some(one_of(&text, words)));
     }
 }
 
@@ -257,14 +245,9 @@ fn scalar(node: &YamlNode) -> Option<&str> {
     if let Kind::Scalar { text, .. } = &node.kind { Some(text) } else { None }
 }
 
-fn one_of(wrong: &str, names: &[&str]) -> String {
-    nearest(wrong, names)
-        .map_or_else(|| format!("there is: {}", names.join(", ")), |name| format!("did you mean `{name}`?"))
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

@@ -137,11 +137,6 @@ impl<'n> Section<'n> {
         None
     }
 
-    /// The path of the section.
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
     /// Text under `key`.
     pub fn text(&mut self, key: &str, problems: &mut Problems) -> Option<Marked<String>> {
         let (text, plain, place) = self.scalar(key, "text", problems)?;
@@ -253,6 +248,12 @@ pub fn nearest<'k>(wrong: &str, names: &[&'k str]) -> Option<&'k str> {
     // One slip for a short word, two for a longer one: beyond that, a guess is more often wrong than right.
     let near = |name: &str| distance(name) <= if name.len() > 4 { 2 } else { 1 };
     names.iter().copied().filter(|name| near(name)).min_by_key(|name| distance(name))
+}
+
+/// A hint for whoever wrote `wrong` where one of `names` belongs.
+pub fn one_of(wrong: &str, names: &[&str]) -> String {
+    nearest(wrong, names)
+        .map_or_else(|| format!("there is: {}", names.join(", ")), |name| format!("did you mean `{name}`?"))
 }
 
 pub(super) fn is_null(text: &str) -> bool {

@@ -39,22 +39,23 @@ pub fn kubelet(section: &mut Section<'_>, problems: &mut Problems) -> RawKubelet
 pub fn texts(section: &Section<'_>, key: &str, problems: &mut Problems) -> Vec<Entry<String>> {
     let entries = section.entries(key, problems).into_iter();
     let read = entries.filter_map(|(name, node, path)| {
-        let text = match value(node, &path, problems)? {
-            Value::String(text) => text,
-            Value::Object(_) | Value::Array(_) => {
-                let message = format!("`{path}` must be text, not {}", describe(&node.kind));
-                problems.error(Some(node.place), message, None);
-                return None;
-            }
-            other => {
-                let message = format!("`{path}` must be text, and {other} without quotes is something else in YAML");
-                problems.error(Some(node.place), message, Some(format!("write it in quotes: \"{other}\"")));
-                return None;
-            }
-        };
-        Some((marked(name), Marked { value: text, place: Some(node.place) }))
+        Some((marked(name), Marked { value: text(node, &path, problems)?, place: Some(node.place) }))
     });
     read.collect()
+}
+
+/// The text at `path`; what YAML reads as another type is none.
+pub fn text(node: &YamlNode, path: &str, problems: &mut Problems) -> Option<String> {
+    let (message, hint) = match value(node, path, problems)? {
+        Value::String(text) => return Some(text),
+        Value::Object(_) | Value::Array(_) => (format!("`{path}` must be text, not {}", describe(&node.kind)), None),
+        other => (
+            format!("`{path}` must be text, and {other} without quotes is something else in YAML"),
+            Some(format!("write it in quotes: \"{other}\"")),
+        ),
+    };
+    problems.error(Some(node.place), message, hint);
+    None
 }
 
 /// Anything under names of the user's.
@@ -89,28 +90,54 @@ pub fn one(section: &Section<'_>, key: &str, problems: &mut Problems) -> Option<
 
 /// The list `taints`, in the form of Kubernetes' own API.
 fn taints(section: &Section<'_>, problems: &mut Problems) -> Option<Marked<Vec<RawTaint>>> {
-    let list = section.list("taints", problems)?;
-    let path = format!("{}.taints", section.path());
-    let mut taints = Vec::new();
-    for node in list.value {
-        if !matches!(node.kind, Kind::Map(_)) {
-            let message = format!("a taint in `{path}` must be a section of its own, not {}", describe(&node.kind));
-            let hint = "such as {key: dedicated, value: db, effect: NoSchedule}".to_owned();
-            problems.error(Some(node.place), message, Some(hint));
-            continue;
-        }
-        let mut taint = read_like(node, &path, "nodes.*.taints", problems);
-        for key in ["key", "effect"].into_iter().filter(|key| !taint.has(key)) {
-            let hint = "such as {key: dedicated, value: db, effect: NoSchedule}".to_owned();
-            problems.error(Some(node.place), format!("a taint in `{path}` has no `{key}`"), Some(hint));
-        }
+    let taint = Item {
+        named: "a taint in",
+        required: ["key", "effect"],
+        example: "{key: dedicated, value: db, effect: NoSchedule}",
+    };
+    sections(section, "taints", taint, problems, |taint, problems| {
         let (key, value, effect) =
             (taint.text("key", problems), taint.text("value", problems), taint.text("effect", problems));
-        if let (Some(key), Some(effect)) = (key, effect) {
-            taints.push(RawTaint { key, value, effect });
+        Some(RawTaint { key: key?, value, effect: effect? })
+    })
+}
+
+/// What the sections in a list are.
+#[derive(Clone, Copy)]
+pub struct Item {
+    /// What one is called, before the list's path.
+    pub named: &'static str,
+    /// The keys that each has.
+    pub required: [&'static str; 2],
+    /// One of them.
+    pub example: &'static str,
+}
+
+/// The sections in the list under `key`; what can't be read is left out, and said.
+pub fn sections<T>(
+    section: &Section<'_>,
+    key: &str,
+    item: Item,
+    problems: &mut Problems,
+    read: impl Fn(&mut Section<'_>, &mut Problems) -> Option<T>,
+) -> Option<Marked<Vec<T>>> {
+    let list = section.list(key, problems)?;
+    let (path, Item { named, required, example }) = (section.name(key), item);
+    let mut found = Vec::new();
+    for node in list.value {
+        if !matches!(node.kind, Kind::Map(_)) {
+            let message = format!("{named} `{path}` must be a section of its own, not {}", describe(&node.kind));
+            problems.error(Some(node.place), message, Some(format!("such as {example}")));
+            continue;
         }
+        let mut one = read_like(node, &path, &format!("nodes.*.{key}"), problems);
+        for missing in required.into_iter().filter(|key| !one.has(key)) {
+            let message = format!("{named} `{path}` has no `{missing}`");
+            problems.error(Some(node.place), message, Some(format!("such as {example}")));
+        }
+        found.extend(read(&mut one, problems));
     }
-    Some(Marked { value: taints, place: list.place })
+    Some(Marked { value: found, place: list.place })
 }
 
 /// A whole tree as JSON's types. A word without quotes is what YAML 1.2 takes it for (its core schema), if YAML 1.1,

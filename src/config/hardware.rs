@@ -7,11 +7,11 @@ use std::net::Ipv4Addr;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::fields::{Section, describe, read_like};
-use super::free::{self, Entry};
+use super::fields::Section;
+use super::free::{self, Entry, Item};
 use super::label::Label;
 use super::raw::Marked;
-use super::yaml::{Kind, YamlNode};
+use super::yaml::YamlNode;
 use crate::problems::Problems;
 
 /// What a role's machines, or one of them, have.
@@ -108,7 +108,7 @@ pub fn read(section: &mut Section<'_>, problems: &mut Problems) -> RawHardware {
     RawHardware {
         disks: section.has("disks").then(|| free::values(section, "disks", problems)),
         networks: networks(section, problems),
-        forwarded_ports: all(section, "forwardedPorts", "{host: 8080, guest: 30080}", problems, |port, problems| {
+        forwarded_ports: ends(section, "forwardedPorts", "{host: 8080, guest: 30080}", problems, |port, problems| {
             Some(RawPort {
                 guest: port.number("guest", problems)?,
                 host: port.number("host", problems)?,
@@ -116,7 +116,7 @@ pub fn read(section: &mut Section<'_>, problems: &mut Problems) -> RawHardware {
                 protocol: port.text("protocol", problems),
             })
         }),
-        shared_folders: all(
+        shared_folders: ends(
             section,
             "sharedFolders",
             "{host: data, guest: /srv/data}",
@@ -137,29 +137,14 @@ fn networks(section: &Section<'_>, problems: &mut Problems) -> Option<Vec<Marked
     Some(list.value.iter().filter_map(name).collect())
 }
 
-/// The sections in the list under `key`; what can't be read is left out, and said. `example` is one of them.
-fn all<T>(
+/// The list under `key` of what has a side on the host and one on the guest.
+fn ends<T>(
     section: &Section<'_>,
     key: &str,
-    example: &str,
+    example: &'static str,
     problems: &mut Problems,
     read: impl Fn(&mut Section<'_>, &mut Problems) -> Option<T>,
 ) -> Option<Vec<T>> {
-    let list = section.list(key, problems)?;
-    let path = section.name(key);
-    let mut found = Vec::new();
-    for node in list.value {
-        if !matches!(node.kind, Kind::Map(_)) {
-            let message = format!("an item of `{path}` must be a section of its own, not {}", describe(&node.kind));
-            problems.error(Some(node.place), message, Some(format!("such as {example}")));
-            continue;
-        }
-        let mut item = read_like(node, &path, &format!("nodes.*.{key}"), problems);
-        for missing in ["host", "guest"].into_iter().filter(|key| !item.has(key)) {
-            let message = format!("an item of `{path}` has no `{missing}`");
-            problems.error(Some(node.place), message, Some(format!("such as {example}")));
-        }
-        found.extend(read(&mut item, problems));
-    }
-    Some(found)
+    let item = Item { named: "an item of", required: ["host", "guest"], example };
+    free::sections(section, key, item, problems, read).map(|list| list.value)
 }

@@ -3,8 +3,8 @@
 //! Their disks are mirrored while they run. When every copy is complete all machines are stopped together, the mirrors
 //! end, the memory is written, and all go on: the lab stands for as long as that takes.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -52,9 +52,10 @@ impl Saves<'_> {
         record.hypervisor = self.virsh.hypervisor()?;
         record.pool = pool;
         let machines = side_by_side(&self.plan.nodes, |node| self.machine(&node.name, &record));
-        record.machines = machines.into_iter().collect::<Result<_>>()?;
-        for machine in &record.machines {
-            for name in Definition::parse(&machine.definition)?.networks {
+        for machine in machines {
+            let (machine, networks) = machine?;
+            record.machines.push(machine);
+            for name in networks {
                 if let Entry::Vacant(place) = record.networks.entry(name) {
                     let definition = self.virsh.network(place.key())?;
                     place.insert(definition);
@@ -122,8 +123,8 @@ impl Saves<'_> {
         Ok(Pool { name: self.virsh.pool_of(path)?, folder: folder.to_owned() })
     }
 
-    /// What is to be saved of the machine of `node`.
-    fn machine(&self, node: &str, record: &Record) -> Result<Machine> {
+    /// What is to be saved of the machine of `node`, and the networks that it is in.
+    fn machine(&self, node: &str, record: &Record) -> Result<(Machine, BTreeSet<String>)> {
         let domain = nodes_json::domain(self.plan, node);
         let definition = self.virsh.definition(&domain)?;
         let parsed = Definition::parse(&definition).with_context(|| format!("reading the definition of {domain}"))?;
@@ -141,7 +142,7 @@ impl Saves<'_> {
             let copy = storage::copy(&domain, &record.id, &target);
             disks.push(Disk { target, volume, copy, below, capacity: live.capacity });
         }
-        Ok(Machine {
+        let machine = Machine {
             node: node.to_owned(),
             config: storage::name(&parsed.config).to_owned(),
             memory: storage::memory(&domain, &record.id),
@@ -151,7 +152,8 @@ impl Saves<'_> {
             disks,
             vagrant: self.notes(node)?,
             domain,
-        })
+        };
+        Ok((machine, parsed.networks))
     }
 
     /// What Vagrant keeps about the machine of `node`. Not its number in Vagrant's index of all machines, which goes when

@@ -20,23 +20,9 @@ module HabLab
     end
 
     def self.define(machine, node)
-      network = node.lab[:network]
-      # The network that every machine is in: host and nodes, no way out, no DHCP. Ignition gives the node its address.
-      machine.vm.network "private_network",
-                         ip: node[:address], mac: node[:mac], auto_config: false,
-                         libvirt__network_name: network[:name], libvirt__netmask: network[:netmask],
-                         libvirt__host_ip: network[:host],
-                         libvirt__dhcp_enabled: false, libvirt__forward_mode: "none"
-
-      # The same, where hab.yaml says so.
-      node[:cards].each do |card|
-        extra = card[:network]
-        machine.vm.network "private_network",
-                           ip: card[:address], mac: card[:mac], auto_config: false,
-                           libvirt__network_name: extra[:name], libvirt__netmask: extra[:netmask],
-                           libvirt__host_ip: extra[:host],
-                           libvirt__dhcp_enabled: false, libvirt__forward_mode: "none"
-      end
+      # The network that every machine is in, and those that hab.yaml says.
+      connect(machine, node, node.lab[:network])
+      node[:cards].each { |card| connect(machine, card, card[:network]) }
 
       machine.vm.provider "libvirt" do |libvirt|
         # Vagrant adds the node's name.
@@ -59,6 +45,16 @@ module HabLab
         Hardware.accelerate(libvirt, false)
       end
     end
+
+    # A card on a network of host and nodes, with no way out and no DHCP. Ignition gives the node its address.
+    def self.connect(machine, card, network)
+      machine.vm.network "private_network",
+                         ip: card[:address], mac: card[:mac], auto_config: false,
+                         libvirt__network_name: network[:name], libvirt__netmask: network[:netmask],
+                         libvirt__host_ip: network[:host],
+                         libvirt__dhcp_enabled: false, libvirt__forward_mode: "none"
+    end
+    private_class_method :connect
 
     class Plugin < Vagrant.plugin("2")
       name "hab_libvirt"

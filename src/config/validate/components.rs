@@ -15,7 +15,7 @@ use super::super::settings::{Amounts, ApiServer, Component, Components, Dns, Etc
 use super::super::yaml::shown;
 use super::fixed::{ETCD, PROGRAMS, Program, by_name};
 use super::known;
-use super::ports::{NodePorts, Port};
+use super::ports::{API, NodePorts, Port};
 use crate::problems::Problems;
 use crate::role::Role;
 
@@ -41,7 +41,7 @@ const EVERY_MINUTES: u32 = 60;
 const MINUTES: RangeInclusive<u32> = 1..=7 * 24 * 60;
 
 /// The port of kube-apiserver: the one it has by default, and that of HTTPS, where some look for it.
-const API: Port = Port { key: "kubernetes.apiServer.port", role: Role::Master, also: Some(443), default: 6443 };
+const API_SERVER: Port = Port { key: "kubernetes.apiServer.port", role: Role::Master, also: Some(443), default: API };
 
 /// Where hab has the API server write what it audits, as its static pod says; what is below outlives the machine.
 const AUDIT_LOG: &str = "/var/log/kubernetes/audit/";
@@ -55,7 +55,7 @@ pub fn check(said: &RawComponents, nodes: &MergedNodes, node_ports: &NodePorts, 
     audit_log(said, problems);
     Components {
         api_server: ApiServer {
-            port: API.check(said.api_port.as_ref(), node_ports, problems),
+            port: API_SERVER.check(said.api_port.as_ref(), node_ports, problems),
             audit_policy: None,
             program: component(&api_server, &said.api_server, problems),
         },

@@ -3,7 +3,7 @@
 use super::super::components::RawHaproxy;
 use super::super::settings::Haproxy;
 use super::super::yaml::shown;
-use super::ports::{NodePorts, Port};
+use super::ports::{API, NodePorts, Port};
 use crate::problems::Problems;
 use crate::role::Role;
 
@@ -12,9 +12,6 @@ const UNITS: [&str; 6] = ["us", "ms", "s", "m", "h", "d"];
 
 /// The port of the stats page in HAProxy's own examples.
 const STATS: u16 = 8404;
-
-/// The port of HAProxy itself: that of kube-apiserver by default, so that one address is right on every node.
-const API: u16 = 6443;
 
 /// Checks the section `haproxy`.
 pub fn check(said: &RawHaproxy, node_ports: &NodePorts, problems: &mut Problems) -> Haproxy {

@@ -22,7 +22,7 @@ use std::path::{Component, Path, PathBuf};
 
 use ipnet::Ipv4Net;
 
-use super::fields::nearest;
+use super::fields::one_of;
 use super::label::{Domain, Label, MAX_DOMAIN};
 use super::load::{OUT, PRIVATE};
 use super::merged::Merged;
@@ -96,10 +96,7 @@ fn choice<T: Copy>(key: &str, said: &Marked<String>, all: &[(&str, T)], problems
     let found = all.iter().find(|(name, _)| *name == said.value);
     if found.is_none() {
         let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
-        let hint = match nearest(&said.value, &names) {
-            Some(name) => format!("did you mean `{name}`?"),
-            None => format!("there is: {}", names.join(", ")),
-        };
+        let hint = one_of(&said.value, &names);
         problems.error(said.place, format!("`{key}` can't be \"{}\"", shown(&said.value)), Some(hint));
     }
     found.map(|(_, value)| *value)

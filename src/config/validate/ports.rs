@@ -16,6 +16,9 @@ const TAKEN: [(u16, &str, bool); 6] = [
     (10259, "kube-scheduler", true),
 ];
 
+/// kube-apiserver's own port, and HAProxy's, so that one address is right on every node.
+pub const API: u16 = 6443;
+
 /// Below this port only root may listen (ip(7), `ip_unprivileged_port_start`).
 const UNPRIVILEGED: u16 = 1024;
 

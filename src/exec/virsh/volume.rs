@@ -91,6 +91,15 @@ impl Virsh {
         Ok(text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
     }
 
+    /// The name of the pool that has the volume `name`, if one that answers has it.
+    ///
+    /// # Errors
+    /// libvirt does not answer.
+    pub fn pool_with(&self, name: &str) -> Result<Option<String>> {
+        let has = |pool: &String| self.volumes(pool).is_ok_and(|all| all.iter().any(|volume| volume == name));
+        Ok(self.pools()?.into_iter().find(has))
+    }
+
     /// What libvirt knows of a volume.
     ///
     /// # Errors

@@ -1,28 +1,20 @@
 # This base runs no udev and no network daemon: finds the network card in /sys and gives it the node's address.
 # Sourced by node.sh.
 
-# Sets `card` to the one with this hardware address, which the plan gave it.
-find_card() {
-    local address found
+# Each is MAC=ADDRESS/LENGTH: the card is known by the hardware address that the plan gave it.
+commands="link set lo up"
+for wanted in ${CARDS:-} "$MAC=$ADDRESS/$PREFIX"; do
     card=''
     for address in /sys/class/net/*/address; do
         read -r found <"$address"
-        [ "$found" = "$1" ] && card=${address%/address} card=${card##*/}
+        [ "$found" = "${wanted%%=*}" ] && card=${address%/address} card=${card##*/}
     done
-    [ -n "$card" ] || {
+    if [ -z "$card" ]; then
         say network-card-missing
         exit 1
-    }
-}
-
-commands="link set lo up"
-# Further ones, each MAC=ADDRESS/LENGTH.
-for extra in ${CARDS:-}; do
-    find_card "${extra%%=*}"
-    commands+=$'\n'"link set $card up"$'\n'"address replace ${extra#*=} dev $card"
+    fi
+    commands+=$'\n'"link set $card up"$'\n'"address replace ${wanted#*=} dev $card"
 done
-find_card "$MAC"
-commands+=$'\n'"link set $card up"$'\n'"address replace $ADDRESS/$PREFIX dev $card"
 # Nothing needs to be behind the gateway, but without a default route a packet to a service address has nowhere to
 # go before kube-proxy's rules see it.
 commands+=$'\n'"route replace default via $GATEWAY"
