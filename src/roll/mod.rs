@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use serde::Serialize;
 
-pub use order::{Batch, api_server, batches, check};
+pub use order::{Batch, api_server, batches, check, roles};
 
 use crate::cluster::{Cluster, ClusterState, Limits};
 use crate::exec::kubectl::Kubectl;
 use crate::exec::{signal, vagrant};
-use crate::lab::origin::Origins;
+use crate::lab::origin::{Origins, Stale};
 use crate::lab::{OUT, applied};
 use crate::plan::Plan;
 use crate::progress::Progress;
@@ -104,16 +104,18 @@ impl<'a> Roll<'a> {
     /// roll goes on from there.
     pub fn run(&mut self, wanted: &[Wanted], options: Options, progress: &dyn Progress) -> Result<()> {
         let names: BTreeSet<String> = wanted.iter().map(|wanted| wanted.name.clone()).collect();
-        let mut renewed = false;
-        for batch in batches(self.plan, &names, options.parallel) {
-            if renewed && batch.role == Role::Worker {
+        let of_box = |name: &String| matches!(self.origins.stale(name), Some(Stale::Box | Stale::BoxAndIgnition));
+        let roles = roles(names.iter().any(of_box));
+        let mut previous = None;
+        for batch in batches(self.plan, &names, roles, options.parallel) {
+            if previous.is_some() && [previous, Some(batch.role)].contains(&Some(Role::Worker)) {
                 self.await_dns(progress)?;
             }
-            let state = self.settled(&batch, if renewed { SETTLES } else { SLOW }, progress)?;
+            let state = self.settled(&batch, if previous.is_some() { SETTLES } else { SLOW }, progress)?;
             self.renew(&batch, &state, options, progress)?;
-            renewed = true;
+            previous = Some(batch.role);
         }
-        if renewed { self.await_dns(progress) } else { Ok(()) }
+        if previous.is_some() { self.await_dns(progress) } else { Ok(()) }
     }
 
     /// Waits until names resolve again: pods of DNS begin elsewhere when their worker is drained, and the next worker may

@@ -25,16 +25,25 @@ impl Batch<'_> {
     }
 }
 
-/// First etcd, member by member, then master by master, then as many workers at once as `parallel` says: what others need
-/// comes first, and never two of those of which a majority, or one, must stay.
+/// Which role comes before which. What others need comes first: etcd. Then workers, whose HAProxy may not know yet of a
+/// master that has joined: it would have nobody to ask while the others are made anew. But with `other_boxes`, which may
+/// have another Kubernetes, masters come before workers: no kubelet may be newer than an API server
+/// (<https://kubernetes.io/releases/version-skew-policy/#kubelet>).
 #[must_use]
-pub fn batches<'a>(plan: &'a Plan, wanted: &BTreeSet<String>, parallel: usize) -> Vec<Batch<'a>> {
+pub const fn roles(other_boxes: bool) -> [Role; 3] {
+    if other_boxes { [Role::Etcd, Role::Master, Role::Worker] } else { [Role::Etcd, Role::Worker, Role::Master] }
+}
+
+/// Role by role: etcd member by member, master by master, as many workers at once as `parallel` says. Never two of those of
+/// which a majority, or one, must stay.
+#[must_use]
+pub fn batches<'a>(plan: &'a Plan, wanted: &BTreeSet<String>, roles: [Role; 3], parallel: usize) -> Vec<Batch<'a>> {
     let of = |role: Role| {
         let size = if role == Role::Worker { parallel.max(1) } else { 1 };
         let nodes: Vec<&Node> = plan.of(role).filter(|node| wanted.contains(&node.name)).collect();
         nodes.chunks(size).map(|nodes| Batch { role, nodes: nodes.to_vec() }).collect::<Vec<_>>()
     };
-    Role::ALL.into_iter().flat_map(of).collect()
+    roles.into_iter().flat_map(of).collect()
 }
 
 /// The URL of an API server that is well, if there is one: one of another node than these, if there is one.
@@ -123,16 +132,18 @@ mod tests {
         let plan = plan();
         let all = plan.nodes.iter().map(|node| node.name.clone()).collect();
         let wanted = ["e-01", "e-02", "e-03", "m-01", "m-02", "w-01 w-02", "w-03 w-04", "w-05"];
-        assert_eq!(names(&batches(&plan, &all, 2)), wanted);
+        assert_eq!(names(&batches(&plan, &all, roles(true), 2)), wanted);
+        let wanted = ["e-01", "e-02", "e-03", "w-01 w-02", "w-03 w-04", "w-05", "m-01", "m-02"];
+        assert_eq!(names(&batches(&plan, &all, roles(false), 2)), wanted);
         let some = ["w-04", "m-02", "w-01"].map(str::to_owned).into();
-        assert_eq!(names(&batches(&plan, &some, 0)), ["m-02", "w-01", "w-04"]);
+        assert_eq!(names(&batches(&plan, &some, roles(true), 0)), ["m-02", "w-01", "w-04"]);
     }
 
     #[test]
     fn a_majority_and_a_master_stay() {
         let plan = plan();
         let all = plan.nodes.iter().map(|node| node.name.clone()).collect();
-        let batches = batches(&plan, &all, 5);
+        let batches = batches(&plan, &all, roles(true), 5);
         let checked =
             |off: &[&str]| batches.iter().map(|batch| check(batch, &state(&plan, off)).is_ok()).collect::<Vec<_>>();
         assert_eq!(checked(&[]), [true; 6]);
