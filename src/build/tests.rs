@@ -133,8 +133,7 @@ fn before_there_is_a_lock_nothing_is_known() {
 fn what_the_lock_does_not_pin_is_refused() {
     let mut lab = Lab::new();
     let built = crate::lock::Built { programs: BTreeMap::from([("etcd".into(), "aa".into())]), ..Default::default() };
-    let Supply::Source(source) = &mut lab.lock.supply;
-    source.built = Some(built);
+    lab.lock.supply.set_built(Some(built));
     let context = lab.context();
     let graph = Graph::new(&context).unwrap();
     let place = graph.place("etcd").unwrap();
@@ -144,7 +143,7 @@ fn what_the_lock_does_not_pin_is_refused() {
     assert!(lab.says("etcd").starts_with("refused: etcd came out other than locked: bb and not aa"));
     let outcome = run(&graph, &context, &[place]).unwrap();
     assert!(outcome.errors[0].1.to_string().contains("etcd came out other than locked"));
-    let Supply::Source(source) = &mut lab.lock.supply;
+    let Supply::Source(source) = &mut lab.lock.supply else { panic!("the lab's supply is source") };
     source.upstreams.clear();
     let refused = Context::new(&lab.cache, &lab.lock, &lab.plan, &Silent).err().unwrap().to_string();
     assert!(refused.starts_with("the lock pins another "), "{refused}");
