@@ -9,6 +9,8 @@ pub struct Arch {
     pub go: &'static str,
     /// Go's variable for the instructions it may use, and the oldest choice, which runs everywhere.
     pub go_level: (&'static str, &'static str),
+    /// Its number in an ELF file (`e_machine`, elf(5)).
+    pub elf: u16,
     /// Where Debian keeps its libraries (<https://wiki.debian.org/Multiarch/Tuples>).
     pub libraries: &'static str,
     /// The dynamic loader's name, as libraries that need it call it.
@@ -27,6 +29,7 @@ pub const AMD64: Arch = Arch {
     debian: "amd64",
     go: "amd64",
     go_level: ("GOAMD64", "v1"),
+    elf: object::elf::EM_X86_64,
     libraries: "usr/lib/x86_64-linux-gnu",
     loader: "ld-linux-x86-64.so.2",
     qemu: ("qemu-system-x86_64", "qemu-system-x86"),

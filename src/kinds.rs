@@ -34,6 +34,8 @@ pub enum Cni {
 pub enum Supply {
     /// Built here from Go modules and Debian packages.
     Source,
+    /// What the publishers have built themselves, by digest; where they build nothing, as `Source`.
+    Upstream,
 }
 
 /// What `vagrant up` does when none of the lab's machines is there.
@@ -68,13 +70,22 @@ impl Start {
 
 impl Supply {
     /// All, by their names in hab.yaml.
-    pub const ALL: &'static [(&'static str, Self)] = &[("source", Self::Source)];
+    pub const ALL: &'static [(&'static str, Self)] = &[("source", Self::Source), ("upstream", Self::Upstream)];
 
-    /// The Kubernetes versions it has, oldest first.
+    /// Its name in hab.yaml.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Upstream => "upstream",
+        }
+    }
+
+    /// The Kubernetes versions it has, oldest first: those whose flags and fields hab knows, which are the same for all.
     #[must_use]
     pub fn kubernetes_versions(self) -> Vec<&'static str> {
         match self {
-            Self::Source => embedded::versions("supply/source/kubernetes"),
+            Self::Source | Self::Upstream => embedded::versions("supply/source/kubernetes"),
         }
     }
 }

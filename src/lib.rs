@@ -34,6 +34,7 @@ mod sparse;
 pub mod digest;
 mod atomic_fs;
 pub mod cache;
+pub mod download;
 mod embedded;
 pub mod role;
 mod addressing;

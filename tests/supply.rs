@@ -9,11 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
-use hab::artifacts::go::GoBuild;
-use hab::artifacts::{Catalog, Origin, built, pin, program_file, same_results};
+use hab::artifacts::go::{GoBuild, Toolchain};
+use hab::artifacts::{Catalog, Origin, built, program_file, same_results};
 use hab::cache::Cache;
 use hab::kinds::Supply;
-use hab::lock::Source;
 use hab::progress::{Progress, Silent};
 use serde_json::Value;
 
@@ -39,10 +38,11 @@ fn cache(dir: &tempfile::TempDir) -> Cache {
 }
 
 /// Builds the probe into a folder.
-fn build(cache: &Cache, catalog: &Catalog, lock: &Source, entry: &Path) -> anyhow::Result<String> {
+fn build(cache: &Cache, catalog: &Catalog, go: &str, entry: &Path) -> anyhow::Result<String> {
     std::fs::create_dir_all(entry).unwrap();
     let progress: &dyn Progress = &Silent;
-    GoBuild { cache, catalog, lock, name: "probe" }.build(entry, &progress.step("probe", None))
+    GoBuild { cache, catalog, toolchain: Toolchain::Module(go), name: "probe" }
+        .build(entry, &progress.step("probe", None))
 }
 
 struct Server(Child);
@@ -63,9 +63,8 @@ fn probe(program: &Path, args: &[&str]) -> Output {
 fn the_probe_is_built_says_its_version_and_sees_what_is_there_and_what_is_not() {
     let dir = tempfile::tempdir().unwrap();
     let (cache, catalog) = (cache(&dir), probe_only());
-    let mut lock = pin(&catalog, Vec::new()).unwrap();
     let [one, two] = ["one", "two"].map(|name| dir.path().join(name));
-    build(&cache, &catalog, &lock, &one).unwrap();
+    build(&cache, &catalog, &catalog.go, &one).unwrap();
     let program = &program_file(&one, "hab-probe").unwrap().path;
 
     let check: Vec<&str> = catalog.artifacts["hab-probe"].check.iter().map(String::as_str).collect();
@@ -88,12 +87,12 @@ fn the_probe_is_built_says_its_version_and_sees_what_is_there_and_what_is_not() 
     assert!(seen.status.success() && seen_text.contains("kube-worker-01"), "{seen_text}");
 
     // The same bytes again; and a lock that says otherwise is believed, not the result.
-    build(&cache, &catalog, &lock, &two).unwrap();
+    build(&cache, &catalog, &catalog.go, &two).unwrap();
     assert_eq!(built(&one).unwrap(), built(&two).unwrap());
-    lock.built = Some(built(&one).unwrap());
-    same_results(&built(&two).unwrap(), &lock).unwrap();
-    lock.built.as_mut().unwrap().programs.insert("hab-probe".into(), "0".repeat(64));
-    let error = same_results(&built(&two).unwrap(), &lock).unwrap_err().to_string();
+    let mut locked = built(&one).unwrap();
+    same_results(&built(&two).unwrap(), Some(&locked)).unwrap();
+    locked.programs.insert("hab-probe".into(), "0".repeat(64));
+    let error = same_results(&built(&two).unwrap(), Some(&locked)).unwrap_err().to_string();
     assert!(error.starts_with("hab-probe came out other than locked"), "{error}");
 }
 
@@ -101,9 +100,7 @@ fn the_probe_is_built_says_its_version_and_sees_what_is_there_and_what_is_not() 
 fn a_toolchain_that_can_not_be_had_builds_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (cache, catalog) = (cache(&dir), probe_only());
-    let mut lock = pin(&catalog, Vec::new()).unwrap();
-    lock.go = "go1.99.99".to_owned();
-    let error = format!("{:#}", build(&cache, &catalog, &lock, &dir.path().join("entry")).unwrap_err());
+    let error = format!("{:#}", build(&cache, &catalog, "go1.99.99", &dir.path().join("entry")).unwrap_err());
     assert!(error.contains("building probe") && error.contains("go1.99.99"), "{error}");
 }
 
@@ -184,7 +181,7 @@ fn request(stream: &mut BufReader<TcpStream>, connection: usize) -> Option<Reque
 fn with_files(dir: &tempfile::TempDir, files: &[(&str, &str)]) -> (PathBuf, PathBuf) {
     let catalog = probe_only();
     let entry = dir.path().join("entry");
-    build(&cache(dir), &catalog, &pin(&catalog, Vec::new()).unwrap(), &entry).unwrap();
+    build(&cache(dir), &catalog, &catalog.go, &entry).unwrap();
     let folder = dir.path().join("objects");
     std::fs::create_dir_all(folder.join("addons")).unwrap();
     for (name, text) in files {

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
+use super::releases::{self, Release};
 use crate::embedded;
+use crate::kinds::Supply;
 
 /// The folder of the upstreams' folders.
 const FOLDER: &str = "supply/source";
@@ -25,6 +27,9 @@ pub struct Catalog {
     pub artifacts: BTreeMap<String, Artifact>,
     /// Container images packed from artifacts.
     pub images: BTreeMap<String, ImageSpec>,
+    /// What the publishers have built, by name; nothing but in the supply `upstream`.
+    #[serde(skip)]
+    pub releases: BTreeMap<String, Release>,
 }
 
 /// A Go module with a wrapper folder, which pins all it needs.
@@ -95,6 +100,9 @@ pub enum Origin {
         /// The program's path in it.
         file: String,
     },
+    /// Built by its publisher: the release that has it.
+    #[serde(skip)]
+    Release(String),
 }
 
 /// A container image of one layer with one program.
@@ -114,6 +122,16 @@ pub struct ImageSpec {
 }
 
 impl Catalog {
+    /// The catalog of a supply with this version of Kubernetes.
+    pub fn of(supply: Supply, kubernetes: &str) -> Result<Self> {
+        let mut catalog = Self::source(kubernetes)?;
+        match supply {
+            Supply::Source => {}
+            Supply::Upstream => releases::take(&mut catalog)?,
+        }
+        Ok(catalog)
+    }
+
     /// The catalog of the supply `source` with this version of Kubernetes.
     pub fn source(kubernetes: &str) -> Result<Self> {
         let text = embedded::text(&format!("{FOLDER}.yaml"))?;
@@ -152,7 +170,7 @@ impl Catalog {
     pub fn debian_programs(&self) -> impl Iterator<Item = DebianProgram<'_>> {
         self.artifacts.iter().filter_map(|(name, artifact)| match &artifact.origin {
             Origin::Debian { package, file } => Some(DebianProgram { name, package, file }),
-            Origin::Go { .. } => None,
+            Origin::Go { .. } | Origin::Release(_) => None,
         })
     }
 

@@ -5,9 +5,11 @@
 
 use anyhow::{Context, Result, anyhow, ensure};
 use object::Endianness;
-use object::elf::{DT_NEEDED, FileHeader64, PT_INTERP};
+use object::elf::{DT_NEEDED, ET_DYN, ET_EXEC, FileHeader64, PT_INTERP};
 use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _};
 use object_rewrite::Rewriter;
+
+use crate::arch::Arch;
 
 /// Where the payload's libraries are on a node.
 pub const LIBRARIES: &str = "/opt/hab/lib";
@@ -15,6 +17,16 @@ pub const LIBRARIES: &str = "/opt/hab/lib";
 /// The loader's name there. It is short so that the path fits where `/lib64/ld-linux-x86-64.so.2` stood: then the
 /// program's first segment keeps its size and nothing in it has to move.
 pub const LOADER: &str = "ld.so";
+
+/// Whether these bytes are a program for a processor.
+#[must_use]
+pub fn is_for(elf: &[u8], arch: &Arch) -> bool {
+    FileHeader64::<Endianness>::parse(elf).is_ok_and(|header| {
+        header.endian().is_ok_and(|endian| {
+            header.e_machine(endian) == arch.elf && [ET_EXEC, ET_DYN].contains(&header.e_type(endian))
+        })
+    })
+}
 
 /// Whether a program starts without a loader.
 ///
@@ -97,6 +109,22 @@ mod tests {
             crate::digest::sha256(relocate(&program).unwrap()),
             "7cdc755a533f5d72d6e5212ef9f7bceccb67075fafec0876bf4c418e41c8a0da"
         );
+    }
+
+    #[test]
+    fn a_program_is_for_one_processor() {
+        use crate::arch::TARGET;
+        let mut program = std::fs::read("tests/fixtures/dynamic.elf").unwrap();
+        assert!(is_for(&program, TARGET));
+        // e_machine (elf(5)): 183 is aarch64; and e_type: 1 is an object file.
+        program[18] = 183;
+        assert!(!is_for(&program, TARGET));
+        program[18] = 62;
+        program[16] = 1;
+        assert!(!is_for(&program, TARGET));
+        for other in [&b"#!/bin/sh\n"[..], b"", b"\x7fELF"] {
+            assert!(!is_for(other, TARGET));
+        }
     }
 
     #[test]

@@ -8,16 +8,26 @@ use anyhow::{Context as _, Result};
 use fs_err as fs;
 
 use super::artifact::{Listed, write_programs};
-use super::{Catalog, Upstream};
+use super::{Catalog, GO, Upstream, release};
 use crate::arch::TARGET;
 use crate::cache::{Cache, KeyBuilder, Scratch};
 use crate::digest::{sha256, sha256_file};
+use crate::download::{Downloads, cached};
 use crate::exec::go::{BUILD_FLAGS, FIXED, Go};
-use crate::lock::Source;
+use crate::lock::ReleaseFile;
 use crate::progress::Step;
 
 /// How often the name of the package being compiled is passed on; Kubernetes has thousands.
 const STATUS_EVERY: Duration = Duration::from_millis(500);
+
+/// Where the Go comes from that builds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Toolchain<'a> {
+    /// The host's Go fetches this one as a module, such as `go1.26.8`.
+    Module(&'a str),
+    /// Its publisher's archive.
+    Archive(&'a ReleaseFile),
+}
 
 /// An upstream, with what building it takes.
 #[derive(Clone, Copy)]
@@ -26,8 +36,8 @@ pub struct GoBuild<'a> {
     pub cache: &'a Cache,
     /// What there is to build.
     pub catalog: &'a Catalog,
-    /// The toolchain.
-    pub lock: &'a Source,
+    /// What builds it.
+    pub toolchain: Toolchain<'a>,
     /// The upstream's name.
     pub name: &'a str,
 }
@@ -37,8 +47,18 @@ impl GoBuild<'_> {
         self.catalog.upstream(self.name)
     }
 
-    fn go(&self) -> Go {
-        Go::new(&self.cache.root().join("go"), &self.lock.go)
+    /// Go, and the folder that it is unpacked to, if it is.
+    fn go(&self) -> Result<(Go, Option<Scratch>)> {
+        let home = self.cache.root().join("go");
+        match self.toolchain {
+            Toolchain::Module(version) => Ok((Go::new(&home, version), None)),
+            Toolchain::Archive(file) => {
+                let scratch = self.cache.scratch()?;
+                let archive = cached(self.cache, &release::wanted(file))?;
+                release::unpack(&archive, scratch.path()).with_context(|| format!("unpacking {}", file.url))?;
+                Ok((Go::unpacked(&home, &scratch.path().join(GO)), Some(scratch)))
+            }
+        }
     }
 
     /// Everything that could change a program's bytes.
@@ -47,11 +67,11 @@ impl GoBuild<'_> {
     /// hab was built without the upstream's folder.
     pub fn key(&self, key: KeyBuilder) -> Result<KeyBuilder> {
         let (level, value) = TARGET.go_level;
-        let mut key = key
-            .add("go", &self.lock.go)
-            .add("arch", TARGET.go)
-            .add(level, value)
-            .add("ldflags", self.upstream()?.ldflags());
+        let key = match self.toolchain {
+            Toolchain::Module(version) => key.add("go", version),
+            Toolchain::Archive(file) => key.add("go archive", &file.sha256),
+        };
+        let mut key = key.add("arch", TARGET.go).add(level, value).add("ldflags", self.upstream()?.ldflags());
         key = key.add_all("flag", BUILD_FLAGS);
         for (name, value) in FIXED {
             key = key.add(name, value);
@@ -70,7 +90,10 @@ impl GoBuild<'_> {
     /// # Errors
     /// Go is not installed, or too old to fetch the toolchain.
     pub fn preflight(&self) -> Result<()> {
-        self.go().preflight()
+        match self.toolchain {
+            Toolchain::Module(_) => self.go()?.0.preflight(),
+            Toolchain::Archive(_) => Ok(()),
+        }
     }
 
     /// Fills Go's module cache with the toolchain and all that the upstream needs.
@@ -78,9 +101,17 @@ impl GoBuild<'_> {
     /// # Errors
     /// A module can't be had, or is not what its checksum says.
     pub fn fetch(&self, step: &Step<'_>) -> Result<()> {
+        if let Toolchain::Archive(file) = self.toolchain {
+            Downloads::new(self.cache).fetch(&release::wanted(file), step).context("fetching Go")?;
+            // It needs no more, and unpacking takes a while.
+            if !self.upstream()?.files()?.iter().any(|(name, _)| name == "go.sum") {
+                return Ok(());
+            }
+        }
+        let (go, _unpacked) = self.go()?;
         let source = self.unfold()?;
         let packages: Vec<&str> = self.catalog.go_packages(self.name).into_values().collect();
-        let fetched = self.go().fetch(source.path(), &packages, |line| step.status(line));
+        let fetched = go.fetch(source.path(), &packages, |line| step.status(line));
         fetched.with_context(|| format!("fetching the Go modules of {}", self.name))
     }
 
@@ -90,12 +121,16 @@ impl GoBuild<'_> {
     /// They do not build; the end of what Go said is in the error.
     pub fn build(&self, entry: &Path, step: &Step<'_>) -> Result<String> {
         let upstream = self.upstream()?;
+        if matches!(self.toolchain, Toolchain::Archive(_)) {
+            self.fetch(step)?;
+            step.status("unpacking Go");
+        }
+        let (go, _unpacked) = self.go()?;
         let (source, out) = (self.unfold()?, entry.join("bin"));
         let packages = self.catalog.go_packages(self.name);
         let mut status = throttled(step);
         let paths: Vec<&str> = packages.values().copied().collect();
-        self.go()
-            .build(source.path(), &upstream.ldflags(), &out, &paths, |line| status(line))
+        go.build(source.path(), &upstream.ldflags(), &out, &paths, |line| status(line))
             .with_context(|| format!("building {} from its Go modules", self.name))?;
         let mut programs = BTreeMap::new();
         for name in packages.into_keys() {
@@ -149,14 +184,21 @@ mod tests {
         let cache = Cache::at("/nonexistent".into());
         let catalog = Catalog::source(Supply::Source.kubernetes_versions()[0]).unwrap();
         let key = |catalog: &Catalog, go: &str, name: &str| {
-            let lock = Source { go: go.into(), upstreams: BTreeMap::new(), debs: Vec::new(), built: None };
-            let build = GoBuild { cache: &cache, catalog, lock: &lock, name };
+            let build = GoBuild { cache: &cache, catalog, toolchain: Toolchain::Module(go), name };
             build.key(KeyBuilder::new()).unwrap().key()
         };
         let base = key(&catalog, "go1.26.8", "etcd");
         assert_eq!(base, key(&catalog, "go1.26.8", "etcd"));
         assert_ne!(base, key(&catalog, "go1.26.9", "etcd"));
         assert_ne!(base, key(&catalog, "go1.26.8", "cni"));
+        let archive = |sha256: &str| {
+            let file = ReleaseFile { url: "u".into(), size: 1, sha256: sha256.into() };
+            let build =
+                GoBuild { cache: &cache, catalog: &catalog, toolchain: Toolchain::Archive(&file), name: "etcd" };
+            build.key(KeyBuilder::new()).unwrap().key()
+        };
+        assert_ne!(base, archive("go1.26.8"));
+        assert_ne!(archive("go1.26.8"), archive("go1.26.9"));
         let mut fewer = catalog.clone();
         fewer.artifacts.remove("etcdctl");
         assert_ne!(base, key(&fewer, "go1.26.8", "etcd"));

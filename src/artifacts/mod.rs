@@ -1,7 +1,8 @@
 //! The parts of a cluster: programs and container images, each with its version, its digest and its check.
 //!
 //! A supply is a [`Catalog`] and the ways to make what it lists. `source` builds from Go modules and takes programs out
-//! of Debian's packages; whoever uses the [`Artifacts`] need not know which supply they came from.
+//! of Debian's packages, `upstream` takes what the publishers have built; whoever uses the [`Artifacts`] need not know
+//! which supply they came from.
 
 mod artifact;
 mod catalog;
@@ -10,8 +11,11 @@ mod elf;
 pub mod go;
 pub mod image;
 mod oci;
+pub mod release;
+mod releases;
 mod verify;
 
 pub use artifact::{Artifacts, HashedFile, Image, Program, built, program_file};
 pub use catalog::{Catalog, ImageSpec, Origin, Upstream};
-pub use verify::{pin, same_results, same_upstreams};
+pub use releases::{GO, Published, Release};
+pub use verify::{pin, pin_releases, same_parts, same_results};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail, ensure};
 
 use super::{Catalog, go};
-use crate::lock::{Built, Deb, Source, Upstream};
+use crate::lock::{Built, Deb, ReleaseFile, Releases, Source, Supply, Upstream};
 
 /// The lock of a supply that is about to be built for the first time. `debs` are the packages of
 /// [`Catalog::debian_packages`] with all they depend on.
@@ -13,19 +13,40 @@ pub fn pin(catalog: &Catalog, debs: Vec<Deb>) -> Result<Source> {
     Ok(Source { go: catalog.go.clone(), upstreams: upstreams(catalog)?, debs, built: None })
 }
 
-/// Refuses a lock that pins other modules than this hab brings.
+/// The same for a supply whose releases have these files.
+pub fn pin_releases(catalog: &Catalog, debs: Vec<Deb>, files: BTreeMap<String, Vec<ReleaseFile>>) -> Result<Releases> {
+    Ok(Releases { files, modules: upstreams(catalog)?, debs, built: None })
+}
+
+/// Refuses a lock that pins other modules or releases than this hab brings.
 ///
 /// # Errors
 /// It does; the message names the first.
-pub fn same_upstreams(catalog: &Catalog, lock: &Source) -> Result<()> {
+pub fn same_parts(catalog: &Catalog, lock: &Supply) -> Result<()> {
+    let (modules, files) = match lock {
+        Supply::Source(source) => (&source.upstreams, None),
+        Supply::Upstream(releases) => (&releases.modules, Some(&releases.files)),
+    };
     for (name, upstream) in &upstreams(catalog)? {
-        let locked = lock.upstreams.get(name);
+        let locked = modules.get(name);
         ensure!(
             locked == Some(upstream),
             "the lock pins another {name} ({}) than this hab builds ({}); `hab lock --update` pins anew",
             locked.map_or("none", |locked| &locked.version),
             upstream.version
         );
+    }
+    let Some(files) = files else { return Ok(()) };
+    for name in catalog.releases.keys() {
+        let locked = files.get(name).map(Vec::as_slice).unwrap_or_default();
+        for file in catalog.published(name)? {
+            let is_locked = locked.iter().any(|locked| locked.url == file.url);
+            ensure!(
+                is_locked,
+                "the lock does not pin {}, which this hab takes; `hab lock --update` pins anew",
+                file.url
+            );
+        }
     }
     Ok(())
 }
@@ -34,8 +55,8 @@ pub fn same_upstreams(catalog: &Catalog, lock: &Source) -> Result<()> {
 ///
 /// # Errors
 /// One is not; the message names it.
-pub fn same_results(own: &Built, lock: &Source) -> Result<()> {
-    let Some(locked) = &lock.built else { return Ok(()) };
+pub fn same_results(own: &Built, locked: Option<&Built>) -> Result<()> {
+    let Some(locked) = locked else { return Ok(()) };
     let programs = own.programs.iter().map(|(name, sum)| (name, sum, locked.programs.get(name)));
     let images = own.images.iter().map(|(name, sum)| (name, sum, locked.images.get(name)));
     for (name, own, locked) in programs.chain(images) {
@@ -62,10 +83,12 @@ fn upstreams(catalog: &Catalog) -> Result<BTreeMap<String, Upstream>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kinds::Supply;
+
+    use crate::artifacts::release;
+    use crate::kinds;
 
     fn locked() -> (Catalog, Source) {
-        let catalog = Catalog::source(Supply::Source.kubernetes_versions()[0]).unwrap();
+        let catalog = Catalog::source(kinds::Supply::Source.kubernetes_versions()[0]).unwrap();
         let lock = pin(&catalog, Vec::new()).unwrap();
         (catalog, lock)
     }
@@ -73,21 +96,34 @@ mod tests {
     #[test]
     fn a_lock_of_another_hab_is_refused_by_name() {
         let (catalog, mut lock) = locked();
-        same_upstreams(&catalog, &lock).unwrap();
+        same_parts(&catalog, &Supply::Source(lock.clone())).unwrap();
         lock.upstreams.get_mut("etcd").unwrap().version = "v3.5.0".into();
-        let error = same_upstreams(&catalog, &lock).unwrap_err().to_string();
+        let error = same_parts(&catalog, &Supply::Source(lock)).unwrap_err().to_string();
         assert!(error.contains("another etcd (v3.5.0)"), "{error}");
     }
 
     #[test]
+    fn a_lock_of_other_releases_is_refused_by_address() {
+        let supply = kinds::Supply::Upstream;
+        let catalog = Catalog::of(supply, supply.kubernetes_versions()[0]).unwrap();
+        let mut lock = pin_releases(&catalog, Vec::new(), release::unresolved(&catalog).unwrap()).unwrap();
+        same_parts(&catalog, &Supply::Upstream(lock.clone())).unwrap();
+        lock.files.get_mut("etcd").unwrap()[0].url.push('0');
+        let error = same_parts(&catalog, &Supply::Upstream(lock.clone())).unwrap_err().to_string();
+        assert!(error.contains("does not pin https://github.com/etcd-io/"), "{error}");
+        lock.modules.clear();
+        let error = same_parts(&catalog, &Supply::Upstream(lock)).unwrap_err().to_string();
+        assert!(error.contains("another probe (none)"), "{error}");
+    }
+
+    #[test]
     fn a_result_that_differs_is_refused_by_name() {
-        let (_, mut lock) = locked();
         let mut built = Built { programs: BTreeMap::from([("kubelet".into(), "aa".into())]), ..Built::default() };
-        same_results(&built, &lock).unwrap();
-        lock.built = Some(built.clone());
-        same_results(&built, &lock).unwrap();
+        same_results(&built, None).unwrap();
+        let locked = built.clone();
+        same_results(&built, Some(&locked)).unwrap();
         built.programs.insert("kubelet".into(), "bb".into());
-        let error = same_results(&built, &lock).unwrap_err().to_string();
+        let error = same_results(&built, Some(&locked)).unwrap_err().to_string();
         assert_eq!(error, "kubelet came out other than locked: bb and not aa; `hab lock --update` pins anew");
     }
 }

@@ -2,13 +2,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 
-use crate::artifacts::{Catalog, same_upstreams};
+use crate::artifacts::go::Toolchain;
+use crate::artifacts::{Catalog, GO, same_parts};
 use crate::cache::Cache;
 use crate::exec::qemu::{self, Accelerator};
 use crate::kinds::{Base, Cni};
-use crate::lock::{Lock, Source, Supply};
+use crate::lock::{Lock, Releases, Supply};
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::provider::{self, Facts};
@@ -36,21 +37,48 @@ impl<'a> Context<'a> {
     /// The context of a build of `plan`.
     ///
     /// # Errors
-    /// The lock pins other modules than this hab brings, or it does not build that version of Kubernetes.
+    /// The lock pins another supply than the plan has, or other modules than this hab brings; or this hab does not build
+    /// that version of Kubernetes.
     pub fn new(cache: &'a Cache, lock: &'a Lock, plan: &Plan, progress: &'a dyn Progress) -> Result<Self> {
-        let catalog = Catalog::source(&plan.kubernetes.version)?;
+        let catalog = Catalog::of(plan.supply, &plan.kubernetes.version)?;
         let provider = provider::facts(plan.provider);
         let (base, network) = (plan.base, plan.kubernetes.cni);
         let context = Self { cache, catalog, lock, base, network, provider, progress, accelerator: Mutex::default() };
-        same_upstreams(&context.catalog, context.source())?;
+        let locked = lock.supply.kind();
+        ensure!(
+            locked == plan.supply,
+            "the lock pins the supply {}, hab.yaml says {}; `hab lock --update` pins anew",
+            locked.name(),
+            plan.supply.name()
+        );
+        same_parts(&context.catalog, &lock.supply)?;
         Ok(context)
     }
 
-    /// The lock of the supply `source`.
-    #[must_use]
-    pub fn source(&self) -> &Source {
-        let Supply::Source(source) = &self.lock.supply;
-        source
+    /// What the lock pins of the supply `upstream`.
+    ///
+    /// # Errors
+    /// It is of another supply.
+    pub fn releases(&self) -> Result<&Releases> {
+        match &self.lock.supply {
+            Supply::Upstream(releases) => Some(releases),
+            Supply::Source(_) => None,
+        }
+        .context("the lock has no releases")
+    }
+
+    /// The Go that the lock pins.
+    ///
+    /// # Errors
+    /// It pins none.
+    pub fn toolchain(&self) -> Result<Toolchain<'_>> {
+        match &self.lock.supply {
+            Supply::Source(source) => Ok(Toolchain::Module(&source.go)),
+            Supply::Upstream(releases) => {
+                let file = releases.files.get(GO).and_then(|files| files.first());
+                Ok(Toolchain::Archive(file.context("the lock pins no Go")?))
+            }
+        }
     }
 
     /// kvm or emulation, found out once a build by running a small guest.

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 
-use super::steps::{BaseDisk, BootTest, DebianPrograms, GoPrograms, Image, Payload, ProviderDisk, Tools, VagrantBox};
+use super::steps::{
+    BaseDisk, BootTest, DebianPrograms, GoPrograms, Image, Payload, ProviderDisk, ReleasePrograms, Tools, VagrantBox,
+};
 use super::{Context, Step};
-use crate::artifacts::{Catalog, Origin};
+use crate::artifacts::{Catalog, GO, Origin};
 use crate::cache::{Key, KeyBuilder};
 use crate::payload::Contents;
 use crate::role::Role;
@@ -96,6 +98,9 @@ pub fn steps(catalog: &Catalog) -> Result<Vec<Box<dyn Step>>> {
     for name in catalog.upstreams.keys() {
         steps.push(Box::new(GoPrograms { name: name.clone() }));
     }
+    for name in catalog.releases.keys().filter(|name| *name != GO) {
+        steps.push(Box::new(ReleasePrograms { name: name.clone() }));
+    }
     steps.push(Box::new(DebianPrograms));
     for (name, spec) in &catalog.images {
         let maker = makers.get(spec.artifact.as_str()).with_context(|| format!("nothing makes {}", spec.artifact))?;
@@ -119,6 +124,7 @@ fn makers(catalog: &Catalog) -> BTreeMap<&str, String> {
         let maker = match &artifact.origin {
             Origin::Go { upstream, .. } => GoPrograms { name: upstream.clone() }.name(),
             Origin::Debian { .. } => DebianPrograms.name(),
+            Origin::Release(release) => ReleasePrograms { name: release.clone() }.name(),
         };
         (name.as_str(), maker)
     });

@@ -9,7 +9,8 @@ use anyhow::{Result, bail};
 use fs_err as fs;
 
 use super::*;
-use crate::artifacts::{Catalog, pin};
+use crate::artifacts::go::Toolchain;
+use crate::artifacts::{Catalog, pin, pin_releases, release};
 use crate::cache::{Cache, KeyBuilder};
 use crate::kinds;
 use crate::lock::{Archive, Base, Deb, Lock, Supply};
@@ -92,6 +93,63 @@ fn each_program_for_the_host_comes_from_its_step_in_every_version() {
     }
 }
 
+/// The lab with the supply `upstream`, and a lock that pins nothing of its files.
+fn upstream() -> Lab {
+    let mut lab = Lab::new();
+    lab.plan.supply = kinds::Supply::Upstream;
+    let catalog = Catalog::of(lab.plan.supply, &lab.plan.kubernetes.version).unwrap();
+    let files = release::unresolved(&catalog).unwrap();
+    lab.lock.supply = Supply::Upstream(pin_releases(&catalog, Vec::new(), files).unwrap());
+    lab
+}
+
+#[test]
+fn a_build_of_either_supply_has_the_same_steps_and_others_for_what_differs() {
+    let [source, upstream] = [Lab::new(), upstream()];
+    let [one, other] = [&source, &upstream].map(Lab::context);
+    let [one, other] = [&one, &other].map(|context| Graph::new(context).unwrap());
+    let steps = |graph: &Graph| {
+        let mut steps: Vec<_> = graph.steps().iter().map(|step| (step.name(), step.bucket())).collect();
+        steps.sort();
+        steps
+    };
+    let changed: Vec<_> = steps(&other).into_iter().filter(|step| !steps(&one).contains(step)).collect();
+    let wanted =
+        ["cni", "containerd", "coredns", "etcd", "kubernetes"].map(|name| (name.to_owned(), "release-programs"));
+    assert_eq!(changed, wanted);
+    assert_eq!(steps(&one).len(), steps(&other).len());
+    let key = |graph: &Graph, name: &str| graph.key(graph.place(name).unwrap()).as_str().to_owned();
+    for name in ["tools", "base"] {
+        assert_eq!(key(&one, name), key(&other, name), "{name}");
+    }
+    for name in ["probe", "etcd", "payload etcd", "box etcd"] {
+        assert_ne!(key(&one, name), key(&other, name), "{name}");
+    }
+    assert_eq!(one.goals().unwrap().len(), other.goals().unwrap().len());
+}
+
+#[test]
+fn what_others_have_built_needs_no_go_here() {
+    let lab = upstream();
+    let context = lab.context();
+    let graph = Graph::new(&context).unwrap();
+    for name in ["probe", "kubernetes", "etcd"] {
+        let step = &graph.steps()[graph.place(name).unwrap()];
+        assert!(step.preflight(&context).is_empty(), "{name}");
+        assert!(matches!(context.toolchain().unwrap(), Toolchain::Archive(_)));
+    }
+    let source = Lab::new();
+    assert!(matches!(source.context().toolchain().unwrap(), Toolchain::Module(_)));
+}
+
+#[test]
+fn a_lock_of_another_supply_is_refused() {
+    let mut lab = upstream();
+    lab.plan.supply = kinds::Supply::Source;
+    let refused = Context::new(&lab.cache, &lab.lock, &lab.plan, &Silent).err().unwrap().to_string();
+    assert_eq!(refused, "the lock pins the supply upstream, hab.yaml says source; `hab lock --update` pins anew");
+}
+
 #[test]
 fn a_role_waits_for_no_more_than_it_carries() {
     let lab = Lab::new();
@@ -133,8 +191,7 @@ fn before_there_is_a_lock_nothing_is_known() {
 fn what_the_lock_does_not_pin_is_refused() {
     let mut lab = Lab::new();
     let built = crate::lock::Built { programs: BTreeMap::from([("etcd".into(), "aa".into())]), ..Default::default() };
-    let Supply::Source(source) = &mut lab.lock.supply;
-    source.built = Some(built);
+    lab.lock.supply.set_built(Some(built));
     let context = lab.context();
     let graph = Graph::new(&context).unwrap();
     let place = graph.place("etcd").unwrap();
@@ -144,7 +201,7 @@ fn what_the_lock_does_not_pin_is_refused() {
     assert!(lab.says("etcd").starts_with("refused: etcd came out other than locked: bb and not aa"));
     let outcome = run(&graph, &context, &[place]).unwrap();
     assert!(outcome.errors[0].1.to_string().contains("etcd came out other than locked"));
-    let Supply::Source(source) = &mut lab.lock.supply;
+    let Supply::Source(source) = &mut lab.lock.supply else { panic!("the lab's supply is source") };
     source.upstreams.clear();
     let refused = Context::new(&lab.cache, &lab.lock, &lab.plan, &Silent).err().unwrap().to_string();
     assert!(refused.starts_with("the lock pins another "), "{refused}");

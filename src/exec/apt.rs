@@ -2,6 +2,7 @@
 //! machine's own ways to the network (proxies, credentials, certificates) count.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use fs_err as fs;
@@ -26,6 +27,19 @@ pub struct Download {
     pub size: u64,
     /// SHA-256 from the signed index, hexadecimal.
     pub sha256: String,
+}
+
+/// What one download may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// How long a server may say nothing.
+    pub silence: Duration,
+    /// How long all of it may take, however steadily it comes; at least a second.
+    pub time: Duration,
+    /// How often apt tries again where that may help.
+    pub retries: u32,
 }
 
 impl Apt {
@@ -74,6 +88,26 @@ impl Apt {
             tool = tool.arg(url).arg(path).arg(format!("SHA256:{sha256}"));
         }
         tool.run()
+    }
+
+    /// Downloads one file to a path, after what is there already of it. `hashes` are in apt's way, such as
+    /// `SHA256:DIGEST` or `Checksum-FileSize:BYTES`. What ends at the path has them all; a file that has not is put aside
+    /// with the ending `.FAILED`.
+    ///
+    /// # Errors
+    /// It can't be had within the limits; what came of it is at the path.
+    pub fn download_one(&self, url: &str, hashes: &[String], path: &Path, limits: &Limits) -> Result<()> {
+        // In the foreground, so that all of it stays in the group that ends with hab.
+        let tool = Tool::find("timeout", "coreutils")?.arg("--foreground").arg(limits.time.as_secs().to_string());
+        let tool = tool.arg("prlimit").arg(format!("--fsize={}", limits.bytes));
+        let tool = tool.arg("/usr/lib/apt/apt-helper").arg("-c").arg(&self.conf);
+        let silence = limits.silence.as_secs();
+        let tool = tool
+            .arg(format!("-o=Acquire::http::Timeout={silence}"))
+            .arg(format!("-o=Acquire::https::Timeout={silence}"))
+            .arg(format!("-o=Acquire::Retries={}", limits.retries));
+        // Its words are looked at.
+        tool.env("LC_ALL", "C").arg("download-file").arg(url).arg(path).args(hashes).run()
     }
 }
 

@@ -18,6 +18,8 @@ const GET: &str = "Debian 13 has it as golang-go, else see https://go.dev/dl/";
 pub struct Go {
     home: PathBuf,
     toolchain: String,
+    /// The program, where it is not the host's.
+    program: Option<PathBuf>,
 }
 
 impl Go {
@@ -25,7 +27,13 @@ impl Go {
     /// else. Where the host's Go is another version, it fetches this one as a module.
     #[must_use]
     pub fn new(home: &Path, toolchain: &str) -> Self {
-        Self { home: home.to_owned(), toolchain: toolchain.to_owned() }
+        Self { home: home.to_owned(), toolchain: toolchain.to_owned(), program: None }
+    }
+
+    /// The toolchain in the folder `root`, as its publisher's archive has it: the host needs no Go. `home` is as above.
+    #[must_use]
+    pub fn unpacked(home: &Path, root: &Path) -> Self {
+        Self { home: home.to_owned(), toolchain: "local".to_owned(), program: Some(root.join("bin/go")) }
     }
 
     /// Looks whether the host's Go can run the toolchain.
@@ -76,7 +84,10 @@ impl Go {
 
     /// `GOPROXY`, `GOSUMDB` and their kind stay the user's; they decide where modules come from, never what they are.
     fn tool(&self) -> Result<Tool> {
-        let tool = Tool::find("go", "golang-go").with_context(|| format!("hab needs Go; {GET}"))?;
+        let tool = match &self.program {
+            Some(program) => Tool::at(program.clone())?,
+            None => Tool::find("go", "golang-go").with_context(|| format!("hab needs Go; {GET}"))?,
+        };
         let tool = FIXED.iter().fold(tool, |tool, (key, value)| tool.env(key, value));
         let (level, value) = TARGET.go_level;
         Ok(tool

@@ -4,19 +4,21 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::artifacts::{self, Catalog};
+use crate::artifacts::{self, Catalog, release};
 use crate::atomic_fs;
 use crate::base;
 use crate::cache::Cache;
 use crate::debian::Index;
-use crate::lock::{self, FILE, Lock, Supply};
+use crate::download::Downloads;
+use crate::kinds;
+use crate::lock::{self, Deb, FILE, Lock, Supply};
 use crate::plan::Plan;
-use crate::progress::Progress;
+use crate::progress::{Progress, Step};
 
 /// The lab's lock; one that is not there yet is made and written.
 ///
 /// # Errors
-/// It is damaged, or Debian's indexes can't be had.
+/// It is damaged, or what it is to pin can't be had.
 pub fn open(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress) -> Result<Lock> {
     if let Some(lock) = Lock::read(lab)? {
         return Ok(lock);
@@ -28,24 +30,48 @@ pub fn open(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress) -> 
 /// serial numbers of boxes go on, and what was built counts where it is built from the same.
 ///
 /// # Errors
-/// Debian's indexes can't be had, or the folder not be written to.
+/// Debian's indexes or what the publishers have built can't be had, or the folder not be written to.
 pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress) -> Result<Lock> {
     let old = Lock::read(lab).ok().flatten();
-    let catalog = Catalog::source(&plan.kubernetes.version)?;
+    let catalog = Catalog::of(plan.supply, &plan.kubernetes.version)?;
     let step = progress.step("lock", None);
     let index = Index::refresh(cache)?;
     let (tools, base) = (base::resolve_tools(&index)?, base::resolve(plan.base, &index)?);
-    let mut source = artifacts::pin(&catalog, index.closure(catalog.debian_packages())?)?;
-    if let Some(Lock { supply: Supply::Source(old), .. }) = &old {
-        source.built = old.still_built(&source);
+    let debs = index.closure(catalog.debian_packages())?;
+    // Other runs may want the indexes meanwhile.
+    drop(index);
+    let mut supply = match plan.supply {
+        kinds::Supply::Source => Supply::Source(artifacts::pin(&catalog, debs)?),
+        kinds::Supply::Upstream => upstream(cache, &catalog, debs, &step)?,
+    };
+    if let Some(old) = &old {
+        supply.set_built(old.supply.still_built(&supply));
     }
-    let packages = tools.len() + base.packages().len() + source.debs.len();
-    let outcome = format!("{packages} packages and {} modules pinned", source.upstreams.len());
-    let mut lock = Lock::new(tools, base, Supply::Source(source));
+    let packages = tools.len() + base.packages().len() + supply.debs().len();
+    let outcome = format!("{packages} packages and {} pinned", parts(&supply));
+    let mut lock = Lock::new(tools, base, supply);
     lock.boxes = old.map(|old| old.boxes).unwrap_or_default();
     write(lab, &lock)?;
     step.done(&outcome);
     Ok(lock)
+}
+
+/// The supply `upstream`, as it is published today.
+fn upstream(cache: &Cache, catalog: &Catalog, debs: Vec<Deb>, step: &Step<'_>) -> Result<Supply> {
+    let files = release::resolve(&Downloads::new(cache), catalog, step)?;
+    Ok(Supply::Upstream(artifacts::pin_releases(catalog, debs, files)?))
+}
+
+/// What a supply pins besides packages, in words.
+fn parts(supply: &Supply) -> String {
+    match supply {
+        Supply::Source(source) => format!("{} modules", source.upstreams.len()),
+        Supply::Upstream(releases) => {
+            let files = releases.files.values().flatten();
+            let (count, bytes) = files.fold((0, 0), |(count, bytes), file| (count + 1, bytes + file.size));
+            format!("{count} published files ({} MiB)", bytes >> 20)
+        }
+    }
 }
 
 /// A lock that pins no packages, to ask what building takes before there is one.
@@ -53,9 +79,14 @@ pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress) -
 /// # Errors
 /// This hab does not build that version of Kubernetes.
 pub fn blank(plan: &Plan) -> Result<Lock> {
-    let catalog = Catalog::source(&plan.kubernetes.version)?;
-    let source = artifacts::pin(&catalog, Vec::new())?;
-    Ok(Lock::new(Vec::new(), lock::Base::none(plan.base), Supply::Source(source)))
+    let catalog = Catalog::of(plan.supply, &plan.kubernetes.version)?;
+    let supply = match plan.supply {
+        kinds::Supply::Source => Supply::Source(artifacts::pin(&catalog, Vec::new())?),
+        kinds::Supply::Upstream => {
+            Supply::Upstream(artifacts::pin_releases(&catalog, Vec::new(), release::unresolved(&catalog)?)?)
+        }
+    };
+    Ok(Lock::new(Vec::new(), lock::Base::none(plan.base), supply))
 }
 
 /// Writes the lock.

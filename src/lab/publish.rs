@@ -10,7 +10,7 @@ use crate::artifacts::{built, program_file};
 use crate::atomic_fs::{self, Batch};
 use crate::boot_test::{Failed, Report};
 use crate::build::{Context, Entries, Graph, HOST_PROGRAMS, Outcome, boot_test, packed, present, vagrant_box};
-use crate::lock::{Built, Lock, LockedBox, Supply};
+use crate::lock::{Built, Lock, LockedBox};
 use crate::plan::Plan;
 use crate::role::{PerRole, Role};
 use crate::vagrant_box::{Published, catalog, metadata, version};
@@ -123,8 +123,7 @@ fn boxes_of(
 /// The lock with what came out: digests of programs and images from the first build on, and the boxes of this one.
 fn locked(context: &Context<'_>, entries: &Entries) -> Result<Lock> {
     let mut lock = context.lock.clone();
-    let Supply::Source(source) = &mut lock.supply;
-    if source.built.is_none() {
+    if lock.supply.built().is_none() {
         let mut all = Built::default();
         // Also of steps that this build had no need of, because what is made of them was there.
         for entry in present(&Graph::new(context)?, context).0.values() {
@@ -134,7 +133,7 @@ fn locked(context: &Context<'_>, entries: &Entries) -> Result<Lock> {
         }
         // What was thrown away since is not known.
         let whole = context.catalog.artifacts.keys().all(|name| all.programs.contains_key(name));
-        source.built = whole.then_some(all);
+        lock.supply.set_built(whole.then_some(all));
     }
     lock.boxes = PerRole::try_from_fn(|role| {
         let sha256 = packed(entries.get(&vagrant_box(role))?)?.sha256;

@@ -11,7 +11,7 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
 pub use deb::{Archive, Deb};
-pub use supply::{Built, Source, Supply, Upstream};
+pub use supply::{Built, ReleaseFile, Releases, Source, Supply, Upstream};
 
 use crate::config;
 use crate::role::PerRole;

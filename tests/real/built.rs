@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use hab::artifacts::go::GoBuild;
-use hab::artifacts::{Catalog, pin};
+use hab::artifacts::Catalog;
+use hab::artifacts::go::{GoBuild, Toolchain};
 use hab::cache::Cache;
 use hab::kinds::Supply;
 use hab::progress::{Progress, Silent};
@@ -18,12 +18,11 @@ pub fn build(dir: &Path, upstreams: &[&str]) {
     std::os::unix::fs::symlink(modules, root.join("go")).unwrap();
     let cache = Cache::at(root);
     let catalog = Catalog::source(Supply::Source.kubernetes_versions()[0]).unwrap();
-    let lock = pin(&catalog, Vec::new()).unwrap();
     let progress: &dyn Progress = &Silent;
     for name in upstreams {
         let entry = dir.join(name);
         std::fs::create_dir(&entry).unwrap();
-        let go = GoBuild { cache: &cache, catalog: &catalog, lock: &lock, name };
+        let go = GoBuild { cache: &cache, catalog: &catalog, toolchain: Toolchain::Module(&catalog.go), name };
         go.build(&entry, &progress.step(name, None)).unwrap();
     }
 }

@@ -26,20 +26,20 @@ impl Step for DebianPrograms {
     }
 
     fn inputs(&self, context: &Context<'_>, key: KeyBuilder) -> Result<KeyBuilder> {
-        Ok(debian::key(&context.catalog, &context.source().debs, key))
+        Ok(debian::key(&context.catalog, context.lock.supply.debs(), key))
     }
 
     fn fetch(&self, context: &Context<'_>, step: &progress::Step<'_>) -> Result<()> {
-        crate::debian::fetch(context.cache, &context.source().debs, step)
+        crate::debian::fetch(context.cache, context.lock.supply.debs(), step)
     }
 
     fn check(&self, context: &Context<'_>, entry: &Path) -> Result<()> {
-        same_results(&built(entry)?, context.source())
+        same_results(&built(entry)?, context.lock.supply.built())
     }
 
     fn run(&self, context: &Context<'_>, job: &Job<'_>) -> Result<String> {
         self.fetch(context, job.step)?;
-        let built = debian::build(context.cache, &context.catalog, &context.source().debs, job.entry);
+        let built = debian::build(context.cache, &context.catalog, context.lock.supply.debs(), job.entry);
         built.context("taking programs out of Debian's packages")
     }
 }

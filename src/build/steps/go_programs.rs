@@ -16,8 +16,13 @@ pub struct GoPrograms {
 }
 
 impl GoPrograms {
-    fn go<'a>(&'a self, context: &'a Context<'_>) -> GoBuild<'a> {
-        GoBuild { cache: context.cache, catalog: &context.catalog, lock: context.source(), name: &self.name }
+    fn go<'a>(&'a self, context: &'a Context<'_>) -> Result<GoBuild<'a>> {
+        Ok(GoBuild {
+            cache: context.cache,
+            catalog: &context.catalog,
+            toolchain: context.toolchain()?,
+            name: &self.name,
+        })
     }
 }
 
@@ -35,7 +40,7 @@ impl Step for GoPrograms {
     }
 
     fn inputs(&self, context: &Context<'_>, key: KeyBuilder) -> Result<KeyBuilder> {
-        self.go(context).key(key)
+        self.go(context)?.key(key)
     }
 
     fn detail(&self, context: &Context<'_>) -> Option<String> {
@@ -52,18 +57,18 @@ impl Step for GoPrograms {
     }
 
     fn fetch(&self, context: &Context<'_>, step: &progress::Step<'_>) -> Result<()> {
-        self.go(context).fetch(step)
+        self.go(context)?.fetch(step)
     }
 
     fn preflight(&self, context: &Context<'_>) -> Vec<Error> {
-        self.go(context).preflight().err().into_iter().collect()
+        self.go(context).and_then(|go| go.preflight()).err().into_iter().collect()
     }
 
     fn check(&self, context: &Context<'_>, entry: &Path) -> Result<()> {
-        same_results(&built(entry)?, context.source())
+        same_results(&built(entry)?, context.lock.supply.built())
     }
 
     fn run(&self, context: &Context<'_>, job: &Job<'_>) -> Result<String> {
-        self.go(context).build(job.entry, job.step)
+        self.go(context)?.build(job.entry, job.step)
     }
 }

@@ -49,7 +49,7 @@ impl Step for Image {
     }
 
     fn check(&self, context: &Context<'_>, entry: &Path) -> Result<()> {
-        same_results(&built(entry)?, context.source())
+        same_results(&built(entry)?, context.lock.supply.built())
     }
 
     fn run(&self, _context: &Context<'_>, job: &Job<'_>) -> Result<String> {

@@ -7,6 +7,7 @@ mod go_programs;
 mod image;
 mod payload;
 mod provider_disk;
+mod release_programs;
 mod tools;
 mod vagrant_box;
 
@@ -17,5 +18,6 @@ pub use go_programs::GoPrograms;
 pub use image::Image;
 pub use payload::Payload;
 pub use provider_disk::ProviderDisk;
+pub use release_programs::ReleasePrograms;
 pub use tools::Tools;
 pub use vagrant_box::{BOX, VagrantBox, packed, vagrant_box};
