@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::artifacts::{Catalog, same_upstreams};
 use crate::cache::Cache;
 use crate::exec::qemu::{self, Accelerator};
-use crate::kinds::{Base, Cni};
+use crate::kinds::{Base, Cni, Provider};
 use crate::lock::{Lock, Source, Supply};
 use crate::plan::Plan;
 use crate::progress::Progress;
@@ -26,6 +26,8 @@ pub struct Context<'a> {
     /// Their pod network.
     pub network: Cni,
     /// What boxes are for.
+    pub providers: Vec<Provider>,
+    /// What the base is for: one of them, for it is the same for all.
     pub provider: &'static Facts,
     /// Who hears how far it is.
     pub progress: &'a dyn Progress,
@@ -41,7 +43,8 @@ impl<'a> Context<'a> {
         let catalog = Catalog::source(&plan.kubernetes.version)?;
         let provider = provider::facts(plan.provider);
         let (base, network) = (plan.base, plan.kubernetes.cni);
-        let context = Self { cache, catalog, lock, base, network, provider, progress, accelerator: Mutex::default() };
+        let (providers, accelerator) = (plan.providers.clone(), Mutex::default());
+        let context = Self { cache, catalog, lock, base, network, providers, provider, progress, accelerator };
         same_upstreams(&context.catalog, context.source())?;
         Ok(context)
     }
