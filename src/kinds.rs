@@ -18,6 +18,8 @@ pub enum Base {
 pub enum Provider {
     /// qemu through libvirt.
     Libvirt,
+    /// VirtualBox.
+    Virtualbox,
 }
 
 /// How pods of different nodes reach each other.
@@ -55,7 +57,7 @@ impl Base {
 
 impl Provider {
     /// All, by their names in hab.yaml.
-    pub const ALL: &'static [(&'static str, Self)] = &[("libvirt", Self::Libvirt)];
+    pub const ALL: &'static [(&'static str, Self)] = &[("libvirt", Self::Libvirt), ("virtualbox", Self::Virtualbox)];
 }
 
 impl Cni {

@@ -1,9 +1,9 @@
-//! Box archives: two qcow2 disks, a Vagrantfile and the box's description in one tar, the same bytes every time.
+//! Box archives: the disks, a Vagrantfile and the box's description in one tar, the same bytes every time.
 //!
 //! The tar is not compressed again: the disks are compressed inside, and Vagrant unpacks it so much the quicker.
 
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use fs_err as fs;
@@ -35,7 +35,7 @@ pub fn version(kubernetes: &str, serial: u64) -> String {
 ///
 /// # Errors
 /// A disk can't be read, or `target` not be written. What stood there before is then untouched.
-pub fn pack(target: &Path, provider: &Facts, disks: &[&Path]) -> Result<Packed> {
+pub fn pack<'a>(target: &Path, provider: &Facts, disks: &[&'a Path]) -> Result<Packed> {
     let folder = target.parent().with_context(|| format!("{} has no folder", target.display()))?;
     let mut beside = tempfile::Builder::new()
         .prefix(PREFIX)
@@ -43,17 +43,25 @@ pub fn pack(target: &Path, provider: &Facts, disks: &[&Path]) -> Result<Packed> 
         .with_context(|| format!("making a file in {}", folder.display()))?;
     let mut sum = Summing { inner: BufWriter::new(beside.as_file_mut()), digest: Sha256::new(), size: 0 };
     let mut archive = Builder::new(&mut sum);
+    let named = |(number, disk): (usize, &&'a Path)| (format!("disk{number}.{}", provider.disk_format), *disk);
+    let disks: Vec<(String, &Path)> = (1..).zip(disks).map(named).collect();
+    let texts = (provider.box_files)(&disks)?;
+    let texts = texts.iter().map(|file| (file.name, file.text.as_str()));
+    let texts =
+        texts.chain([("Vagrantfile", provider.box_vagrantfile)]).map(|(name, text)| (name, Content::Text(text)));
+    let disks = disks.iter().map(|(name, disk)| (name.as_str(), Content::Disk(disk)));
+    let mut files: Vec<(&str, Content<'_>)> = texts.chain(disks).collect();
     // In the order of their names.
-    let file_names: Vec<String> =
-        (1..=disks.len()).map(|number| format!("disk{number}.{}", provider.disk_format)).collect();
-    let description = (provider.box_metadata)(&file_names).to_string();
-    let vagrantfile = provider.box_vagrantfile;
-    add(&mut archive, "Vagrantfile", vagrantfile.len() as u64, vagrantfile.as_bytes())?;
-    for (name, disk) in file_names.iter().zip(disks) {
-        let file = fs::File::open(disk)?;
-        add(&mut archive, name, file.metadata()?.len(), file)?;
+    files.sort_by_key(|(name, _)| *name);
+    for (name, content) in files {
+        match content {
+            Content::Text(text) => add(&mut archive, name, text.len() as u64, text.as_bytes())?,
+            Content::Disk(disk) => {
+                let file = fs::File::open(disk)?;
+                add(&mut archive, name, file.metadata()?.len(), file)?;
+            }
+        }
     }
-    add(&mut archive, "metadata.json", description.len() as u64, description.as_bytes())?;
     archive.into_inner().and_then(Write::flush).context("ending the archive")?;
     let packed = Packed { sha256: hex(&sum.digest.finalize_reset()), size: sum.size };
     drop(sum);
@@ -62,6 +70,12 @@ pub fn pack(target: &Path, provider: &Facts, disks: &[&Path]) -> Result<Packed> 
     beside.as_file().sync_all().with_context(|| format!("flushing {}", target.display()))?;
     beside.persist(target).with_context(|| format!("putting {} in its place", target.display()))?;
     Ok(packed)
+}
+
+/// What is in a file of the archive.
+enum Content<'a> {
+    Text(&'a str),
+    Disk(&'a Path),
 }
 
 /// One file of the archive, owned by root and of the year 1970.
@@ -76,49 +90,61 @@ fn add(archive: &mut Builder<impl Write>, name: &str, size: u64, content: impl i
     archive.append_data(&mut header, name, content).with_context(|| format!("adding {name}"))
 }
 
-/// A box as users find it.
+/// A box as users find it: one for each provider, under one name and one version.
 #[derive(Debug, Clone)]
-pub struct Published<'a> {
+pub struct Published {
     /// Such as `hab/demo-etcd`.
     pub name: String,
     /// See [`version`].
     pub version: String,
+    /// One file a provider.
+    pub files: Vec<PublishedFile>,
+}
+
+/// A box for one provider.
+#[derive(Debug, Clone)]
+pub struct PublishedFile {
     /// The provider's name in Vagrant.
-    pub provider: &'a str,
+    pub provider: &'static str,
+    /// The file, absolute.
+    pub path: PathBuf,
     /// Its digest and size.
     pub packed: Packed,
 }
 
-/// The metadata by which Vagrant finds the box in `file`: one version, with its digest.
+/// The metadata by which Vagrant finds the box: one version, with the digest of each file.
 #[must_use]
-pub fn metadata(published: &Published<'_>, file: &Path) -> Vec<u8> {
+pub fn metadata(published: &Published) -> Vec<u8> {
+    let provider = |file: &PublishedFile| {
+        json!({
+            "name": file.provider,
+            "url": file_url(&file.path),
+            "checksum_type": "sha256",
+            "checksum": file.packed.sha256,
+        })
+    };
+    let providers: Vec<Value> = published.files.iter().map(provider).collect();
     pretty(&json!({
         "name": published.name,
-        "versions": [{
-            "version": published.version,
-            "providers": [{
-                "name": published.provider,
-                "url": file_url(file),
-                "checksum_type": "sha256",
-                "checksum": published.packed.sha256,
-            }],
-        }],
+        "versions": [{ "version": published.version, "providers": providers }],
     }))
 }
 
-/// The catalog of all boxes of a lab, for people and programs: name, version, file, size and digest of each.
+/// The catalog of all boxes of a lab, for people and programs: name, version, provider, file, size and digest of each.
+/// Files are told from the folder `out`.
 #[must_use]
-pub fn catalog<'a>(boxes: impl IntoIterator<Item = (&'a str, &'a Published<'a>)>) -> Vec<u8> {
+pub fn catalog(boxes: &[Published], out: &Path) -> Vec<u8> {
     let list: Vec<Value> = boxes
-        .into_iter()
-        .map(|(file, published)| {
+        .iter()
+        .flat_map(|published| published.files.iter().map(move |file| (published, file)))
+        .map(|(published, file)| {
             json!({
                 "name": published.name,
                 "version": published.version,
-                "provider": published.provider,
-                "file": file,
-                "size": published.packed.size,
-                "sha256": published.packed.sha256,
+                "provider": file.provider,
+                "file": file.path.strip_prefix(out).unwrap_or(&file.path),
+                "size": file.packed.size,
+                "sha256": file.packed.sha256,
             })
         })
         .collect();

@@ -31,8 +31,9 @@ const DATA: [(&str, &str); 4] =
 
 /// The modules that write files themselves: `atomic_fs` to the lab's folder, `pki` whole folders of keys to its private
 /// part, the others to entries of the cache or to temporary folders.
-const WRITERS: [&str; 13] = [
+const WRITERS: [&str; 14] = [
     "atomic_fs",
+    "provider",
     "cache",
     "download",
     "pki",

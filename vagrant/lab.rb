@@ -3,11 +3,11 @@
 module HabLab
   # The version of the layout of nodes.json that this code reads. It also changes when code of an older hab could not
   # serve a lab that this one wrote, or the other way round.
-  SCHEMA = 5
+  SCHEMA = 6
 
   # A provider's part of this file registers itself here, under the name that nodes.json calls it by. It answers to
-  # check (can it be used here?), define (a machine's settings), existing and running (the names of the domains that are
-  # there, and of those that run).
+  # why_not (why can it not be used here? nil if it can), define (a machine's settings), existing and running (the names of
+  # the domains that are there, and of those that run), and is told when the cluster has become ready.
   PROVIDERS = {}
 
   # An error whose text is shown to the user as it is; vagrant then exits with status 1.
@@ -46,8 +46,20 @@ module HabLab
       @data.fetch(field)
     end
 
-    def provider
-      PROVIDERS.fetch(self[:provider])
+    # All that there are boxes for.
+    def providers
+      self[:providers].map { |name| PROVIDERS.fetch(name) }
+    end
+
+    # The one that runs this machine.
+    def provider(machine)
+      PROVIDERS.fetch(machine.provider_name.to_s)
+    end
+
+    # One of the providers can be used here.
+    def check
+      reasons = providers.map(&:why_not)
+      raise Error, reasons.first if reasons.all?
     end
 
     # A file of the lab, by its path in the lab's folder.
@@ -129,7 +141,7 @@ module HabLab
                    "Vagrant: run vagrant in that folder, or `hab build` in both."
     end
     lab = self.lab(folder)
-    lab.provider.check
+    lab.check
 
     config.vm.box_check_update = false
     config.vm.synced_folder ".", "/vagrant", disabled: true
@@ -142,7 +154,7 @@ module HabLab
         machine.vm.box = node[:box]
         machine.vm.box_url = node.box_url
         machine.vm.box_version = node[:box_version]
-        lab.provider.define(machine, node)
+        lab.providers.each { |provider| provider.define(machine, node) }
       end
     end
   end

@@ -133,7 +133,7 @@ module HabLab
 
     # The provider has none of the lab's machines.
     def absent?(machine)
-      (@lab.provider.existing(machine) & @lab.nodes.map { |node| node[:domain] }).empty?
+      (@lab.provider(machine).existing(machine) & @lab.nodes.map { |node| node[:domain] }).empty?
     end
 
     def fits?(ui)
@@ -223,10 +223,11 @@ module HabLab
 
         # The provider is asked, not Vagrant: Vagrant may still hold its own locks on machines that it brought up in
         # parallel.
-        running = lab.provider.running(machine)
+        running = lab.provider(machine).running(machine)
         absent = lab.nodes.reject { |node| running.include?(node[:domain]) }.map { |node| node[:name] }
         if absent.empty?
           wait(lab, env[:ui])
+          lab.provider(machine).ready(machine, lab)
         else
           env[:ui].warn("hab: not waiting for the cluster, because not running: #{absent.join(', ')}")
         end

@@ -8,7 +8,7 @@ use crate::artifacts::go::Toolchain;
 use crate::artifacts::{Catalog, GO, same_parts};
 use crate::cache::Cache;
 use crate::exec::qemu::{self, Accelerator};
-use crate::kinds::{Base, Cni};
+use crate::kinds::{Base, Cni, Provider};
 use crate::lock::{Lock, Releases, Supply};
 use crate::plan::Plan;
 use crate::progress::Progress;
@@ -27,6 +27,8 @@ pub struct Context<'a> {
     /// Their pod network.
     pub network: Cni,
     /// What boxes are for.
+    pub providers: Vec<Provider>,
+    /// What the base is for: one of them, for it is the same for all.
     pub provider: &'static Facts,
     /// Who hears how far it is.
     pub progress: &'a dyn Progress,
@@ -43,7 +45,8 @@ impl<'a> Context<'a> {
         let catalog = Catalog::of(plan.supply, &plan.kubernetes.version)?;
         let provider = provider::facts(plan.provider);
         let (base, network) = (plan.base, plan.kubernetes.cni);
-        let context = Self { cache, catalog, lock, base, network, provider, progress, accelerator: Mutex::default() };
+        let (providers, accelerator) = (plan.providers.clone(), Mutex::default());
+        let context = Self { cache, catalog, lock, base, network, providers, provider, progress, accelerator };
         let locked = lock.supply.kind();
         ensure!(
             locked == plan.supply,

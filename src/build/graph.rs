@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 
 use super::steps::{
-    BaseDisk, BootTest, DebianPrograms, GoPrograms, Image, Payload, ProviderDisk, ReleasePrograms, Tools, VagrantBox,
+    BOOTED, BaseDisk, BootTest, DebianPrograms, GoPrograms, Image, Payload, ProviderDisk, ReleasePrograms, Tools,
+    VagrantBox,
 };
 use super::{Context, Step};
 use crate::artifacts::{Catalog, GO, Origin};
 use crate::cache::{Key, KeyBuilder};
+use crate::kinds::Provider;
 use crate::payload::Contents;
 use crate::role::Role;
 
@@ -23,6 +25,8 @@ pub const HOST_PROGRAMS: [(&str, &str); 2] = [("kubernetes", "kubectl"), ("etcd"
 pub struct Graph {
     steps: Vec<Box<dyn Step>>,
     keys: Vec<Key>,
+    /// What boxes are for.
+    providers: Vec<Provider>,
 }
 
 impl Graph {
@@ -31,7 +35,7 @@ impl Graph {
     /// # Errors
     /// hab was built without a part.
     pub fn new(context: &Context<'_>) -> Result<Self> {
-        Self::of(steps(&context.catalog)?, context)
+        Self::of(steps(&context.catalog, &context.providers)?, context)
     }
 
     /// A graph of these steps.
@@ -49,7 +53,7 @@ impl Graph {
             }
             keys.push(step.inputs(context, key)?.key());
         }
-        Ok(Self { steps, keys })
+        Ok(Self { steps, keys, providers: context.providers.clone() })
     }
 
     /// The steps in their order.
@@ -78,7 +82,8 @@ impl Graph {
     /// # Errors
     /// A step is missing.
     pub fn goals(&self) -> Result<Vec<usize>> {
-        let roles = Role::ALL.into_iter().flat_map(|role| [boot_test(role), vagrant_box(role)]);
+        let boxes = |role| self.providers.iter().map(move |provider| vagrant_box(role, *provider));
+        let roles = Role::ALL.into_iter().flat_map(|role| std::iter::once(boot_test(role)).chain(boxes(role)));
         roles.chain(HOST_PROGRAMS.map(|(step, _)| step.to_owned())).map(|name| self.place(&name)).collect()
     }
 
@@ -91,8 +96,8 @@ impl Graph {
     }
 }
 
-/// The steps of everything in the catalog.
-pub fn steps(catalog: &Catalog) -> Result<Vec<Box<dyn Step>>> {
+/// The steps of everything in the catalog, and of boxes for these providers.
+pub fn steps(catalog: &Catalog, providers: &[Provider]) -> Result<Vec<Box<dyn Step>>> {
     let makers = makers(catalog);
     let mut steps: Vec<Box<dyn Step>> = vec![Box::new(Tools), Box::new(BaseDisk)];
     for name in catalog.upstreams.keys() {
@@ -106,14 +111,20 @@ pub fn steps(catalog: &Catalog) -> Result<Vec<Box<dyn Step>>> {
         let maker = makers.get(spec.artifact.as_str()).with_context(|| format!("nothing makes {}", spec.artifact))?;
         steps.push(Box::new(Image { name: name.clone(), spec: spec.clone(), maker: maker.clone() }));
     }
-    steps.push(Box::new(ProviderDisk::base()));
+    let mut formats = vec![BOOTED];
+    formats.extend(providers.iter().filter(|provider| **provider != BOOTED));
+    for provider in &formats {
+        steps.push(Box::new(ProviderDisk::base(*provider)));
+    }
     for role in Role::ALL {
-        let payload = Payload::new(role, &Contents::of(role)?, &makers)?;
-        let disk = ProviderDisk::payload(role);
-        steps.push(Box::new(payload));
-        steps.push(Box::new(disk));
+        steps.push(Box::new(Payload::new(role, &Contents::of(role)?, &makers)?));
+        for provider in &formats {
+            steps.push(Box::new(ProviderDisk::payload(role, *provider)));
+        }
         steps.push(Box::new(BootTest { role }));
-        steps.push(Box::new(VagrantBox { role }));
+        for provider in providers {
+            steps.push(Box::new(VagrantBox { role, provider: *provider }));
+        }
     }
     Ok(steps)
 }

@@ -183,7 +183,9 @@ fn with_an_empty_cache_all_is_made_and_what_is_there_is_not() {
 
 #[test]
 fn before_there_is_a_lock_nothing_is_known() {
-    let steps = before_lock(&Catalog::source(&Lab::new().plan.kubernetes.version).unwrap()).unwrap();
+    let steps =
+        before_lock(&Catalog::source(&Lab::new().plan.kubernetes.version).unwrap(), &[kinds::Provider::Libvirt])
+            .unwrap();
     assert!(steps.iter().all(|step| step.cells()[1] == "after the lock"));
 }
 

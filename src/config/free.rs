@@ -44,6 +44,21 @@ pub fn texts(section: &Section<'_>, key: &str, problems: &mut Problems) -> Vec<E
     read.collect()
 }
 
+/// One text under `key`, or a list of them.
+pub fn words(section: &mut Section<'_>, key: &str, problems: &mut Problems) -> Option<Vec<Marked<String>>> {
+    let (_, node) = section.find(key)?;
+    if !matches!(node.kind, Kind::List(_)) {
+        return section.text(key, problems).map(|text| vec![text]);
+    }
+    let (list, path) = (section.list(key, problems)?, section.name(key));
+    if list.value.is_empty() {
+        problems.error(list.place, format!("`{path}` is empty"), Some("remove the line to get the default".to_owned()));
+        return None;
+    }
+    let word = |node| Some(Marked { value: text(node, &path, problems)?, place: Some(node.place) });
+    list.value.iter().map(word).collect()
+}
+
 /// The text at `path`; what YAML reads as another type is none.
 pub fn text(node: &YamlNode, path: &str, problems: &mut Problems) -> Option<String> {
     let (message, hint) = match value(node, path, problems)? {

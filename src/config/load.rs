@@ -13,6 +13,7 @@ use super::merged::merge;
 use super::validate::{HasFile, validate};
 use super::{decode, raw, yaml};
 use crate::problems::{Place, Problems};
+use crate::provider;
 
 /// The file a lab is made of.
 pub const FILE: &str = "hab.yaml";
@@ -85,7 +86,11 @@ pub fn load(folder: &Path) -> Result<Reading> {
         return refused("is not a file", None);
     }
     match read_capped(&path) {
-        Ok(bytes) => Ok(with_policy(folder, read(&name, &bytes, &|file| in_folder(folder, file)))),
+        Ok(bytes) => {
+            let mut reading = with_policy(folder, read(&name, &bytes, &|file| in_folder(folder, file)));
+            reading.refuse_ranges(&provider::allowed());
+            Ok(reading)
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             refused("is not there", Some("`hab init` writes one; `-C FOLDER` names the lab's folder"))
         }

@@ -18,7 +18,7 @@ pub fn newest() -> &'static str {
 pub struct Merged {
     pub lab: Option<Marked<String>>,
     pub base: Marked<String>,
-    pub provider: Marked<String>,
+    pub providers: Vec<Marked<String>>,
     pub supply: Marked<String>,
     pub start: Marked<String>,
     pub version: Marked<String>,
@@ -65,7 +65,7 @@ pub fn merge(raw: Raw) -> Merged {
     Merged {
         lab: raw.lab,
         base: or(raw.base, "debian"),
-        provider: or(raw.provider, "libvirt"),
+        providers: raw.provider.unwrap_or_else(|| vec![or(None, "libvirt")]),
         supply: or(raw.supply, "source"),
         start: or(raw.start, "boot"),
         version: or(raw.version, newest()),

@@ -43,8 +43,8 @@ pub struct Config {
     pub lab: Label,
     /// What the boxes start from.
     pub base: Base,
-    /// What runs them.
-    pub provider: Provider,
+    /// What runs them; never none. The first is for whom nothing else is said.
+    pub providers: Vec<Provider>,
     /// Where the parts come from.
     pub supply: Supply,
     /// What `vagrant up` begins with.

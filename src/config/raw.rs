@@ -22,7 +22,7 @@ pub struct Marked<T> {
 pub struct Raw {
     pub lab: Option<Marked<String>>,
     pub base: Option<Marked<String>>,
-    pub provider: Option<Marked<String>>,
+    pub provider: Option<Vec<Marked<String>>>,
     pub supply: Option<Marked<String>>,
     pub start: Option<Marked<String>>,
     pub version: Option<Marked<String>>,
@@ -80,7 +80,7 @@ pub fn read(root: &YamlNode, problems: &mut Problems) -> Raw {
     let mut raw = Raw {
         lab: top.text("lab", problems),
         base: top.text("base", problems),
-        provider: top.text("provider", problems),
+        provider: free::words(&mut top, "provider", problems),
         supply: top.text("supply", problems),
         start: top.text("start", problems),
         ..Raw::default()

@@ -5,7 +5,9 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
+use super::Provider;
 use super::load::Reading;
+use crate::provider::Allowed;
 
 /// What the kernel says of its routes (proc(5)).
 const TABLE: &str = "/proc/net/route";
@@ -14,8 +16,13 @@ const TABLE: &str = "/proc/net/route";
 const UP: u16 = 0x0001;
 const REJECT: u16 = 0x0200;
 
-/// How libvirt names the bridges that it makes.
-const BRIDGE: &str = "virbr";
+/// How a provider names the interfaces of the host that it makes.
+const fn interfaces(provider: Provider) -> &'static str {
+    match provider {
+        Provider::Libvirt => "virbr",
+        Provider::Virtualbox => "vboxnet",
+    }
+}
 
 /// A network that the host reaches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,13 +53,37 @@ fn parse(table: &str) -> Vec<Route> {
 }
 
 impl Reading {
+    /// The ranges of the networks that machines are in, by their keys below `network`.
+    fn ranges(&self) -> Vec<(String, Ipv4Net)> {
+        let Some(network) = self.config.as_ref().map(|config| &config.network) else { return Vec::new() };
+        let extra = network.extra.iter().map(|(name, range)| (format!("extra.{}", name.as_str()), *range));
+        std::iter::once(("nodes".to_owned(), network.nodes)).chain(extra).collect()
+    }
+
+    /// Refuses what VirtualBox would, at `vagrant up`, if it is to run the machines.
+    pub(super) fn refuse_ranges(&mut self, allowed: &Allowed) {
+        if !self.config.as_ref().is_some_and(|config| config.providers.contains(&Provider::Virtualbox)) {
+            return;
+        }
+        for (key, range) in self.ranges() {
+            if let Some((why, hint)) = allowed.refuses(range) {
+                let place = self.network_places.get(&key).copied();
+                self.problems.error(place, format!("`network.{key}` {why}"), Some(hint));
+            }
+        }
+        self.problems.sort();
+        if self.problems.has_errors() {
+            self.config = None;
+        }
+    }
+
     /// Adds a warning for each route of the host that a network of the machines is in the way of.
     pub fn warn_of_routes(&mut self, routes: &[Route]) {
-        let Some(network) = self.config.as_ref().map(|config| &config.network) else { return };
-        let extra = network.extra.iter().map(|(name, range)| (format!("extra.{}", name.as_str()), *range));
-        for (key, range) in std::iter::once(("nodes".to_owned(), network.nodes)).chain(extra) {
+        let providers = self.config.as_ref().map(|config| config.providers.clone()).unwrap_or_default();
+        for (key, range) in self.ranges() {
             let place = self.network_places.get(&key).copied();
-            for (message, hint) in routes.iter().filter_map(|route| route.in_the_way(&key, range)) {
+            let in_the_way = |route: &Route| route.in_the_way(&key, range, &providers);
+            for (message, hint) in routes.iter().filter_map(in_the_way) {
                 self.problems.warning(place, message, Some(hint));
             }
         }
@@ -62,10 +93,10 @@ impl Reading {
 
 impl Route {
     /// What is wrong with a lab's network `range` on a host with this route, and what will come of it.
-    fn in_the_way(&self, key: &str, range: Ipv4Net) -> Option<(String, String)> {
+    fn in_the_way(&self, key: &str, range: Ipv4Net, providers: &[Provider]) -> Option<(String, String)> {
         let Self { network, device } = self;
-        // While the lab runs, libvirt's bridge for it has this very network. Another lab's looks the same.
-        let own = *network == range && device.starts_with(BRIDGE);
+        // While the lab runs, the provider's interface for it has this very network. Another lab's looks the same.
+        let own = *network == range && providers.iter().any(|provider| device.starts_with(interfaces(*provider)));
         let overlap = network.contains(&range) || range.contains(network);
         if own || !overlap {
             return None;
@@ -126,6 +157,25 @@ tun0\t0000000A\t00000000\t0001\t0\t0\t50\t000000FF\t0\t0\t0
         let around = warned("192.168.56.0/21", TABLE);
         assert!(around.contains("overlaps 192.168.56.0/24, which the host reaches by virbr1"), "{around}");
         assert!(around.contains("look there for nodes"), "{around}");
+    }
+
+    #[test]
+    fn ranges_that_virtualbox_would_refuse_are_refused_where_they_stand() {
+        let allowed = crate::provider::allowed();
+        let said = |provider: &str| {
+            let text = format!("lab: a\nprovider: {provider}\nnetwork: {{nodes: 192.168.16.0/24}}\n");
+            let mut reading = read("hab.yaml", text.as_bytes(), &|_| Ok(()));
+            assert!(reading.config.is_some(), "{}", reading.problems);
+            reading.refuse_ranges(&allowed);
+            assert_eq!(reading.config.is_none(), reading.problems.has_errors());
+            reading.problems.to_string()
+        };
+        assert_eq!(said("libvirt"), "");
+        let at =
+            "hab.yaml:3:18: error: `network.nodes` 192.168.16.0/24 is in none of the ranges that VirtualBox allows";
+        for provider in ["virtualbox", "[libvirt, virtualbox]"] {
+            assert!(said(provider).starts_with(at), "{}", said(provider));
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod qemu;
 pub mod qemu_img;
 pub mod signal;
 pub mod vagrant;
+pub mod vboxmanage;
 pub mod virsh;
 pub mod zstd;
 

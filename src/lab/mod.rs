@@ -37,7 +37,10 @@ pub struct Opened {
 /// All problems of hab.yaml together, or it can't be read.
 pub fn open(folder: &Path) -> Result<Opened> {
     let reading = config::load(folder)?;
-    let plan = Plan::new(reading.config()?)?;
+    let mut plan = Plan::new(reading.config()?)?;
+    if let Some(provider) = origin::in_use(folder, &plan) {
+        plan.provider = provider;
+    }
     Ok(Opened { plan, warnings: reading.problems })
 }
 

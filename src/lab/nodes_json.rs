@@ -8,10 +8,11 @@ use serde::Serialize;
 use crate::config::Label;
 use crate::config::{Hardware, Provider, Start};
 use crate::plan::{self, Plan};
+use crate::provider::facts;
 use crate::role::{PerRole, Role};
 
 /// The layout's version; the Vagrantfile's `SCHEMA` refuses any other.
-const SCHEMA: u32 = 5;
+const SCHEMA: u32 = 6;
 
 /// Where things lie below the lab's folder.
 const BOXES: &str = "out/boxes";
@@ -34,7 +35,7 @@ pub struct Rendered<'a> {
 pub struct Data<'a> {
     schema: u32,
     lab: &'a str,
-    provider: Provider,
+    providers: &'a [Provider],
     start: Start,
     hab: &'a str,
     network: Network,
@@ -70,6 +71,8 @@ struct Node<'a> {
     box_version: Option<&'a str>,
     ignition: String,
     ignition_sha256: &'a str,
+    /// The CD-ROM that it gets its config by, with a provider that wants one.
+    config_drive: Option<String>,
     console: String,
 }
 
@@ -124,13 +127,14 @@ impl<'a> Data<'a> {
                 box_version: rendered.versions.get(node.role).as_deref(),
                 ignition: ignition_path(&node.name),
                 ignition_sha256: sha256,
+                config_drive: maker(plan).map(|_| config_drive_path(&node.name)),
                 console: console_path(&node.name),
             });
         }
         Ok(Self {
             schema: SCHEMA,
             lab: plan.lab.as_str(),
-            provider: plan.provider,
+            providers: &plan.providers,
             start: plan.start,
             hab: rendered.hab.to_str().context("the path of hab is not text")?,
             network: Network {
@@ -160,6 +164,18 @@ pub fn box_metadata_path(role: Role) -> String {
 #[must_use]
 pub fn ignition_path(node: &str) -> String {
     format!("{IGNITION}/{node}.ign")
+}
+
+/// Where the CD-ROM with a node's Ignition config lies, from the lab's folder.
+#[must_use]
+pub fn config_drive_path(node: &str) -> String {
+    format!("{IGNITION}/{node}.iso")
+}
+
+/// What makes such CD-ROMs, if a provider of the lab wants them.
+#[must_use]
+pub fn maker(plan: &Plan) -> Option<fn(&[u8]) -> Result<Vec<u8>>> {
+    plan.providers.iter().find_map(|provider| facts(*provider).config_drive)
 }
 
 /// Where what a node says on its console is recorded, from the lab's folder.
@@ -196,12 +212,14 @@ pub fn domain(plan: &Plan, node: &str) -> String {
 mod tests {
     use super::*;
 
-    const VAGRANTFILE: &str = crate::provider::facts(crate::config::Provider::Libvirt).vagrantfile;
+    fn vagrantfile() -> String {
+        crate::provider::VAGRANTFILE.concat()
+    }
 
     #[test]
     fn the_vagrantfile_reads_the_schema_that_is_written() {
         for place in [format!("SCHEMA = {SCHEMA}\n"), format!("HabLab.define(config, __dir__, {SCHEMA}) ")] {
-            assert!(VAGRANTFILE.contains(&place), "{place}");
+            assert!(vagrantfile().contains(&place), "{place}");
         }
     }
 
@@ -209,8 +227,8 @@ mod tests {
     #[test]
     fn the_vagrantfile_looks_for_what_the_trial_guest_writes() {
         use crate::exec::qemu::{EXIT_VALUE, RESULT_ADDRESS};
-        assert!(VAGRANTFILE.contains(&format!("RESULT = [{EXIT_VALUE:#x}].pack(\"Q<\")\n")));
-        assert!(VAGRANTFILE.contains(&format!("RESULT_ADDRESS = {RESULT_ADDRESS:#x}\n")));
+        assert!(vagrantfile().contains(&format!("RESULT = [{EXIT_VALUE:#x}].pack(\"Q<\")\n")));
+        assert!(vagrantfile().contains(&format!("RESULT_ADDRESS = {RESULT_ADDRESS:#x}\n")));
     }
 
     /// Both sides of the card that forwarded ports come by.
@@ -218,7 +236,7 @@ mod tests {
     fn the_vagrantfile_gives_a_machine_the_card_that_its_node_looks_for() {
         let forwarding = crate::provider::facts(Provider::Libvirt).forwarding;
         for said in [format!("\"{}\"", forwarding.mac), format!("\"{}\"", forwarding.address.trunc())] {
-            assert!(VAGRANTFILE.contains(&said), "{said}");
+            assert!(vagrantfile().contains(&said), "{said}");
         }
     }
 
@@ -240,12 +258,13 @@ mod tests {
             box_version: None,
             ignition: String::new(),
             ignition_sha256: "",
+            config_drive: None,
             console: String::new(),
         };
         let json = serde_json::to_value(&node).unwrap();
         let hardware = json["hardware"].as_object().unwrap().keys().filter(|key| *key != "networks");
         for field in json.as_object().unwrap().keys().filter(|key| *key != "role").chain(hardware) {
-            assert!(VAGRANTFILE.contains(&format!("[:{field}]")), "{field} is not read");
+            assert!(vagrantfile().contains(&format!("[:{field}]")), "{field} is not read");
         }
     }
 }

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::OUT;
 use crate::kinds::Provider;
+use crate::plan::{Node, Plan};
 use crate::provider::facts;
 
 /// The note in Vagrant's folder for a machine of what it was created from: the box's version, a blank, the config's
@@ -105,6 +106,17 @@ struct Source {
 pub fn machines(folder: &Path) -> PathBuf {
     let own = std::env::var_os("VAGRANT_DOTFILE_PATH").filter(|path| !path.is_empty());
     folder.join(own.unwrap_or_else(|| DOTFILE_PATH.into())).join("machines")
+}
+
+/// Which of the lab's providers has its machines: the first that Vagrant has made one with.
+#[must_use]
+pub fn in_use(folder: &Path, plan: &Plan) -> Option<Provider> {
+    let machines = machines(folder);
+    let has = |provider: &Provider| {
+        let id = |node: &Node| machines.join(&node.name).join(facts(*provider).name).join("id").is_file();
+        plan.nodes.iter().any(id)
+    };
+    plan.providers.iter().copied().find(has)
 }
 
 impl Origins {

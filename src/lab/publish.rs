@@ -10,10 +10,15 @@ use crate::artifacts::{built, program_file};
 use crate::atomic_fs::{self, Batch};
 use crate::boot_test::{Failed, Report};
 use crate::build::{Context, Entries, Graph, HOST_PROGRAMS, Outcome, boot_test, packed, present, vagrant_box};
-use crate::lock::{Built, Lock, LockedBox};
+use crate::kinds::Provider;
+use crate::lock::{Built, Digests, Lock, LockedBox};
 use crate::plan::Plan;
+use crate::provider::facts;
 use crate::role::{PerRole, Role};
-use crate::vagrant_box::{Published, catalog, metadata, version};
+use crate::vagrant_box::{Published, PublishedFile, catalog, metadata, version};
+
+/// How a box file's name ends.
+const BOX_ENDING: &str = ".box";
 
 /// What `out/boxes` holds, for people and programs.
 const CATALOG: &str = "catalog.json";
@@ -53,7 +58,8 @@ pub fn publish(lab: &Path, plan: &Plan, context: &Context<'_>, outcome: Outcome)
     let is_failed = |role: Role| failed.iter().any(|report| report.role == role);
     atomic_fs::remove_stale(&boxes, |name| {
         let role = Role::ALL.into_iter().find(|role| name.split('.').next() == Some(role.name()));
-        role.is_some_and(|role| !is_failed(role))
+        let of_a_provider = |role| plan.providers.iter().any(|provider| name == box_file(role, *provider));
+        role.is_some_and(|role| !is_failed(role) && (!name.ends_with(BOX_ENDING) || of_a_provider(role)))
     })?;
     atomic_fs::remove_stale(&out, |name| failed.is_empty() || name != CATALOG)?;
     all(errors.into_iter().map(|(_, error)| error).collect())?;
@@ -98,26 +104,32 @@ fn boxes_of(
     let mut batch = Batch::default();
     let mut published = Vec::new();
     for role in Role::ALL {
-        let entry = entries.get(&vagrant_box(role))?;
-        let packed = packed(entry)?;
-        let locked = lock.boxes.get(role).as_ref().with_context(|| format!("the lock has no box {role}"))?;
-        let box_of_role = Published {
-            name: plan.box_name(role),
-            version: version(&plan.kubernetes.version, locked.serial),
-            provider: context.provider.name,
-            packed,
-        };
-        let file = absolute(&boxes)?.join(format!("{role}.box"));
-        if batch.share(&entry.join(crate::build::BOX), &file)? {
-            new += 1;
-            whole(context, entry)?;
+        let mut files = Vec::new();
+        for provider in &plan.providers {
+            let entry = entries.get(&vagrant_box(role, *provider))?;
+            let path = absolute(&boxes)?.join(box_file(role, *provider));
+            if batch.share(&entry.join(crate::build::BOX), &path)? {
+                new += 1;
+                whole(context, entry)?;
+            }
+            files.push(PublishedFile { provider: facts(*provider).name, path, packed: packed(entry)? });
         }
-        batch.add(&boxes.join(format!("{role}.json")), atomic_fs::PUBLIC, &metadata(&box_of_role, &file))?;
-        published.push((format!("boxes/{role}.box"), box_of_role));
+        let locked = lock.boxes.get(role).as_ref().with_context(|| format!("the lock has no box {role}"))?;
+        let version = version(&plan.kubernetes.version, locked.serial);
+        let of_role = Published { name: plan.box_name(role), version, files };
+        batch.add(&boxes.join(format!("{role}.json")), atomic_fs::PUBLIC, &metadata(&of_role))?;
+        published.push(of_role);
     }
-    let list = published.iter().map(|(file, published)| (file.as_str(), published));
-    batch.add(&out.join(CATALOG), atomic_fs::PUBLIC, &catalog(list))?;
+    batch.add(&out.join(CATALOG), atomic_fs::PUBLIC, &catalog(&published, &absolute(out)?))?;
     Ok((new, batch))
+}
+
+/// A box's file in the folder of boxes.
+fn box_file(role: Role, provider: Provider) -> String {
+    match provider {
+        Provider::Libvirt => format!("{role}{BOX_ENDING}"),
+        Provider::Virtualbox => format!("{role}.{}{BOX_ENDING}", facts(provider).name),
+    }
 }
 
 /// The lock with what came out: digests of programs and images from the first build on, and the boxes of this one.
@@ -136,22 +148,24 @@ fn locked(context: &Context<'_>, entries: &Entries) -> Result<Lock> {
         lock.supply.set_built(whole.then_some(all));
     }
     lock.boxes = PerRole::try_from_fn(|role| {
-        let sha256 = packed(entries.get(&vagrant_box(role))?)?.sha256;
-        anyhow::Ok(Some(next(lock.boxes.get(role).as_ref(), sha256)))
+        let digest = |provider: &Provider| {
+            Ok((facts(*provider).name, packed(entries.get(&vagrant_box(role, *provider))?)?.sha256))
+        };
+        let digests = context.providers.iter().map(digest).collect::<Result<Vec<_>>>()?;
+        anyhow::Ok(Some(next(lock.boxes.get(role).as_ref(), Digests::new(digests))))
     })?;
     Ok(lock)
 }
 
-/// The box with this digest after the one that was locked. Numbers begin with the minutes since 1970, so that they grow
+/// The box with these digests after the one that was locked. Numbers begin with the minutes since 1970, so that they grow
 /// also when a lock was lost: Vagrant may still know boxes with the old numbers.
-fn next(before: Option<&LockedBox>, sha256: String) -> LockedBox {
-    match before {
-        Some(before) if before.sha256 == sha256 => before.clone(),
-        before => {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 60;
-            LockedBox { sha256, serial: before.map_or(0, |before| before.serial + 1).max(now) }
-        }
-    }
+fn next(before: Option<&LockedBox>, digests: Digests) -> LockedBox {
+    let same =
+        before.and_then(|before| Some(LockedBox { sha256: digests.after(&before.sha256)?, serial: before.serial }));
+    same.unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 60;
+        LockedBox { sha256: digests, serial: before.map_or(0, |before| before.serial + 1).max(now) }
+    })
 }
 
 /// A role's boot report, for people's programs and for CI.

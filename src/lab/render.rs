@@ -18,9 +18,9 @@ use crate::exec::{qemu, signal};
 use crate::node::Snippet;
 use crate::node::ignition::Configs;
 use crate::pki::Pki;
-use crate::plan::Plan;
+use crate::plan::{Node, Plan};
 use crate::progress::Progress;
-use crate::provider;
+use crate::provider::VAGRANTFILE;
 use crate::role::{PerRole, Role};
 
 /// Writes all data of the lab in `lab` and returns how many files changed.
@@ -53,6 +53,7 @@ fn write(lab: &Path, plan: &Plan, pki: &Pki) -> Result<usize> {
     let origins = Origins::read(lab, plan.provider)?;
     // Not flushed one by one: they can be rendered again at any time.
     let mut batch = Batch::default();
+    let config_drive = nodes_json::maker(plan);
     let mut sums = Vec::with_capacity(plan.nodes.len());
     // One node at a time: a lab of a thousand nodes needs no more memory than one of three.
     for node in &plan.nodes {
@@ -62,6 +63,9 @@ fn write(lab: &Path, plan: &Plan, pki: &Pki) -> Result<usize> {
         applied::keep(lab, &origins, &node.name, &sum)?;
         sums.push(sum);
         batch.add(&lab.join(nodes_json::ignition_path(&node.name)), atomic_fs::SECRET, &config)?;
+        if let Some(make) = config_drive {
+            batch.add(&lab.join(nodes_json::config_drive_path(&node.name)), atomic_fs::SECRET, &make(&config)?)?;
+        }
     }
     let masters = plan.of(Role::Master);
     let servers = masters.map(|master| (master.name.as_str(), plan.api_server(master)));
@@ -71,10 +75,11 @@ fn write(lab: &Path, plan: &Plan, pki: &Pki) -> Result<usize> {
     let nodes = Data::new(plan, &Rendered { hab: &hab, versions: &versions, ignition: &sums })?;
     batch.add(&out.join("nodes.json"), atomic_fs::PUBLIC, &nodes.to_json()?)?;
     batch.add(&out.join("trial.rom"), atomic_fs::PUBLIC, &qemu::trial_firmware())?;
-    let vagrantfile = provider::facts(plan.provider).vagrantfile;
-    batch.add(&lab.join("Vagrantfile"), atomic_fs::PUBLIC, vagrantfile.as_bytes())?;
+    batch.add(&lab.join("Vagrantfile"), atomic_fs::PUBLIC, VAGRANTFILE.concat().as_bytes())?;
     let changed = batch.commit()?;
-    let names: BTreeSet<String> = plan.nodes.iter().map(|node| format!("{}.ign", node.name)).collect();
+    let endings: &[&str] = if config_drive.is_some() { &["ign", "iso"] } else { &["ign"] };
+    let names = |node: &Node| endings.iter().map(|ending| format!("{}.{ending}", node.name)).collect::<Vec<_>>();
+    let names: BTreeSet<String> = plan.nodes.iter().flat_map(names).collect();
     atomic_fs::remove_stale(&folder, |name| names.contains(name))?;
     Ok(changed)
 }

@@ -1,5 +1,6 @@
 //! What a lab is made of, written down: `hab.lock`, beside hab.yaml and for git like it.
 
+mod boxes;
 mod deb;
 mod supply;
 
@@ -10,6 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
+pub use boxes::{Digests, LockedBox};
 pub use deb::{Archive, Deb};
 pub use supply::{Built, ReleaseFile, Releases, Source, Supply, Upstream};
 
@@ -65,16 +67,6 @@ impl Base {
             Self::Debian { packages } => packages,
         }
     }
-}
-
-/// A role's box.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LockedBox {
-    /// SHA-256 of the box file, hexadecimal.
-    pub sha256: String,
-    /// The last part of its version, which grows with every box of other bytes: Vagrant takes the highest for the newest.
-    pub serial: u64,
 }
 
 impl Lock {

@@ -35,8 +35,10 @@ pub struct Plan {
     pub lab: Label,
     /// What the boxes start from.
     pub base: Base,
-    /// What runs them.
+    /// What runs the machines that there are, or will be if nothing else is said.
     pub provider: Provider,
+    /// All that there are boxes for.
+    pub providers: Vec<Provider>,
     /// Where the parts come from.
     pub supply: Supply,
     /// What `vagrant up` begins with.
@@ -145,7 +147,8 @@ impl Plan {
         Ok(Self {
             lab: config.lab.clone(),
             base: config.base,
-            provider: config.provider,
+            provider: first(config),
+            providers: config.providers.clone(),
             supply: config.supply,
             start: config.start,
             kubernetes: config.kubernetes.clone(),
@@ -205,17 +208,22 @@ fn cards(config: &Config, hardware: &Hardware, address: Ipv4Addr) -> Result<Vec<
             });
         }
     }
-    let forwarding = provider::facts(config.provider).forwarding;
+    let forwarding = provider::facts(first(config)).forwarding;
     if !hardware.forwarded_ports.is_empty() {
         cards.push(Card { network: None, mac: forwarding.mac.to_owned(), address: forwarding.address });
     }
     Ok(cards)
 }
 
+/// The provider for whom nothing else is said.
+fn first(config: &Config) -> Provider {
+    config.providers.first().copied().unwrap_or(Provider::Libvirt)
+}
+
 /// After the provider's prefix a byte of the lab's name keeps labs on one bridge apart, and the last two bytes of the
 /// address keep nodes apart.
 fn mac(config: &Config, address: Ipv4Addr) -> String {
-    let [one, two, three] = provider::facts(config.provider).mac_prefix;
+    let [one, two, three] = provider::facts(first(config)).mac_prefix;
     let [_, _, high, low] = address.octets();
     let lab = Sha256::digest(config.lab.as_str())[0];
     format!("{one:02x}:{two:02x}:{three:02x}:{lab:02x}:{high:02x}:{low:02x}")

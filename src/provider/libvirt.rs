@@ -1,11 +1,13 @@
 //! qemu through libvirt.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 
+use anyhow::Result;
 use ipnet::Ipv4Net;
 use serde_json::{Value, json};
 
-use super::{Facts, Forwarding};
+use super::{BoxFile, Facts, Forwarding};
 use crate::exec::{qemu_img, virsh};
 
 /// See [`Facts`].
@@ -16,6 +18,7 @@ pub const FACTS: Facts = Facts {
     convert_options: &qemu_img::QCOW2,
     // Its config comes through qemu's fw_cfg.
     ignition_platform: "qemu",
+    config_drive: None,
     // The prefix that qemu and libvirt use for their guests.
     mac_prefix: [0x52, 0x54, 0x00],
     // The Vagrantfile gives it the serial number `hab-data`; see rules.d/60-persistent-storage.rules of udev.
@@ -27,12 +30,11 @@ pub const FACTS: Facts = Facts {
         (net(192, 168, 122), "libvirt's default network"),
     ],
     domains: || virsh::domains(&virsh::default_uri()),
-    box_metadata,
+    box_files,
+    // As it stood when boxes were first given keys.
+    box_key: r#"{"provider":"libvirt","format":"qcow2","disks":[]}"#,
     box_vagrantfile: include_str!("../../vagrant/box/Vagrantfile"),
     vagrantfile: concat!(
-        include_str!("../../vagrant/Vagrantfile"),
-        include_str!("../../vagrant/lab.rb"),
-        include_str!("../../vagrant/steps.rb"),
         // In order: `provider.rb` names the others.
         include_str!("../../vagrant/libvirt/volume.rb"),
         include_str!("../../vagrant/libvirt/accelerator.rb"),
@@ -50,7 +52,8 @@ const fn net(a: u8, b: u8, c: u8) -> Ipv4Net {
 }
 
 /// A box with a list of disks (vagrant-libvirt `docs/boxes.markdown`, "Version 2").
-fn box_metadata(disks: &[String]) -> Value {
-    let disks: Vec<Value> = disks.iter().map(|file| json!({ "path": file })).collect();
-    json!({ "provider": FACTS.name, "format": FACTS.disk_format, "disks": disks })
+fn box_files(disks: &[(String, &Path)]) -> Result<Vec<BoxFile>> {
+    let disks: Vec<Value> = disks.iter().map(|(name, _)| json!({ "path": name })).collect();
+    let metadata = json!({ "provider": FACTS.name, "format": FACTS.disk_format, "disks": disks });
+    Ok(vec![BoxFile { name: "metadata.json", text: metadata.to_string() }])
 }

@@ -2,16 +2,27 @@
 //! provider.
 
 mod libvirt;
+mod virtualbox;
 
 use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use ipnet::Ipv4Net;
-use serde_json::Value;
 
 use crate::exec::virsh::DomainState;
 use crate::kinds::Provider;
+pub use virtualbox::{Allowed, allowed};
+
+/// A lab's Vagrantfile: the same bytes in every lab, for every provider, with nothing of the user's in it. One run of
+/// Vagrant can be about several labs, and then has the code of the first.
+pub const VAGRANTFILE: [&str; 5] = [
+    include_str!("../../vagrant/Vagrantfile"),
+    include_str!("../../vagrant/lab.rb"),
+    include_str!("../../vagrant/steps.rb"),
+    libvirt::FACTS.vagrantfile,
+    virtualbox::FACTS.vagrantfile,
+];
 
 /// The facts of a provider.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +38,8 @@ pub struct Facts {
     /// What Ignition is told to run on, so that it finds its config
     /// (<https://coreos.github.io/ignition/supported-platforms/>).
     pub ignition_platform: &'static str,
+    /// Makes the CD-ROM that a machine gets its Ignition config by, where it is none of the provider's own channels.
+    pub config_drive: Option<fn(&[u8]) -> Result<Vec<u8>>>,
     /// The first three bytes of every hardware address.
     pub mac_prefix: [u8; 3],
     /// Where a node finds its data disk: the link that udev makes for a disk with this serial number.
@@ -37,12 +50,23 @@ pub struct Facts {
     pub taken: &'static [(Ipv4Net, &'static str)],
     /// How every machine is that there is on this host, a lab's or not, by name. Quick, but starts a program.
     pub domains: fn() -> Result<HashMap<String, DomainState>>,
-    /// `metadata.json` of a box with these disks.
-    pub box_metadata: fn(&[String]) -> Value,
+    /// What a box has beside its Vagrantfile and these disks, which have their names in the box.
+    pub box_files: fn(&[(String, &Path)]) -> Result<Vec<BoxFile>>,
+    /// What that says of no disk in particular: part of a box's key.
+    pub box_key: &'static str,
     /// The Vagrantfile inside every box.
     pub box_vagrantfile: &'static str,
-    /// The lab's Vagrantfile: the same bytes in every lab, with nothing of the user's in it.
+    /// The provider's part of [`VAGRANTFILE`].
     pub vagrantfile: &'static str,
+}
+
+/// A file of a box that is text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoxFile {
+    /// Its name.
+    pub name: &'static str,
+    /// Its content.
+    pub text: String,
 }
 
 /// The card of a machine that ports of the host lead to. Nothing but these ports comes by it, and nothing leads out.
@@ -59,5 +83,17 @@ pub struct Forwarding {
 pub const fn facts(provider: Provider) -> &'static Facts {
     match provider {
         Provider::Libvirt => &libvirt::FACTS,
+        Provider::Virtualbox => &virtualbox::FACTS,
+    }
+}
+
+/// What only libvirt can do; `what` is a user's words for it.
+///
+/// # Errors
+/// It is not libvirt.
+pub fn only_libvirt(provider: Provider, what: &str) -> Result<()> {
+    match provider {
+        Provider::Libvirt => Ok(()),
+        Provider::Virtualbox => bail!("{what} needs `provider: libvirt`: the machines of this lab run in VirtualBox"),
     }
 }

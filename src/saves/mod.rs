@@ -30,6 +30,7 @@ use crate::digest::hex;
 use crate::exec::virsh::{self, Virsh};
 use crate::lab::origin::Origins;
 use crate::plan::Plan;
+use crate::provider::only_libvirt;
 
 /// The save that is meant when none is named.
 pub const DEFAULT: &str = "ready";
@@ -53,6 +54,7 @@ impl<'a> Saves<'a> {
     /// # Errors
     /// `out/nodes.json` is damaged, or the provider's tool is not installed.
     pub fn open(plan: &'a Plan, lab: &Path) -> Result<Self> {
+        only_libvirt(plan.provider, "a save")?;
         let origins = Origins::read(lab, plan.provider)?;
         Ok(Self { plan, lab: lab.to_owned(), origins, virsh: Virsh::new(virsh::default_uri())? })
     }

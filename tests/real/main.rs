@@ -19,3 +19,4 @@ mod scripts;
 #[path = "../support/rendered.rs"]
 mod rendered;
 mod vagrant;
+mod virtualbox;

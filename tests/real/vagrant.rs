@@ -14,7 +14,10 @@ use tempfile::TempDir;
 use crate::labs::plan;
 
 const FACTS: &hab::provider::Facts = hab::provider::facts(Provider::Libvirt);
-const VAGRANTFILE: &str = FACTS.vagrantfile;
+
+fn vagrantfile() -> String {
+    hab::provider::VAGRANTFILE.concat()
+}
 
 const VERSION: &str = "1.36.3.42";
 
@@ -39,9 +42,14 @@ impl Test {
 
     /// A lab of this name and so many workers, in a folder of this name.
     fn lab(&self, folder: &str, lab: &str, workers: u32) -> PathBuf {
-        let folder = self.folder(folder, VAGRANTFILE);
+        self.lab_for(&[Provider::Libvirt], folder, lab, workers)
+    }
+
+    fn lab_for(&self, providers: &[Provider], folder: &str, lab: &str, workers: u32) -> PathBuf {
+        let folder = self.folder(folder, &vagrantfile());
         let mut plan = plan("192.168.56.0/24", [1, 1, workers]);
         plan.lab = Label::new(lab).unwrap();
+        plan.providers = providers.to_vec();
         let versions = PerRole { etcd: Some(VERSION.to_owned()), master: None, worker: None };
         let ignition = vec!["0".repeat(64); plan.nodes.len()];
         let rendered = Rendered { hab: Path::new("/nowhere/hab"), versions: &versions, ignition: &ignition };
@@ -93,7 +101,7 @@ impl Test {
 #[test]
 fn vagrant_accepts_what_hab_renders_and_says_what_is_missing() {
     let test = Test::new();
-    let unbuilt = test.folder("unbuilt", VAGRANTFILE);
+    let unbuilt = test.folder("unbuilt", &vagrantfile());
     let (success, said) = test.vagrant(&unbuilt, &["validate"]);
     assert!(!success && said.contains("hab build"), "{said}");
 
@@ -110,9 +118,9 @@ fn ruby_finds_nothing_to_warn_about() {
         let output = test.run("ruby", folder, &["-wc", "Vagrantfile"]);
         String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
     };
-    let sloppy = check(&test.folder("sloppy", &format!("{VAGRANTFILE}\ndef x\n  y = 1\nend\n")));
+    let sloppy = check(&test.folder("sloppy", &format!("{}\ndef x\n  y = 1\nend\n", vagrantfile())));
     assert!(sloppy.contains("assigned but unused variable"), "{sloppy}");
-    assert_eq!(check(&test.folder("lab", VAGRANTFILE)), "Syntax OK\n");
+    assert_eq!(check(&test.folder("lab", &vagrantfile())), "Syntax OK\n");
 }
 
 /// Vagrant reads the Vagrantfile of another folder, too, when a command names a machine by its id.
@@ -161,10 +169,10 @@ fn each_lab_of_one_process_keeps_its_own_settings() {
 fn labs_of_two_versions_of_hab_are_not_mixed_up() {
     let test = Test::new();
     let (old, new) = (test.lab("old", "old", 1), test.lab("new", "new", 1));
-    let newer = VAGRANTFILE.replace("__dir__, 5)", "__dir__, 6)").replace("SCHEMA = 5\n", "SCHEMA = 6\n");
+    let newer = vagrantfile().replace("__dir__, 6)", "__dir__, 7)").replace("SCHEMA = 6\n", "SCHEMA = 7\n");
     std::fs::write(new.join("Vagrantfile"), newer).unwrap();
     let nodes = new.join("out/nodes.json");
-    let data = std::fs::read_to_string(&nodes).unwrap().replace("\"schema\": 5", "\"schema\": 6");
+    let data = std::fs::read_to_string(&nodes).unwrap().replace("\"schema\": 6", "\"schema\": 7");
     std::fs::write(&nodes, data).unwrap();
     test.index(&"1".repeat(32), &old, "etcd-01");
     test.index(&"2".repeat(32), &new, "etcd-01");
@@ -190,9 +198,9 @@ fn a_box_is_found_in_a_folder_with_an_odd_name() {
         let file = lab.join("out/boxes/etcd.box");
         let packed = vagrant_box::pack(&file, FACTS, &[&disk]).unwrap();
         let version = VERSION.to_owned();
-        let published =
-            vagrant_box::Published { name: format!("hab/{name}-etcd"), version, provider: FACTS.name, packed };
-        let metadata = vagrant_box::metadata(&published, &file);
+        let files = vec![vagrant_box::PublishedFile { provider: FACTS.name, path: file, packed }];
+        let published = vagrant_box::Published { name: format!("hab/{name}-etcd"), version, files };
+        let metadata = vagrant_box::metadata(&published);
         std::fs::write(lab.join("out/boxes/etcd.json"), metadata).unwrap();
         let answer = test.ask("box", &[lab.as_path()]);
         assert_eq!(answer, json!([[format!("hab/{name}-etcd"), VERSION, "libvirt"]]), "{odd}");

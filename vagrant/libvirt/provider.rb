@@ -3,11 +3,14 @@ module HabLab
   module Libvirt
     PROVIDERS["libvirt"] = self
 
-    def self.check
+    def self.why_not
       return if Vagrant.has_plugin?("vagrant-libvirt")
 
-      raise Error, "Vagrant's plugin for libvirt is missing: on Debian, `apt install vagrant-libvirt`."
+      "Vagrant's plugin for libvirt is missing: on Debian, `apt install vagrant-libvirt`."
     end
+
+    # The lab's cluster has become Ready: nothing is to be done.
+    def self.ready(_machine, _lab); end
 
     # The names of all domains, on the libvirt that has this machine.
     def self.existing(machine)
@@ -20,11 +23,10 @@ module HabLab
     end
 
     def self.define(machine, node)
-      # The network that every machine is in, and those that hab.yaml says.
-      connect(machine, node, node.lab[:network])
-      node[:cards].each { |card| connect(machine, card, card[:network]) }
-
-      machine.vm.provider "libvirt" do |libvirt|
+      machine.vm.provider "libvirt" do |libvirt, override|
+        # The network that every machine is in, and those that hab.yaml says.
+        connect(override, node, node.lab[:network])
+        node[:cards].each { |card| connect(override, card, card[:network]) }
         # Vagrant adds the node's name.
         libvirt.default_prefix = node[:domain].delete_suffix(node[:name])
         # Vagrant's own has the folder's name in it, and puts it into XML as it is.
@@ -47,12 +49,12 @@ module HabLab
     end
 
     # A card on a network of host and nodes, with no way out and no DHCP. Ignition gives the node its address.
-    def self.connect(machine, card, network)
-      machine.vm.network "private_network",
-                         ip: card[:address], mac: card[:mac], auto_config: false,
-                         libvirt__network_name: network[:name], libvirt__netmask: network[:netmask],
-                         libvirt__host_ip: network[:host],
-                         libvirt__dhcp_enabled: false, libvirt__forward_mode: "none"
+    def self.connect(override, card, network)
+      override.vm.network "private_network",
+                          ip: card[:address], mac: card[:mac], auto_config: false,
+                          libvirt__network_name: network[:name], libvirt__netmask: network[:netmask],
+                          libvirt__host_ip: network[:host],
+                          libvirt__dhcp_enabled: false, libvirt__forward_mode: "none"
     end
     private_class_method :connect
 

@@ -12,12 +12,14 @@ use crate::embedded::{table, text};
 use crate::exec::pinned_tools::PinnedTools;
 use crate::exec::zstd::zstd;
 
+/// The lists of modules that `init` loads, and the tables that they come from. No module is in both.
+const LISTS: [(&str, &str); 2] = [("order", "base/debian/initramfs/modules"), ("sata", "base/debian/initramfs/sata")];
+
 /// Writes the initramfs to `out`.
 ///
 /// # Errors
 /// A module is missing, or it can't be written.
 pub fn write(tools: &PinnedTools, usr: &Path, taken: &Taken, out: &Path) -> Result<()> {
-    let modules = modules::order(usr, &taken.release, table("base/debian/initramfs/modules")?)?;
     let mut cpio = Cpio::default();
     for folder in ["bin", "dev", "modules", "proc", "run", "sys", "sysroot"] {
         cpio.folder(folder);
@@ -29,14 +31,16 @@ pub fn write(tools: &PinnedTools, usr: &Path, taken: &Taken, out: &Path) -> Resu
     for applet in table("base/debian/initramfs/applets")? {
         cpio.link(&format!("bin/{applet}"), "busybox");
     }
-    let mut order = String::new();
-    for module in &modules {
-        let name = module.file_name().and_then(|name| name.to_str()).context("a module's name is not text")?;
-        cpio.file(&format!("modules/{name}"), &fs::read(module)?);
-        order.push_str(name);
-        order.push('\n');
+    for (list, names) in LISTS {
+        let mut order = String::new();
+        for module in &modules::order(usr, &taken.release, table(names)?)? {
+            let name = module.file_name().and_then(|name| name.to_str()).context("a module's name is not text")?;
+            cpio.file(&format!("modules/{name}"), &fs::read(module)?);
+            order.push_str(name);
+            order.push('\n');
+        }
+        cpio.file(&format!("modules/{list}"), order.as_bytes());
     }
-    cpio.file("modules/order", order.as_bytes());
     let plain = out.with_extension("cpio");
     fs::write(&plain, cpio.finish())?;
     zstd(tools, &plain, out).context("compressing the initramfs")

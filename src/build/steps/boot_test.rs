@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::payload::payload;
-use super::provider_disk::{base_disk, disk_file, payload_disk};
+use super::provider_disk::{BOOTED, base_disk, disk_file, payload_disk};
 use crate::boot_test::{self, Failed, Subject};
 use crate::build::{Context, Job, Step};
 use crate::cache::KeyBuilder;
@@ -43,7 +43,7 @@ impl Step for BootTest {
     }
 
     fn needs(&self) -> Vec<String> {
-        vec![base_disk(), payload_disk(self.role), payload(self.role)]
+        vec![base_disk(BOOTED), payload_disk(self.role, BOOTED), payload(self.role)]
     }
 
     fn inputs(&self, context: &Context<'_>, key: KeyBuilder) -> Result<KeyBuilder> {
@@ -70,8 +70,8 @@ impl Step for BootTest {
             boot_test::config(self.kind(context), &crate::payload::read(job.needs.get(&payload(self.role))?)?)?;
         let subject = Subject {
             role: self.role,
-            disk: &job.needs.get(&base_disk())?.join(disk_file(context)),
-            payload: &job.needs.get(&payload_disk(self.role))?.join(disk_file(context)),
+            disk: &job.needs.get(&base_disk(BOOTED))?.join(disk_file(BOOTED)),
+            payload: &job.needs.get(&payload_disk(self.role, BOOTED))?.join(disk_file(BOOTED)),
             config: &config,
             checks: &checks,
             accelerator: context.accelerator()?,

@@ -17,7 +17,7 @@ pub use debian_programs::DebianPrograms;
 pub use go_programs::GoPrograms;
 pub use image::Image;
 pub use payload::Payload;
-pub use provider_disk::ProviderDisk;
+pub use provider_disk::{BOOTED, ProviderDisk};
 pub use release_programs::ReleasePrograms;
 pub use tools::Tools;
 pub use vagrant_box::{BOX, VagrantBox, packed, vagrant_box};

@@ -7,11 +7,16 @@ use super::{base, payload};
 use crate::build::{Context, Job, Step};
 use crate::cache::KeyBuilder;
 use crate::exec::qemu_img;
+use crate::kinds::Provider;
+use crate::provider::facts;
 use crate::role::Role;
 
+/// Whose disks the boot test boots: qemu's own. The same raw disks are in the boxes of every provider.
+pub const BOOTED: Provider = Provider::Libvirt;
+
 /// The disk's file in an entry. It ends in its format's name: packer converts any other, and so changes its bytes.
-pub fn disk_file(context: &Context<'_>) -> String {
-    format!("disk.{}", context.provider.disk_format)
+pub fn disk_file(provider: Provider) -> String {
+    format!("disk.{}", facts(provider).disk_format)
 }
 
 /// See the file.
@@ -19,27 +24,37 @@ pub struct ProviderDisk {
     name: String,
     source: String,
     file: &'static str,
+    provider: Provider,
+}
+
+/// What the names of a provider's steps end in. libvirt's were there first.
+pub fn suffix(provider: Provider) -> String {
+    match provider {
+        Provider::Libvirt => String::new(),
+        Provider::Virtualbox => format!(" {}", facts(provider).name),
+    }
 }
 
 /// The name of the base disk's step.
-pub fn base_disk() -> String {
-    format!("disk {}", base::NAME)
+pub fn base_disk(provider: Provider) -> String {
+    format!("disk {}{}", base::NAME, suffix(provider))
 }
 
 /// The name of a payload disk's step.
-pub fn payload_disk(role: Role) -> String {
-    format!("disk {}", payload::payload(role))
+pub fn payload_disk(role: Role, provider: Provider) -> String {
+    format!("disk {}{}", payload::payload(role), suffix(provider))
 }
 
 impl ProviderDisk {
     /// The base disk.
-    pub fn base() -> Self {
-        Self { name: base_disk(), source: base::NAME.to_owned(), file: crate::base::DISK }
+    pub fn base(provider: Provider) -> Self {
+        Self { name: base_disk(provider), source: base::NAME.to_owned(), file: crate::base::DISK, provider }
     }
 
     /// The payload disk of a role.
-    pub fn payload(role: Role) -> Self {
-        Self { name: payload_disk(role), source: payload::payload(role), file: crate::payload::DISK }
+    pub fn payload(role: Role, provider: Provider) -> Self {
+        let (name, source) = (payload_disk(role, provider), payload::payload(role));
+        Self { name, source, file: crate::payload::DISK, provider }
     }
 }
 
@@ -60,22 +75,22 @@ impl Step for ProviderDisk {
         vec![self.source.clone()]
     }
 
-    fn inputs(&self, context: &Context<'_>, key: KeyBuilder) -> Result<KeyBuilder> {
-        let provider = context.provider;
+    fn inputs(&self, _context: &Context<'_>, key: KeyBuilder) -> Result<KeyBuilder> {
+        let provider = facts(self.provider);
         Ok(key.add("provider", provider.name).add_all("options", provider.convert_options))
     }
 
-    fn detail(&self, context: &Context<'_>) -> Option<String> {
-        Some(context.provider.disk_format.to_owned())
+    fn detail(&self, _context: &Context<'_>) -> Option<String> {
+        Some(facts(self.provider).disk_format.to_owned())
     }
 
     fn preflight(&self, _context: &Context<'_>) -> Vec<anyhow::Error> {
         qemu_img::tool().err().into_iter().collect()
     }
 
-    fn run(&self, context: &Context<'_>, job: &Job<'_>) -> Result<String> {
-        let disk = job.entry.join(disk_file(context));
-        (context.provider.convert)(&job.needs.get(&self.source)?.join(self.file), &disk)?;
+    fn run(&self, _context: &Context<'_>, job: &Job<'_>) -> Result<String> {
+        let disk = job.entry.join(disk_file(self.provider));
+        (facts(self.provider).convert)(&job.needs.get(&self.source)?.join(self.file), &disk)?;
         Ok(format!("{} MiB", fs::metadata(&disk)?.len() >> 20))
     }
 }

@@ -11,6 +11,7 @@ mod machines;
 mod network;
 mod overrides;
 mod ports;
+mod providers;
 #[cfg(test)]
 mod tests;
 
@@ -20,15 +21,13 @@ use ports::NodePorts;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
-use ipnet::Ipv4Net;
-
 use super::fields::one_of;
 use super::label::{Domain, Label, MAX_DOMAIN};
 use super::load::{OUT, PRIVATE};
 use super::merged::Merged;
 use super::raw::Marked;
 use super::yaml::shown;
-use super::{Base, Cni, Config, Kubernetes, Provider, Snippets, Start, Supply};
+use super::{Base, Cni, Config, Kubernetes, Snippets, Start, Supply};
 use crate::problems::Problems;
 use crate::provider;
 use crate::role::PerRole;
@@ -47,7 +46,7 @@ pub type HasFile<'f> = dyn Fn(&Path) -> Result<(), String> + 'f;
 pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems) -> Option<Config> {
     let lab = merged.lab.as_ref().and_then(|lab| label("lab", lab, problems));
     let base = choice("base", &merged.base, Base::ALL, problems);
-    let provider = choice("provider", &merged.provider, Provider::ALL, problems);
+    let providers = providers::check(merged, problems);
     let supply = choice("supply", &merged.supply, Supply::ALL, problems);
     let start = choice("start", &merged.start, Start::ALL, problems);
     let version = supply.and_then(|supply| version(supply, &merged.version, problems));
@@ -58,7 +57,9 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
     let policy = merged.components.audit_policy.as_ref();
     components.api_server.audit_policy = lab_file(AUDIT_POLICY, policy, has_file, problems);
     let haproxy = haproxy::check(&merged.haproxy, &node_ports, problems);
-    let network = network::check(&merged.network, taken(provider), problems);
+    let taken: Vec<_> =
+        providers.iter().flatten().flat_map(|provider| provider::facts(*provider).taken).copied().collect();
+    let network = network::check(&merged.network, &taken, problems);
     let nodes = machines::check(&merged.nodes, &network, problems);
     let mut snippet = |key: &str, said: Option<&Marked<String>>| {
         lab_file((&format!("ignition.{key}"), "snippets/worker.ign"), said, has_file, problems)
@@ -70,7 +71,7 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
     Some(Config {
         lab: lab?,
         base: base?,
-        provider: provider?,
+        providers: providers?,
         supply: supply?,
         start: start?,
         kubernetes: Kubernetes { version: version?, domain: domain?, cni: cni?, components },
@@ -100,11 +101,6 @@ fn choice<T: Copy>(key: &str, said: &Marked<String>, all: &[(&str, T)], problems
         problems.error(said.place, format!("`{key}` can't be \"{}\"", shown(&said.value)), Some(hint));
     }
     found.map(|(_, value)| *value)
-}
-
-/// Ranges that the provider's own networks have.
-fn taken(provider: Option<Provider>) -> &'static [(Ipv4Net, &'static str)] {
-    provider.map_or(&[], |provider| provider::facts(provider).taken)
 }
 
 fn version(supply: Supply, said: &Marked<String>, problems: &mut Problems) -> Option<String> {

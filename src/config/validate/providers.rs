@@ -1,0 +1,129 @@
+//! What runs the machines, and what it can't do.
+
+use super::super::hardware::RawHardware;
+use super::super::merged::{Merged, MergedMachines};
+use super::super::{Provider, Start};
+use super::choice;
+use crate::kinds::Base;
+use crate::problems::Problems;
+
+/// VirtualBox gives a machine eight cards with any chipset. The first is for forwarded ports, the second for the nodes'
+/// network.
+const MOST_EXTRA: usize = 6;
+
+/// The providers; none twice.
+pub fn check(merged: &Merged, problems: &mut Problems) -> Option<Vec<Provider>> {
+    let mut providers = Vec::new();
+    for said in &merged.providers {
+        let provider = choice("provider", said, Provider::ALL, problems)?;
+        if providers.contains(&provider) {
+            problems.error(said.place, format!("`provider` names {} twice", said.value), None);
+        }
+        if provider == Provider::Virtualbox {
+            virtualbox(merged, problems);
+        }
+        providers.push(provider);
+    }
+    Some(providers)
+}
+
+/// What a lab can't have whose machines are to run in VirtualBox, be it as one of two.
+fn virtualbox(merged: &Merged, problems: &mut Problems) {
+    let libvirt = || Some("`provider: libvirt` can".to_owned());
+    let base = Base::ALL.iter().find(|(name, _)| *name == merged.base.value);
+    if let Some((name, base)) = base
+        && !reads_config_drive(*base)
+    {
+        let message = format!("`base: {name}` can't get its Ignition config in VirtualBox");
+        problems.error(merged.base.place, message, Some("`base: debian` reads it from a config drive".to_owned()));
+    }
+    let saved = Start::ALL.iter().any(|(name, start)| *name == merged.start.value && *start == Start::Saved);
+    if saved {
+        problems.error(
+            merged.start.place,
+            "`start` can't be \"saved\": machines in VirtualBox are not saved",
+            libvirt(),
+        );
+    }
+    if let Some((name, _)) = merged.network.extra.get(MOST_EXTRA) {
+        let message = format!(
+            "`network.extra` has more than {MOST_EXTRA} networks, all that a machine in VirtualBox has cards for"
+        );
+        problems.error(name.place, message, libvirt());
+    }
+    for (role, machines) in merged.nodes.iter() {
+        let MergedMachines { hardware, overrides, .. } = machines;
+        let own = overrides.iter().map(|(name, own)| (format!("nodes.{role}.override.{}", name.value), &own.hardware));
+        for (path, hardware) in std::iter::once((format!("nodes.{role}"), hardware)).chain(own) {
+            no_folders(&path, hardware, problems);
+        }
+    }
+}
+
+/// VirtualBox shares folders with its guest additions, which a node does not have.
+fn no_folders(path: &str, hardware: &RawHardware, problems: &mut Problems) {
+    if let Some(folder) = hardware.shared_folders.iter().flatten().next() {
+        let message =
+            format!("`{path}.sharedFolders`: a node has no guest additions, by which VirtualBox shares folders");
+        problems.error(folder.host.place, message, Some("`provider: libvirt` can".to_owned()));
+    }
+}
+
+/// Whether a base's first boot looks for its config on a CD-ROM, when it runs in VirtualBox.
+const fn reads_config_drive(base: Base) -> bool {
+    match base {
+        Base::Debian => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::read;
+
+    fn said(text: &str) -> String {
+        read("hab.yaml", format!("lab: a\n{text}\n").as_bytes(), &|_| Ok(())).problems.to_string()
+    }
+
+    #[test]
+    fn one_word_or_a_list_is_read_in_its_order() {
+        let providers = |text: &str| read("hab.yaml", text.as_bytes(), &|_| Ok(())).config().unwrap().providers.clone();
+        assert_eq!(providers("lab: a\n"), [Provider::Libvirt]);
+        assert_eq!(providers("{lab: a, provider: virtualbox}"), [Provider::Virtualbox]);
+        let both = [Provider::Virtualbox, Provider::Libvirt];
+        assert_eq!(providers("{lab: a, provider: [virtualbox, libvirt]}"), both);
+        for (text, expected) in [
+            ("provider: [libvirt, libvirt]", "2:21: error: `provider` names libvirt twice"),
+            ("provider: []", "2:11: error: `provider` is empty"),
+            ("provider: [libvirt, virtual-box]", "did you mean `virtualbox`?"),
+            ("provider: [{a: b}]", "`provider` must be text"),
+            ("provider: {a: b}", "`provider` must be text"),
+        ] {
+            assert!(said(text).contains(expected), "{text}: {}", said(text));
+        }
+    }
+
+    #[test]
+    fn what_virtualbox_can_not_do_is_refused_where_it_stands() {
+        let extra: String = (0..7).map(|n| format!("n{n}: 192.168.{}.0/24, ", 57 + n)).collect();
+        let networks = format!("network: {{extra: {{{extra}}}}}");
+        for (text, expected) in [
+            ("start: saved", "3:8: error: `start` can't be \"saved\""),
+            (
+                "nodes: {etcd: {sharedFolders: [{host: data, guest: /srv/data}]}}",
+                "3:39: error: `nodes.etcd.sharedFolders`",
+            ),
+            (
+                "nodes: {worker: {override: {\"01\": {sharedFolders: [{host: data, guest: /srv/data}]}}}}",
+                "error: `nodes.worker.override.01.sharedFolders`",
+            ),
+            (&networks, "`network.extra` has more than 6 networks"),
+        ] {
+            for provider in ["virtualbox", "[libvirt, virtualbox]"] {
+                let said = said(&format!("provider: {provider}\n{text}"));
+                assert!(said.contains(expected), "{text}: {said}");
+            }
+            assert_eq!(said(&format!("provider: libvirt\n{text}")), "", "{text}");
+        }
+    }
+}
