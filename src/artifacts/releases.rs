@@ -126,23 +126,18 @@ impl Catalog {
 pub fn digest_in(list: &str, name: &str) -> Result<String> {
     let lines: Vec<Vec<&str>> = list.lines().map(|line| line.split_whitespace().collect()).collect();
     let lines: Vec<&[&str]> = lines.iter().map(Vec::as_slice).filter(|words| !words.is_empty()).collect();
-    let digest = match lines[..] {
-        [[digest]] => digest,
-        _ => {
-            // sha256sum marks a file that it read as binary with `*`; some publishers name it with its folder.
-            let is_named = |file: &str| file.trim_start_matches('*').rsplit('/').next() == Some(name);
-            let mut found = lines.iter().filter_map(|words| match words {
-                [digest, file] if is_named(file) => Some(*digest),
-                _ => None,
-            });
-            match (found.next(), found.next()) {
-                (Some(digest), None) => digest,
-                (Some(_), Some(_)) => bail!("the list has {name} twice"),
-                (None, _) => {
-                    bail!("the list has no {name}; it begins with {:?}", list.chars().take(80).collect::<String>())
-                }
-            }
-        }
+    // sha256sum marks a file that it read as binary with `*`; some publishers name it with its folder.
+    let is_named = |file: &str| file.trim_start_matches('*').rsplit('/').next() == Some(name);
+    let is_alone = lines.len() == 1;
+    let mut found = lines.iter().filter_map(|words| match words {
+        [digest] if is_alone => Some(*digest),
+        [digest, file] if is_named(file) => Some(*digest),
+        _ => None,
+    });
+    let digest = match (found.next(), found.next()) {
+        (Some(digest), None) => digest,
+        (Some(_), Some(_)) => bail!("the list has {name} twice"),
+        (None, _) => bail!("the list has no {name}; it begins with {:?}", list.chars().take(80).collect::<String>()),
     };
     let is_sha256 = digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
     ensure!(is_sha256, "{digest:?} is no SHA-256, which is 64 hexadecimal digits");

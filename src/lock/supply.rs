@@ -57,7 +57,9 @@ impl Supply {
     #[must_use]
     pub fn still_built(&self, new: &Self) -> Option<Built> {
         let mut plain = [self.clone(), new.clone()];
-        plain.iter_mut().for_each(|supply| supply.set_built(None));
+        for supply in &mut plain {
+            supply.set_built(None);
+        }
         self.built().cloned().filter(|_| plain[0] == plain[1])
     }
 }
