@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::config::Label;
 use crate::config::{Hardware, Provider, Start};
 use crate::plan::{self, Plan};
-use crate::provider::facts;
+use crate::provider::{MakeDrive, facts};
 use crate::role::{PerRole, Role};
 
 /// The layout's version; the Vagrantfile's `SCHEMA` refuses any other.
@@ -174,7 +174,7 @@ pub fn config_drive_path(node: &str) -> String {
 
 /// What makes such CD-ROMs, if a provider of the lab wants them.
 #[must_use]
-pub fn maker(plan: &Plan) -> Option<fn(&[u8]) -> Result<Vec<u8>>> {
+pub fn maker(plan: &Plan) -> Option<MakeDrive> {
     plan.providers.iter().find_map(|provider| facts(*provider).config_drive)
 }
 

@@ -52,6 +52,7 @@ const fn net(a: u8, b: u8, c: u8) -> Ipv4Net {
 }
 
 /// A box with a list of disks (vagrant-libvirt `docs/boxes.markdown`, "Version 2").
+#[expect(clippy::unnecessary_wraps, reason = "another provider's can go wrong")]
 fn box_files(disks: &[(String, &Path)]) -> Result<Vec<BoxFile>> {
     let disks: Vec<Value> = disks.iter().map(|(name, _)| json!({ "path": name })).collect();
     let metadata = json!({ "provider": FACTS.name, "format": FACTS.disk_format, "disks": disks });

@@ -39,7 +39,7 @@ pub struct Facts {
     /// (<https://coreos.github.io/ignition/supported-platforms/>).
     pub ignition_platform: &'static str,
     /// Makes the CD-ROM that a machine gets its Ignition config by, where it is none of the provider's own channels.
-    pub config_drive: Option<fn(&[u8]) -> Result<Vec<u8>>>,
+    pub config_drive: Option<MakeDrive>,
     /// The first three bytes of every hardware address.
     pub mac_prefix: [u8; 3],
     /// Where a node finds its data disk: the link that udev makes for a disk with this serial number.
@@ -51,7 +51,7 @@ pub struct Facts {
     /// How every machine is that there is on this host, a lab's or not, by name. Quick, but starts a program.
     pub domains: fn() -> Result<HashMap<String, DomainState>>,
     /// What a box has beside its Vagrantfile and these disks, which have their names in the box.
-    pub box_files: fn(&[(String, &Path)]) -> Result<Vec<BoxFile>>,
+    pub box_files: MakeFiles,
     /// What that says of no disk in particular: part of a box's key.
     pub box_key: &'static str,
     /// The Vagrantfile inside every box.
@@ -59,6 +59,12 @@ pub struct Facts {
     /// The provider's part of [`VAGRANTFILE`].
     pub vagrantfile: &'static str,
 }
+
+/// Makes a CD-ROM with this Ignition config in it.
+pub type MakeDrive = fn(&[u8]) -> Result<Vec<u8>>;
+
+/// Makes what describes a box with these disks, by their names in it.
+pub type MakeFiles = fn(&[(String, &Path)]) -> Result<Vec<BoxFile>>;
 
 /// A file of a box that is text.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Stream-optimised VMDKs, the one format of disks that an OVF is imported with: written in one pass by all processors, the
 //! same bytes at any number of them.
 //!
-//! The format is that of VMware's "Virtual Disk Format 5.0", section "Stream-Optimized Compressed Sparse Extents"; names
+//! "Virtual Disk Format 5.0" describes the format, section "Stream-Optimized Compressed Sparse Extents"; names
 //! and numbers are its own. A disk is cut into grains. Each grain that is not all zeros becomes a zlib stream of its own,
 //! with its place before it. A table of where they are follows each 512 of them, the directory of tables and a second
 //! header with the directory's place come last.

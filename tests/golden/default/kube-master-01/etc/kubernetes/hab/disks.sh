@@ -13,6 +13,8 @@ for argument in $(</proc/cmdline); do
     ignition.platform.id=*) platform=${argument#*=} ;;
     esac
 done
+# Where the config comes on a CD-ROM, init has mounted it.
+[ ! -e /run/hab-ignition ] || . /run/hab-ignition
 
 # Ignition prints the whole config when it fails, keys included: only its last words are kept.
 for stage in fetch-offline fetch disks; do
@@ -24,4 +26,5 @@ for stage in fetch-offline fetch disks; do
     fi
 done
 rm -f /run/ignition.json
+! mountpoint -q /run/hab-config-drive || umount /run/hab-config-drive
 : >/var/lib/hab/disks
