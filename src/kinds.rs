@@ -16,6 +16,16 @@ pub enum Base {
     FedoraCoreos,
 }
 
+/// One of a vendor's images.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Release {
+    /// Flatcar's channel or Fedora's stream.
+    pub channel: &'static str,
+    /// The version; the newest of the channel on the day of the lock, where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
 /// What Vagrant runs the virtual machines with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -64,6 +74,25 @@ impl Base {
             Self::Flatcar => &["stable", "beta", "alpha", "lts"],
             Self::FedoraCoreos => &["stable", "testing", "next"],
         }
+    }
+
+    /// A version as its vendor writes them; that of no release in particular.
+    #[must_use]
+    pub const fn example(self) -> &'static str {
+        match self {
+            Self::Debian => "",
+            Self::Flatcar => "4593.2.5",
+            Self::FedoraCoreos => "44.20260707.3.1",
+        }
+    }
+
+    /// Whether `text` looks like a version of its vendor's: as many numbers as in the example, joined by dots. So
+    /// it can be part of an address.
+    #[must_use]
+    pub fn is_version(self, text: &str) -> bool {
+        let numbers = text.split('.').filter(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+        let parts = text.split('.').count();
+        parts == self.example().split('.').count() && numbers.count() == parts && text.len() <= 40
     }
 
     /// Its name in hab.yaml.

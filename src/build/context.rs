@@ -42,6 +42,7 @@ impl<'a> Context<'a> {
         let provider = provider::facts(plan.provider);
         let (base, network) = (plan.base, plan.kubernetes.cni);
         let context = Self { cache, catalog, lock, base, network, provider, progress, accelerator: Mutex::default() };
+        lock.base.fits(plan.base, plan.release.as_ref())?;
         same_upstreams(&context.catalog, context.source())?;
         Ok(context)
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::state::{State, state, states};
 use super::{Context, Graph, graph};
 use crate::artifacts::Catalog;
+use crate::kinds::Base;
 
 /// What the build does about a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -64,8 +65,8 @@ pub fn explain(graph: &Graph, context: &Context<'_>) -> Result<Vec<Explanation>>
 ///
 /// # Errors
 /// The embedded tables are broken.
-pub fn before_lock(catalog: &Catalog) -> Result<Vec<Explanation>> {
-    let steps = graph::steps(catalog)?;
+pub fn before_lock(catalog: &Catalog, base: Base) -> Result<Vec<Explanation>> {
+    let steps = graph::steps(catalog, base)?;
     let explained = steps.iter().map(|step| Explanation { step: step.name(), state: "after-lock", why: String::new() });
     Ok(explained.collect())
 }

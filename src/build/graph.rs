@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 
-use super::steps::{BaseDisk, BootTest, DebianPrograms, GoPrograms, Image, Payload, ProviderDisk, Tools, VagrantBox};
+use super::steps::{
+    BaseDisk, BootTest, DebianPrograms, GoPrograms, Image, Payload, ProviderDisk, Tools, VagrantBox, VendorDisk,
+};
 use super::{Context, Step};
 use crate::artifacts::{Catalog, Origin};
 use crate::cache::{Key, KeyBuilder};
+use crate::kinds::Base;
 use crate::payload::Contents;
 use crate::role::Role;
 
@@ -29,7 +32,7 @@ impl Graph {
     /// # Errors
     /// hab was built without a part.
     pub fn new(context: &Context<'_>) -> Result<Self> {
-        Self::of(steps(&context.catalog)?, context)
+        Self::of(steps(&context.catalog, context.base)?, context)
     }
 
     /// A graph of these steps.
@@ -89,10 +92,19 @@ impl Graph {
     }
 }
 
-/// The steps of everything in the catalog.
-pub fn steps(catalog: &Catalog) -> Result<Vec<Box<dyn Step>>> {
+/// The steps of everything in the catalog, on `base`.
+pub fn steps(catalog: &Catalog, base: Base) -> Result<Vec<Box<dyn Step>>> {
     let makers = makers(catalog);
-    let mut steps: Vec<Box<dyn Step>> = vec![Box::new(Tools), Box::new(BaseDisk)];
+    let mut steps: Vec<Box<dyn Step>> = vec![Box::new(Tools)];
+    let disk: Box<dyn Step> = match base {
+        Base::Debian => {
+            steps.push(Box::new(BaseDisk));
+            Box::new(ProviderDisk::base())
+        }
+        // The vendor's qcow2 is the box's disk, byte for byte. A provider of another format would have it as its
+        // base and a `ProviderDisk` of it here.
+        Base::Flatcar | Base::FedoraCoreos => Box::new(VendorDisk),
+    };
     for name in catalog.upstreams.keys() {
         steps.push(Box::new(GoPrograms { name: name.clone() }));
     }
@@ -101,7 +113,7 @@ pub fn steps(catalog: &Catalog) -> Result<Vec<Box<dyn Step>>> {
         let maker = makers.get(spec.artifact.as_str()).with_context(|| format!("nothing makes {}", spec.artifact))?;
         steps.push(Box::new(Image { name: name.clone(), spec: spec.clone(), maker: maker.clone() }));
     }
-    steps.push(Box::new(ProviderDisk::base()));
+    steps.push(disk);
     for role in Role::ALL {
         let payload = Payload::new(role, &Contents::of(role)?, &makers)?;
         let disk = ProviderDisk::payload(role);

@@ -12,7 +12,7 @@ use super::*;
 use crate::artifacts::{Catalog, pin};
 use crate::cache::{Cache, KeyBuilder};
 use crate::kinds;
-use crate::lock::{Archive, Base, Deb, Lock, Supply};
+use crate::lock::{Archive, Base, Deb, Image, Lock, Pinned, Supply};
 use crate::plan::Plan;
 use crate::progress::Silent;
 
@@ -124,8 +124,35 @@ fn with_an_empty_cache_all_is_made_and_what_is_there_is_not() {
 }
 
 #[test]
+fn a_vendors_image_is_the_disk_of_the_boxes_and_hangs_on_its_digest_alone() {
+    let mut lab = Lab::new();
+    let reading = crate::config::read("hab.yaml", b"lab: demo\nbase: flatcar\n", &|_| Ok(()));
+    lab.plan = Plan::new(reading.config().unwrap()).unwrap();
+    let refused = Context::new(&lab.cache, &lab.lock, &lab.plan, &Silent).err().unwrap().to_string();
+    assert!(refused.starts_with("hab.lock pins the base debian, and hab.yaml asks for flatcar stable:"), "{refused}");
+    let locked = |sha256: &str| {
+        let disk = Pinned { size: 1, sha256: sha256.into() };
+        Base::Flatcar(Image { channel: "stable".into(), version: "1.2.3".into(), disk, ..Image::default() })
+    };
+    lab.lock.base = locked("a");
+    assert_eq!(lab.says("disk base"), "will be made: flatcar stable 1.2.3, not in the cache");
+    let key = |lab: &Lab| {
+        let context = lab.context();
+        let graph = Graph::new(&context).unwrap();
+        assert!(graph.place("base").is_err() && graph.place("tools").is_ok());
+        assert!(graph.steps()[graph.place("box etcd").unwrap()].needs().contains(&"disk base".to_owned()));
+        graph.key(graph.place("disk base").unwrap()).clone()
+    };
+    let before = key(&lab);
+    lab.lock.tools.clear();
+    assert_eq!(key(&lab), before);
+    lab.lock.base = locked("b");
+    assert_ne!(key(&lab), before);
+}
+
+#[test]
 fn before_there_is_a_lock_nothing_is_known() {
-    let steps = before_lock(&Catalog::source(&Lab::new().plan.kubernetes.version).unwrap()).unwrap();
+    let steps = before_lock(&Catalog::source(&Lab::new().plan.kubernetes.version).unwrap(), kinds::Base::Debian).unwrap();
     assert!(steps.iter().all(|step| step.cells()[1] == "after the lock"));
 }
 

@@ -9,6 +9,7 @@ mod payload;
 mod provider_disk;
 mod tools;
 mod vagrant_box;
+mod vendor_disk;
 
 pub use base::BaseDisk;
 pub use boot_test::{BootTest, boot_test};
@@ -19,3 +20,4 @@ pub use payload::Payload;
 pub use provider_disk::ProviderDisk;
 pub use tools::Tools;
 pub use vagrant_box::{BOX, VagrantBox, packed, vagrant_box};
+pub use vendor_disk::VendorDisk;

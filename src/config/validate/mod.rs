@@ -22,6 +22,7 @@ use std::path::{Component, Path, PathBuf};
 
 use ipnet::Ipv4Net;
 
+use super::base;
 use super::fields::one_of;
 use super::label::{Domain, Label, MAX_DOMAIN};
 use super::load::{OUT, PRIVATE};
@@ -47,6 +48,7 @@ pub type HasFile<'f> = dyn Fn(&Path) -> Result<(), String> + 'f;
 pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems) -> Option<Config> {
     let lab = merged.lab.as_ref().and_then(|lab| label("lab", lab, problems));
     let base = choice("base", &merged.base, Base::ALL, problems);
+    let release = base.and_then(|base| base::release(base, &merged.release, problems));
     let provider = choice("provider", &merged.provider, Provider::ALL, problems);
     let supply = choice("supply", &merged.supply, Supply::ALL, problems);
     let start = choice("start", &merged.start, Start::ALL, problems);
@@ -70,6 +72,7 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
     Some(Config {
         lab: lab?,
         base: base?,
+        release,
         provider: provider?,
         supply: supply?,
         start: start?,
