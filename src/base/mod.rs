@@ -104,16 +104,15 @@ pub struct Wanted<'a> {
 /// # Errors
 /// The indexes have not all of it, or a vendor's image can't be had or is not signed by its vendor.
 pub fn resolve(wanted: &Wanted<'_>, index: &Index, step: &Step<'_>) -> Result<lock::Base> {
-    match (wanted.base, wanted.release) {
-        (Base::Debian, _) | (_, None) => debian::resolve(index),
-        (Base::Flatcar, Some(release)) => resolve_image(wanted, release, index, step).map(lock::Base::Flatcar),
-        (Base::FedoraCoreos, Some(release)) => {
-            resolve_image(wanted, release, index, step).map(lock::Base::FedoraCoreos)
-        }
+    match wanted.base {
+        Base::Debian => debian::resolve(index),
+        Base::Flatcar => resolve_image(wanted, index, step).map(lock::Base::Flatcar),
+        Base::FedoraCoreos => resolve_image(wanted, index, step).map(lock::Base::FedoraCoreos),
     }
 }
 
-fn resolve_image(wanted: &Wanted<'_>, release: &Release, index: &Index, step: &Step<'_>) -> Result<lock::Image> {
+fn resolve_image(wanted: &Wanted<'_>, index: &Index, step: &Step<'_>) -> Result<lock::Image> {
+    let release = wanted.release.context("the plan names no channel of the vendor")?;
     let vendor = Vendor::of(wanted.base)?;
     let downloads = Downloads::of(wanted.base, wanted.cache);
     let old = wanted.old.filter(|old| old.kind() == wanted.base).and_then(lock::Base::image);

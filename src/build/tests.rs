@@ -152,7 +152,8 @@ fn a_vendors_image_is_the_disk_of_the_boxes_and_hangs_on_its_digest_alone() {
 
 #[test]
 fn before_there_is_a_lock_nothing_is_known() {
-    let steps = before_lock(&Catalog::source(&Lab::new().plan.kubernetes.version).unwrap(), kinds::Base::Debian).unwrap();
+    let steps =
+        before_lock(&Catalog::source(&Lab::new().plan.kubernetes.version).unwrap(), kinds::Base::Debian).unwrap();
     assert!(steps.iter().all(|step| step.cells()[1] == "after the lock"));
 }
 

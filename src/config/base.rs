@@ -49,7 +49,7 @@ pub fn release(base: Base, said: &RawBase, problems: &mut Problems) -> Option<Re
         Some(said) => channels.iter().find(|channel| **channel == said.value).copied().unwrap_or_else(|| {
             let message = format!("{} has no channel \"{}\"", base.name(), shown(&said.value));
             problems.error(said.place, message, Some(one_of(&said.value, channels)));
-            default
+            *default
         }),
     };
     if let Some(said) = &said.version

@@ -110,11 +110,12 @@ fn a_compressed_image_is_checked_as_it_is_and_pinned_unpacked_too() {
 fn with_the_vendors_own_rows_a_mirror_needs_no_trust() {
     let Some(site) = site("with_the_vendors_own_rows_a_mirror_needs_no_trust") else { return };
     let (disk, ours) = vendor(&site);
-    let of = |base, row: &Vendor, channel| site.pin_release((base, row), None, &Release { channel, version: None }, false);
+    let of =
+        |base, row: &Vendor, channel| site.pin_release((base, row), None, &Release { channel, version: None }, false);
 
     // All is where Flatcar has it, and signed, but not by Flatcar.
     let mut row = Vendor::of(Base::Flatcar).unwrap();
-    let Key::Pinned { url, primary } = &mut row.key else { panic!("{row:?}") };
+    let Key::Pinned { url, primary } = &mut row.key else { panic!("another kind of key") };
     site.put_at(url, site.public(&["vendor"]));
     let pinned = std::mem::replace(primary, ours.clone());
     let image = fill(&row.image, "beta", "4593.1.0");
@@ -128,7 +129,7 @@ fn with_the_vendors_own_rows_a_mirror_needs_no_trust() {
 
     // The same for Fedora, whose keys come in a package.
     let row = Vendor::of(Base::FedoraCoreos).unwrap();
-    let Key::Packaged { file } = &row.key else { panic!("{row:?}") };
+    let Key::Packaged { file } = &row.key else { panic!("another kind of key") };
     let key = site.tools.files().join(fill(file, "next", "44.1.1.0"));
     std::fs::create_dir_all(key.parent().unwrap()).unwrap();
     std::fs::write(&key, site.public(&["vendor"])).unwrap();
@@ -245,14 +246,17 @@ fn a_download_goes_on_and_nothing_endless_slow_or_foreign_is_waited_for() {
         site.fault(IMAGE, "cut 2000000");
         let got = if attempt == "lock" { site.pin(&row, None).map(|_| disk.clone()) } else { site.fetch(&image) };
         assert_eq!(got.unwrap(), disk, "{attempt}");
-        let asked: Vec<String> = site.requests().into_iter().filter(|line| line.starts_with("1.2.3/disk.img ")).collect();
-        assert_eq!(asked, [format!("{IMAGE} -"), format!("{IMAGE} bytes=2000000-")], "{attempt}");
+        let asked: Vec<String> =
+            site.requests().into_iter().filter(|line| line.starts_with("1.2.3/disk.img ")).collect();
+        // The last bytes before the cut were still on their way to the disk, so they come again.
+        let rest = asked.last().unwrap().strip_prefix(&format!("{IMAGE} bytes=")).unwrap().trim_end_matches('-');
+        assert!((1_000_000..=2_000_000).contains(&rest.parse().unwrap()), "{attempt}: {asked:?}");
     }
 
     // Ended for its pace, it goes on in the next run.
     afresh();
     site.fault(IMAGE, "stall 2000000");
-    refused(site.fetch(&image), "fewer than 1 KiB came in 8 s; run hab again, and it goes on from there");
+    refused(site.fetch(&image), "fewer than 1 KiB came in 12 s; run hab again, and it goes on from there");
     site.fault(IMAGE, "none");
     assert_eq!(site.fetch(&image).unwrap(), disk);
     let asked = site.requests();
@@ -260,7 +264,7 @@ fn a_download_goes_on_and_nothing_endless_slow_or_foreign_is_waited_for() {
 
     afresh();
     site.fault(IMAGE, "slow");
-    refused(site.fetch(&image), "fewer than 1 KiB came in 8 s");
+    refused(site.fetch(&image), "fewer than 1 KiB came in 12 s");
 
     // More than is pinned, and more than can be.
     afresh();
@@ -282,7 +286,7 @@ fn a_download_goes_on_and_nothing_endless_slow_or_foreign_is_waited_for() {
     afresh();
     let plain = site.mirror().replace("https", "http");
     site.fault(IMAGE, &format!("redirect {plain}/{}/moved/disk.img", site::HOST));
-    refused(site.fetch(&image), "downloading https://localhost");
+    refused(site.fetch(&image), "is forbidden");
     site.fault(IMAGE, "none");
 
     // Another file than the lock's, signed or not; the partial one of before is not mixed into it.

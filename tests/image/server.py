@@ -54,12 +54,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Last-Modified", modified)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-        if fault != "endless":
+        if fault == "endless":
+            self.send_header("Connection", "close")
+        else:
             self.send_header("Content-Length", str(len(body) - start))
         self.end_headers()
-        self.close_connection = fault != "none"
+        # What was not cut off must end well: apt drops the last bytes before a connection that closes in its own way.
+        self.close_connection = fault not in ("none", "cut") or (fault == "cut" and not start)
         if fault == "cut" and not start:
-            # Once: who comes again for the rest gets it.
+            # Who comes again for the rest gets it.
             self.wfile.write(body[: int(words[0])])
         elif fault == "stall":
             self.wfile.write(body[: int(words[0])])

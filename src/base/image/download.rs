@@ -123,8 +123,12 @@ impl<'a> Downloads<'a> {
             step.status(&format!("{} MiB of {address}", now >> 20));
             Ok(())
         };
-        let outcome = apt.download_watched(&address, path, wanted.sha256, &mut look).and_then(|()| look());
-        outcome.map_err(|error| {
+        let outcome = apt.download_watched(&address, path, wanted.sha256, &mut look);
+        let whole = outcome.and_then(|()| {
+            ensure!(size(path) <= wanted.most, TooLarge(wanted.most));
+            Ok(())
+        });
+        whole.map_err(|error| {
             // A file with another digest, which apt puts aside, or one of which there is too much already.
             let mut aside = path.to_owned().into_os_string();
             aside.push(".FAILED");

@@ -113,7 +113,7 @@ impl Pin<'_> {
         let pinned = self.checked(version, &folder, tools, step).and_then(|signed| {
             let file = pinned(&folder.file())?;
             step.status("unpacking the image");
-            unpack(&url, &folder, tools, MAX_DISK)?;
+            unpack(&url, &folder, &|| Ok(tools.clone()), MAX_DISK)?;
             qcow2::check(&folder.disk(), self.vendor.disk << 30)?;
             Ok((signed, file, pinned(&folder.disk())?))
         });
@@ -173,17 +173,15 @@ impl Pin<'_> {
     }
 }
 
+/// Brings the programs that unpack an image, if it comes to that.
+pub type Tools<'a> = dyn Fn() -> Result<PinnedTools> + 'a;
+
 /// Downloads the pinned image, unless it is there, and unpacks it, by the programs that `tools` brings if need be. The
 /// disk is then in the folder that is returned.
 ///
 /// # Errors
 /// It can't be had any more, or is not what the lock says.
-pub fn fetch(
-    image: &Image,
-    downloads: &Downloads<'_>,
-    tools: &dyn Fn() -> Result<PinnedTools>,
-    step: &Step<'_>,
-) -> Result<Folder> {
+pub fn fetch(image: &Image, downloads: &Downloads<'_>, tools: &Tools<'_>, step: &Step<'_>) -> Result<Folder> {
     let folder = Folder::of(downloads.cache(), &image.url, step)?;
     let disk = folder.disk();
     if disk.is_file() {
@@ -208,11 +206,12 @@ pub fn fetch(
     }
     if pinned(&file)? != image.file {
         folder.clear()?;
-        bail!("{address} is not the file that hab.lock names: run hab again, or pin what is there: `hab lock --update`");
+        bail!(
+            "{address} is not the file that hab.lock names: run hab again, or pin what is there: `hab lock --update`"
+        );
     }
     step.status("unpacking the image");
-    let tools = if packed { tools()? } else { PinnedTools::open(Path::new("/nonexistent")) };
-    unpack(&image.url, &folder, &tools, image.disk.size)?;
+    unpack(&image.url, &folder, tools, image.disk.size)?;
     if pinned(&disk)? != image.disk {
         folder.clear()?;
         bail!("what {address} unpacks to is not the disk that hab.lock names");
@@ -221,10 +220,10 @@ pub fn fetch(
 }
 
 /// Makes the disk of the file, which is then gone.
-fn unpack(url: &str, folder: &Folder, tools: &PinnedTools, most: u64) -> Result<()> {
+fn unpack(url: &str, folder: &Folder, tools: &Tools<'_>, most: u64) -> Result<()> {
     let (file, disk) = (folder.file(), folder.disk());
     if Path::new(url).extension().is_some_and(|ending| ending == "xz") {
-        xz::unpack(tools, &file, &disk, most)?;
+        xz::unpack(&tools()?, &file, &disk, most)?;
         fs::remove_file(&file)?;
     } else {
         fs::rename(&file, &disk)?;
@@ -235,7 +234,6 @@ fn unpack(url: &str, folder: &Folder, tools: &PinnedTools, most: u64) -> Result<
 fn pinned(path: &Path) -> Result<Pinned> {
     Ok(Pinned { size: fs::metadata(path)?.len(), sha256: sha256_file(path)? })
 }
-
 
 /// A version's numbers, to be compared.
 fn numbers(version: &str) -> Vec<u64> {

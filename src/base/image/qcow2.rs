@@ -38,7 +38,7 @@ mod tests {
         header.resize(24, 0);
         header.extend((10_u64 << 30).to_be_bytes());
         header.resize(200, 0);
-        let mut said = |bytes: &[u8], least| {
+        let said = |bytes: &[u8], least| {
             fs::write(&path, bytes).unwrap();
             check(&path, least).map_err(|error| error.to_string())
         };
