@@ -55,7 +55,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
         if fault == "endless":
-            self.send_header("Connection", "close")
+            self.send_header("Transfer-Encoding", "chunked")
         else:
             self.send_header("Content-Length", str(len(body) - start))
         self.end_headers()
@@ -75,7 +75,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 time.sleep(0.1)
         elif fault == "endless":
             while True:
-                self.wfile.write(bytes(1 << 16))
+                self.wfile.write(b"10000\r\n" + bytes(0x10000) + b"\r\n")
         else:
             self.wfile.write(body[start:])
 
