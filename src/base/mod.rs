@@ -118,7 +118,6 @@ fn resolve_image(wanted: &Wanted<'_>, index: &Index, step: &Step<'_>) -> Result<
     let old = wanted.old.filter(|old| old.kind() == wanted.base).and_then(lock::Base::image);
     let pin =
         Pin { base: wanted.base, vendor: &vendor, release, old, downgrade: wanted.downgrade, downloads: &downloads };
-    step.status("asking for the newest version");
     let version = pin.version(step)?;
     let packages = index.closure(vendor.packages.iter().map(String::as_str))?;
     // What was checked when it was pinned is not fetched again.

@@ -1,4 +1,4 @@
-//! gpgv: reads OpenPGP signatures. What it found is in its status lines (GnuPG `doc/DETAILS`), not in its exit code,
+//! gpgv: reads `OpenPGP` signatures. What it found is in its status lines (`GnuPG` `doc/DETAILS`), not in its exit code,
 //! which is 0 for any key of the ring.
 
 use std::path::Path;

@@ -42,7 +42,7 @@ fn refused<T: std::fmt::Debug>(outcome: Result<T, String>, why: &str) {
 fn what_the_vendor_signed_is_pinned_and_fetched_byte_for_byte() {
     let Some(site) = site("what_the_vendor_signed_is_pinned_and_fetched_byte_for_byte") else { return };
     let (disk, primary) = vendor(&site);
-    let row = site.vendor(TEMPLATE, &primary);
+    let row = site::row(TEMPLATE, &primary);
     let image = site.pin(&row, None).unwrap();
     assert_eq!((image.version.as_str(), image.channel.as_str()), ("1.2.3", "stable"));
     assert_eq!((image.signed_by.as_str(), image.file.sha256.as_str()), (primary.as_str(), sha256(&disk).as_str()));
@@ -73,7 +73,7 @@ fn a_compressed_image_is_checked_as_it_is_and_pinned_unpacked_too() {
     site.put("1.2.3/disk.qcow2.xz", &packed);
     site.put("1.2.3/disk.qcow2.xz.sig", site.sign(&packed, "vendor", &[]));
     // The key as Fedora's: in a package.
-    let mut row = site.vendor("{version}/disk.qcow2.xz", &primary);
+    let mut row = site::row("{version}/disk.qcow2.xz", &primary);
     let key = site.tools.files().join("keys/release-1");
     std::fs::create_dir_all(key.parent().unwrap()).unwrap();
     std::fs::write(&key, site.public(&["vendor"])).unwrap();
@@ -101,7 +101,7 @@ fn a_compressed_image_is_checked_as_it_is_and_pinned_unpacked_too() {
         site.put("1.2.3/disk.qcow2.xz.sig", site.sign(&bytes, "vendor", &[]));
         refused(site.pin(&row, None), why);
     }
-    let none = site.vendor(TEMPLATE, &primary);
+    let none = site::row(TEMPLATE, &primary);
     release(&site, "1.2.3", b"a page that says sorry", &[]);
     refused(site.pin(&none, None), "it is no qcow2");
 }
@@ -160,7 +160,7 @@ fn xz(site: &Site, bytes: &[u8]) -> Vec<u8> {
 fn only_one_good_signature_of_the_vendors_key_counts() {
     let Some(site) = site("only_one_good_signature_of_the_vendors_key_counts") else { return };
     let (disk, primary) = vendor(&site);
-    let row = site.vendor(TEMPLATE, &primary);
+    let row = site::row(TEMPLATE, &primary);
     let evil = site.key("evil");
     let good = site.sign(&disk, "vendor", &[]);
 
@@ -233,7 +233,7 @@ fn revoke_last(site: &Site, primary: &str) {
 fn a_download_goes_on_and_nothing_endless_slow_or_foreign_is_waited_for() {
     let Some(site) = site("a_download_goes_on_and_nothing_endless_slow_or_foreign_is_waited_for") else { return };
     let (disk, primary) = vendor(&site);
-    let row = site.vendor(TEMPLATE, &primary);
+    let row = site::row(TEMPLATE, &primary);
     let image = site.pin(&row, None).unwrap();
     let afresh = || {
         std::fs::remove_dir_all(site.cache.root().join("download")).unwrap();
@@ -312,7 +312,7 @@ fn a_download_goes_on_and_nothing_endless_slow_or_foreign_is_waited_for() {
 fn an_older_release_is_taken_only_when_it_is_asked_for() {
     let Some(site) = site("an_older_release_is_taken_only_when_it_is_asked_for") else { return };
     let (_, primary) = vendor(&site);
-    let row = site.vendor(TEMPLATE, &primary);
+    let row = site::row(TEMPLATE, &primary);
     let new = site.disk(2);
     release(&site, "1.10.0", &new, &["--faked-system-time", "20260601T000000!"]);
     let image = site.pin(&row, None).unwrap();

@@ -1,4 +1,4 @@
-//! A vendor made for a test: a loopback HTTPS server with files of its own, OpenPGP keys, and disks.
+//! A vendor made for a test: a loopback HTTPS server with files of its own, `OpenPGP` keys, and disks.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -219,18 +219,6 @@ impl Site {
         self.gpg(&[more, &common[..]].concat())
     }
 
-    /// The vendor: `image` is its image's name with `{version}` in it, and `primary` its key.
-    pub fn vendor(&self, image: &str, primary: &str) -> Vendor {
-        let url = |name: &str| format!("https://{HOST}/{name}");
-        Vendor {
-            newest: Newest { url: url("version.txt"), place: Place::Line("FLATCAR_VERSION_ID=".into()) },
-            image: url(image),
-            key: Key::Pinned { url: url("key.asc"), primary: primary.into() },
-            packages: vec!["gpgv-static".into()],
-            disk: 8,
-        }
-    }
-
     /// The way to this vendor.
     pub fn downloads(&self) -> Downloads<'_> {
         Downloads::new(&self.cache, Some(self.mirror()), PACE)
@@ -264,5 +252,17 @@ impl Site {
         let tools = || Ok(self.tools.clone());
         let folder = hab::base::image::fetch(image, &self.downloads(), &tools, &step);
         folder.map(|folder| std::fs::read(folder.disk()).unwrap()).map_err(|error| format!("{error:#}"))
+    }
+}
+
+/// The vendor's row: `image` is its image's name with `{version}` in it, and `primary` its key.
+pub fn row(image: &str, primary: &str) -> Vendor {
+    let url = |name: &str| format!("https://{HOST}/{name}");
+    Vendor {
+        newest: Newest { url: url("version.txt"), place: Place::Line("FLATCAR_VERSION_ID=".into()) },
+        image: url(image),
+        key: Key::Pinned { url: url("key.asc"), primary: primary.into() },
+        packages: vec!["gpgv-static".into()],
+        disk: 8,
     }
 }

@@ -59,6 +59,7 @@ impl Pin<'_> {
             return Ok(version.clone());
         }
         let about = || format!("asking which version of {} is the newest of {channel}", self.base.name());
+        step.status("asking for the newest version");
         let url = fill(&self.vendor.newest.url, channel, "");
         let said = self.downloads.document(&url, step).with_context(about)?;
         let address = self.downloads.address(&url);
@@ -131,7 +132,9 @@ impl Pin<'_> {
             Err(error) => {
                 // Nothing of it may be taken for good by a later run, and another file may be there then.
                 folder.clear()?;
-                Err(error).with_context(|| format!("checking {}", self.downloads.address(&url))).with_context(about)
+                let (address, variable) = (self.downloads.address(&url), variable(self.base));
+                let checking = format!("checking {address} (not kept; {variable} can name another server)");
+                Err(error.context(checking)).with_context(about)
             }
         }
     }

@@ -16,7 +16,7 @@ pub struct Signed {
 /// What gpgv says of a signature, one of them each time.
 const VERDICTS: [&str; 6] = ["GOODSIG", "EXPKEYSIG", "EXPSIG", "REVKEYSIG", "BADSIG", "ERRSIG"];
 
-/// Reads gpgv's status lines (GnuPG `doc/DETAILS`): one signature, good, and of the key `primary`, if that is known.
+/// Reads gpgv's status lines (`GnuPG` `doc/DETAILS`): one signature, good, and of the key `primary`, if that is known.
 /// A signing key that has expired since is fine: an image outlives it.
 ///
 /// # Errors

@@ -42,7 +42,7 @@ pub enum Place {
     Json(String),
 }
 
-/// An OpenPGP key.
+/// An `OpenPGP` key.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 pub enum Key {
