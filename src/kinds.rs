@@ -6,10 +6,24 @@ use crate::embedded;
 
 /// The operating system a box starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Base {
     /// Debian trixie with the real Ignition, built by hab.
     Debian,
+    /// Flatcar Container Linux, its vendor's image.
+    Flatcar,
+    /// Fedora `CoreOS`, its vendor's image.
+    FedoraCoreos,
+}
+
+/// One of a vendor's images.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Release {
+    /// Flatcar's channel or Fedora's stream.
+    pub channel: &'static str,
+    /// The version; the newest of the channel on the day of the lock, where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 /// What Vagrant runs the virtual machines with.
@@ -52,7 +66,44 @@ pub enum Start {
 
 impl Base {
     /// All, by their names in hab.yaml.
-    pub const ALL: &'static [(&'static str, Self)] = &[("debian", Self::Debian)];
+    pub const ALL: &'static [(&'static str, Self)] =
+        &[("debian", Self::Debian), ("flatcar", Self::Flatcar), ("fedora-coreos", Self::FedoraCoreos)];
+
+    /// What its vendor publishes images in: Flatcar's channels, Fedora's streams. The first is the default; none for a base
+    /// that hab builds.
+    #[must_use]
+    pub const fn channels(self) -> &'static [&'static str] {
+        match self {
+            Self::Debian => &[],
+            Self::Flatcar => &["stable", "beta", "alpha", "lts"],
+            Self::FedoraCoreos => &["stable", "testing", "next"],
+        }
+    }
+
+    /// A version as its vendor writes them; that of no release in particular.
+    #[must_use]
+    pub const fn example(self) -> &'static str {
+        match self {
+            Self::Debian => "",
+            Self::Flatcar => "4593.2.5",
+            Self::FedoraCoreos => "44.20260707.3.1",
+        }
+    }
+
+    /// Whether `text` looks like a version of its vendor's: as many numbers as in the example, joined by dots. So
+    /// it can be part of an address.
+    #[must_use]
+    pub fn is_version(self, text: &str) -> bool {
+        let numbers = text.split('.').filter(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+        let parts = text.split('.').count();
+        parts == self.example().split('.').count() && numbers.count() == parts && text.len() <= 40
+    }
+
+    /// Its name in hab.yaml.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, base)| *base == self).map_or("", |(name, _)| name)
+    }
 }
 
 impl Provider {

@@ -47,7 +47,7 @@ pub mod node;
 pub mod pki;
 mod disk;
 mod debian;
-mod base;
+pub mod base;
 pub mod artifacts;
 mod payload;
 pub mod boot_test;

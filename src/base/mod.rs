@@ -1,16 +1,23 @@
-//! What a base is: the operating system that every node boots from. One row of the table, one folder `images/base/NAME`
-//! and one module a base.
+//! What a base is: the operating system that every node boots from. hab builds its own out of Debian's packages
+//! (`images/base/debian/`); the others are disk images of their vendors (`images/base/NAME.yaml`).
 
-pub mod debian;
+mod debian;
+pub mod image;
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use fs_err as fs;
 
-use crate::cache::{Cache, KeyBuilder};
-use crate::config::Base;
-use crate::debian::Index;
-use crate::lock;
+use image::Pin;
+use image::download::Downloads;
+use image::vendor::Vendor;
+
+use crate::cache::{Cache, KeyBuilder, Scratch};
+use crate::config::{Base, Release};
+use crate::debian::{Index, tools};
+use crate::exec::pinned_tools::PinnedTools;
+use crate::lock::{self, Deb};
 use crate::progress::Step;
 use crate::provider;
 
@@ -33,6 +40,7 @@ impl BaseBuild<'_> {
     pub fn key(&self, key: KeyBuilder) -> Result<KeyBuilder> {
         match self.lock {
             lock::Base::Debian { packages } => debian::key(packages, self.provider, key),
+            lock::Base::Flatcar(image) | lock::Base::FedoraCoreos(image) => Ok(key.add("disk", &image.disk.sha256)),
         }
     }
 
@@ -41,37 +49,97 @@ impl BaseBuild<'_> {
     /// # Errors
     /// Something can't be had.
     pub fn fetch(&self, step: &Step<'_>) -> Result<()> {
-        crate::debian::fetch(self.cache, self.lock.packages(), step)
+        crate::debian::fetch(self.cache, self.lock.packages(), step)?;
+        self.lock.image().map_or(Ok(()), |image| self.image(image, step).map(drop))
     }
 
-    /// Writes the disk into `entry`, by the programs of the entry `tools`.
+    /// Writes the disk into `entry`: hab's own, by the programs of the entry `tools`, or the vendor's as it is.
     ///
     /// # Errors
-    /// A part can't be made.
-    pub fn build(&self, tools: &Path, entry: &Path, step: &Step<'_>) -> Result<String> {
+    /// A part can't be made or had.
+    pub fn build(&self, tools: Option<&Path>, entry: &Path, step: &Step<'_>) -> Result<String> {
         match self.lock {
-            lock::Base::Debian { packages } => debian::build(self, packages, tools, entry, step),
+            lock::Base::Debian { packages } => {
+                let tools = tools.context("the tools that write disks were not made")?;
+                debian::build(self, packages, tools, entry, step)
+            }
+            lock::Base::Flatcar(image) | lock::Base::FedoraCoreos(image) => {
+                let folder = self.image(image, step)?;
+                fs::rename(folder.disk(), entry.join(IMAGE))?;
+                Ok(format!("{} {}, {} MiB", image.channel, image.version, image.disk.size >> 20))
+            }
         }
+    }
+
+    /// The vendor's disk, in its folder of downloads.
+    fn image(&self, image: &lock::Image, step: &Step<'_>) -> Result<image::download::Folder> {
+        let scratch = self.cache.scratch()?;
+        let downloads = Downloads::of(self.lock.kind(), self.cache);
+        image::fetch(image, &downloads, &|| unpacked(self.cache, &image.packages, &scratch, step), step)
     }
 }
 
-/// The disk's file in an entry.
+/// The file of a disk that hab makes in an entry, and of a vendor's.
 pub const DISK: &str = "base.raw";
+/// See [`DISK`].
+pub const IMAGE: &str = "disk.qcow2";
 
-/// What `base` is made of today, for the lock.
+/// What is to be pinned.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Where packages and images go.
+    pub cache: &'a Cache,
+    /// The base.
+    pub base: Base,
+    /// Which of a vendor's images, if it is one.
+    pub release: Option<&'a Release>,
+    /// What was pinned before.
+    pub old: Option<&'a lock::Base>,
+    /// A vendor's image that is older than that will do.
+    pub downgrade: bool,
+}
+
+/// What a base is made of today, for the lock.
 ///
 /// # Errors
-/// The indexes have not all of it.
-pub fn resolve(base: Base, index: &Index) -> Result<lock::Base> {
-    match base {
+/// The indexes have not all of it, or a vendor's image can't be had or is not signed by its vendor.
+pub fn resolve(wanted: &Wanted<'_>, index: &Index, step: &Step<'_>) -> Result<lock::Base> {
+    match wanted.base {
         Base::Debian => debian::resolve(index),
+        Base::Flatcar => resolve_image(wanted, index, step).map(lock::Base::Flatcar),
+        Base::FedoraCoreos => resolve_image(wanted, index, step).map(lock::Base::FedoraCoreos),
     }
+}
+
+fn resolve_image(wanted: &Wanted<'_>, index: &Index, step: &Step<'_>) -> Result<lock::Image> {
+    let release = wanted.release.context("the plan names no channel of the vendor")?;
+    let vendor = Vendor::of(wanted.base)?;
+    let downloads = Downloads::of(wanted.base, wanted.cache);
+    let old = wanted.old.filter(|old| old.kind() == wanted.base).and_then(lock::Base::image);
+    let pin =
+        Pin { base: wanted.base, vendor: &vendor, release, old, downgrade: wanted.downgrade, downloads: &downloads };
+    let version = pin.version(step)?;
+    let packages = index.closure(vendor.packages.iter().map(String::as_str))?;
+    // What was checked when it was pinned is not fetched again.
+    if let Some(old) = old.filter(|old| old.version == version && old.channel == release.channel) {
+        return Ok(lock::Image { packages, ..old.clone() });
+    }
+    let scratch = wanted.cache.scratch()?;
+    let tools = unpacked(wanted.cache, &packages, &scratch, step)?;
+    pin.image(&version, packages, &tools, step)
+}
+
+/// The programs and keys of an image's packages, in `scratch`.
+fn unpacked(cache: &Cache, packages: &[Deb], scratch: &Scratch, step: &Step<'_>) -> Result<PinnedTools> {
+    crate::debian::fetch(cache, packages, step)?;
+    tools::unpack(cache, packages, &image::PROGRAMS, scratch.path())?;
+    Ok(PinnedTools::open(scratch.path()))
 }
 
 /// The packages of the tools that write disks, for the lock.
 ///
 /// # Errors
 /// The indexes have not all of them.
-pub fn resolve_tools(index: &Index) -> Result<Vec<lock::Deb>> {
+pub fn resolve_tools(index: &Index) -> Result<Vec<Deb>> {
     index.closure(crate::embedded::table("tools")?)
 }

@@ -47,6 +47,7 @@ impl<'a> Context<'a> {
         let (base, network) = (plan.base, plan.kubernetes.cni);
         let (providers, accelerator) = (plan.providers.clone(), Mutex::default());
         let context = Self { cache, catalog, lock, base, network, providers, provider, progress, accelerator };
+        lock.base.fits(plan.base, plan.release.as_ref())?;
         let locked = lock.supply.kind();
         ensure!(
             locked == plan.supply,

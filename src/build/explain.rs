@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::state::{State, state, states};
 use super::{Context, Graph, graph};
 use crate::artifacts::Catalog;
-use crate::kinds::Provider;
+use crate::kinds::{Base, Provider};
 
 /// What the build does about a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -65,8 +65,8 @@ pub fn explain(graph: &Graph, context: &Context<'_>) -> Result<Vec<Explanation>>
 ///
 /// # Errors
 /// The embedded tables are broken.
-pub fn before_lock(catalog: &Catalog, providers: &[Provider]) -> Result<Vec<Explanation>> {
-    let steps = graph::steps(catalog, providers)?;
+pub fn before_lock(catalog: &Catalog, base: Base, providers: &[Provider]) -> Result<Vec<Explanation>> {
+    let steps = graph::steps(catalog, base, providers)?;
     let explained = steps.iter().map(|step| Explanation { step: step.name(), state: "after-lock", why: String::new() });
     Ok(explained.collect())
 }

@@ -6,12 +6,12 @@ use anyhow::{Context as _, Result};
 
 use super::steps::{
     BOOTED, BaseDisk, BootTest, DebianPrograms, GoPrograms, Image, Payload, ProviderDisk, ReleasePrograms, Tools,
-    VagrantBox,
+    VagrantBox, VendorDisk,
 };
 use super::{Context, Step};
 use crate::artifacts::{Catalog, GO, Origin};
 use crate::cache::{Key, KeyBuilder};
-use crate::kinds::Provider;
+use crate::kinds::{Base, Provider};
 use crate::payload::Contents;
 use crate::role::Role;
 
@@ -35,7 +35,7 @@ impl Graph {
     /// # Errors
     /// hab was built without a part.
     pub fn new(context: &Context<'_>) -> Result<Self> {
-        Self::of(steps(&context.catalog, &context.providers)?, context)
+        Self::of(steps(&context.catalog, context.base, &context.providers)?, context)
     }
 
     /// A graph of these steps.
@@ -96,10 +96,13 @@ impl Graph {
     }
 }
 
-/// The steps of everything in the catalog, and of boxes for these providers.
-pub fn steps(catalog: &Catalog, providers: &[Provider]) -> Result<Vec<Box<dyn Step>>> {
+/// The steps of everything in the catalog on `base`, and of boxes for these providers.
+pub fn steps(catalog: &Catalog, base: Base, providers: &[Provider]) -> Result<Vec<Box<dyn Step>>> {
     let makers = makers(catalog);
-    let mut steps: Vec<Box<dyn Step>> = vec![Box::new(Tools), Box::new(BaseDisk)];
+    let mut steps: Vec<Box<dyn Step>> = vec![Box::new(Tools)];
+    if base == Base::Debian {
+        steps.push(Box::new(BaseDisk));
+    }
     for name in catalog.upstreams.keys() {
         steps.push(Box::new(GoPrograms { name: name.clone() }));
     }
@@ -113,8 +116,14 @@ pub fn steps(catalog: &Catalog, providers: &[Provider]) -> Result<Vec<Box<dyn St
     }
     let mut formats = vec![BOOTED];
     formats.extend(providers.iter().filter(|provider| **provider != BOOTED));
-    for provider in &formats {
-        steps.push(Box::new(ProviderDisk::base(*provider)));
+    match base {
+        Base::Debian => {
+            for provider in &formats {
+                steps.push(Box::new(ProviderDisk::base(*provider)));
+            }
+        }
+        // The vendor's qcow2 is the box's disk, byte for byte. VirtualBox has no box of it (`config`).
+        Base::Flatcar | Base::FedoraCoreos => steps.push(Box::new(VendorDisk)),
     }
     for role in Role::ALL {
         steps.push(Box::new(Payload::new(role, &Contents::of(role)?, &makers)?));

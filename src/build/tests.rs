@@ -13,7 +13,7 @@ use crate::artifacts::go::Toolchain;
 use crate::artifacts::{Catalog, pin, pin_releases, release};
 use crate::cache::{Cache, KeyBuilder};
 use crate::kinds;
-use crate::lock::{Archive, Base, Deb, Lock, Supply};
+use crate::lock::{Archive, Base, Deb, Image, Lock, Pinned, Supply};
 use crate::plan::Plan;
 use crate::progress::Silent;
 
@@ -43,6 +43,12 @@ impl Lab {
         let base = Base::Debian { packages: vec![deb("linux")] };
         let lock = Lock::new(vec![deb("mtools")], base, Supply::Source(source));
         Self { cache: Cache::at(dir.path().join("cache")), _dir: dir, plan, lock }
+    }
+
+    /// As [`Lab::new`] on a vendor's image, which the lock does not pin yet.
+    fn on_flatcar() -> Self {
+        let reading = crate::config::read("hab.yaml", b"lab: demo\nbase: flatcar\n", &|_| Ok(()));
+        Self { plan: Plan::new(reading.config().unwrap()).unwrap(), ..Self::new() }
     }
 
     fn context(&self) -> Context<'_> {
@@ -182,10 +188,61 @@ fn with_an_empty_cache_all_is_made_and_what_is_there_is_not() {
 }
 
 #[test]
+fn a_vendors_image_is_the_disk_of_the_boxes_and_hangs_on_its_digest_alone() {
+    let mut lab = Lab::on_flatcar();
+    let refused = Context::new(&lab.cache, &lab.lock, &lab.plan, &Silent).err().unwrap().to_string();
+    assert!(refused.starts_with("hab.lock pins the base debian, and hab.yaml asks for flatcar stable:"), "{refused}");
+    let locked = |sha256: &str| {
+        let disk = Pinned { size: 1, sha256: sha256.into() };
+        Base::Flatcar(Image { channel: "stable".into(), version: "1.2.3".into(), disk, ..Image::default() })
+    };
+    lab.lock.base = locked("a");
+    assert_eq!(lab.says("disk base"), "will be made: flatcar stable 1.2.3, not in the cache");
+    let key = |lab: &Lab| {
+        let context = lab.context();
+        let graph = Graph::new(&context).unwrap();
+        assert!(graph.place("base").is_err() && graph.place("tools").is_ok());
+        assert!(graph.steps()[graph.place("box etcd").unwrap()].needs().contains(&"disk base".to_owned()));
+        graph.key(graph.place("disk base").unwrap()).clone()
+    };
+    let before = key(&lab);
+    lab.lock.tools.clear();
+    assert_eq!(key(&lab), before);
+    lab.lock.base = locked("b");
+    assert_ne!(key(&lab), before);
+}
+
+#[test]
+fn a_vendors_image_that_was_checked_becomes_the_disk_as_it_is() {
+    let mut lab = Lab::on_flatcar();
+    let (bytes, url) = ("a vendor's qcow2", "https://vendor.invalid/a.img".to_owned());
+    let file = Pinned { size: bytes.len() as u64, sha256: crate::digest::sha256(bytes) };
+    let (channel, version) = ("stable".into(), "1.2.3".into());
+    lab.lock.base =
+        Base::Flatcar(Image { channel, version, disk: file.clone(), file, url: url.clone(), ..Image::default() });
+    let progress: &dyn crate::progress::Progress = &Silent;
+    let folder = crate::base::image::download::Folder::of(&lab.cache, &url, &progress.step("lock", None)).unwrap();
+    fs::write(folder.disk(), bytes).unwrap();
+    let left = folder.disk();
+    drop(folder);
+    let context = lab.context();
+    let graph = Graph::new(&context).unwrap();
+    let outcome = run(&graph, &context, &[graph.place("disk base").unwrap()]).unwrap();
+    assert!(outcome.errors.is_empty(), "{:?}", outcome.errors);
+    let disk = outcome.entries.get("disk base").unwrap().join("disk.qcow2");
+    assert_eq!(fs::read_to_string(disk).unwrap(), bytes);
+    assert!(!left.exists(), "it is in the cache once");
+    assert!(lab.says("disk base").starts_with("there: flatcar stable 1.2.3, "));
+}
+
+#[test]
 fn before_there_is_a_lock_nothing_is_known() {
-    let steps =
-        before_lock(&Catalog::source(&Lab::new().plan.kubernetes.version).unwrap(), &[kinds::Provider::Libvirt])
-            .unwrap();
+    let steps = before_lock(
+        &Catalog::source(&Lab::new().plan.kubernetes.version).unwrap(),
+        kinds::Base::Debian,
+        &[kinds::Provider::Libvirt],
+    )
+    .unwrap();
     assert!(steps.iter().all(|step| step.cells()[1] == "after the lock"));
 }
 

@@ -61,7 +61,7 @@ impl Build {
             let blank = lab::lock::blank(plan)?;
             let context = Context::new(&cache, &blank, plan, progress)?;
             preflight(&Graph::new(&context)?, &context)?;
-            lab::lock::update(&global.lab, &cache, plan, progress)?
+            lab::lock::update(&global.lab, &cache, plan, progress, false)?
         };
         let context = Context::new(&cache, &lock, plan, progress)?;
         let graph = Graph::new(&context)?;

@@ -13,6 +13,10 @@ pub struct Lock {
     /// Pin anew what is pinned already: today's packages, this hab's modules
     #[arg(long)]
     update: bool,
+
+    /// Also pin a vendor's image that is older than the one pinned already
+    #[arg(long, requires = "update")]
+    allow_downgrade: bool,
 }
 
 impl Lock {
@@ -25,7 +29,7 @@ impl Lock {
         let _held = lab::hold(&global.lab, progress.as_ref())?;
         let made = self.update || lock::Lock::read(&global.lab)?.is_none();
         if made {
-            lab::lock::update(&global.lab, &cache, &plan, progress.as_ref())?;
+            lab::lock::update(&global.lab, &cache, &plan, progress.as_ref(), self.allow_downgrade)?;
         }
         drop(progress);
         if global.quiet {

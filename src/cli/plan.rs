@@ -66,7 +66,7 @@ fn machines(global: &Global, plan: &plan::Plan) -> Result<String> {
 /// What a build would do, and what is said about the lock.
 fn steps(global: &Global, plan: &plan::Plan) -> Result<(String, Vec<Explanation>)> {
     let cache = Cache::from_env()?;
-    let catalog = || before_lock(&Catalog::of(plan.supply, &plan.kubernetes.version)?, &plan.providers);
+    let catalog = || before_lock(&Catalog::of(plan.supply, &plan.kubernetes.version)?, plan.base, &plan.providers);
     let lock = match Lock::read(&global.lab) {
         Ok(Some(lock)) => lock,
         Ok(None) => return Ok((format!("will be made: there is no {FILE}"), catalog()?)),
@@ -104,6 +104,10 @@ fn text(plan: &plan::Plan) -> String {
     let _ = writeln!(text, "services  {}, the API is {}", plan.network.services, plan.api_service);
     let _ = writeln!(text, "names     {}, DNS is {}", plan.kubernetes.domain, plan.dns_service);
     let _ = writeln!(text, "boxes     {boxes}");
+    if let Some(release) = &plan.release {
+        let version = release.version.as_deref().unwrap_or("the newest, which hab.lock pins");
+        let _ = writeln!(text, "base      {} {}: {version}", plan.base.name(), release.channel);
+    }
     let _ = writeln!(text, "memory    {memory} MiB in all");
     text
 }

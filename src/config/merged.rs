@@ -1,5 +1,6 @@
 //! Fields and defaults together: every value is set, and still knows its place.
 
+use super::base::RawBase;
 use super::components::{self, RawComponents, RawHaproxy};
 use super::free::{Entry, RawKubelet};
 use super::hardware::RawHardware;
@@ -18,6 +19,7 @@ pub fn newest() -> &'static str {
 pub struct Merged {
     pub lab: Option<Marked<String>>,
     pub base: Marked<String>,
+    pub release: RawBase,
     pub providers: Vec<Marked<String>>,
     pub supply: Marked<String>,
     pub start: Marked<String>,
@@ -64,7 +66,8 @@ pub fn merge(raw: Raw) -> Merged {
     let Raw { network: RawNetwork { nodes, pods, services, extra }, nodes: machines, .. } = raw;
     Merged {
         lab: raw.lab,
-        base: or(raw.base, "debian"),
+        base: or(raw.base.name.clone(), "debian"),
+        release: raw.base,
         providers: raw.provider.unwrap_or_else(|| vec![or(None, "libvirt")]),
         supply: or(raw.supply, "source"),
         start: or(raw.start, "boot"),

@@ -1,6 +1,7 @@
 //! The user's words: `hab.yaml` read, merged with the defaults and checked, with every problem at its place.
 
 mod audit;
+mod base;
 mod components;
 mod decode;
 mod fields;
@@ -27,7 +28,7 @@ pub use routes::{Route, host_routes};
 pub use settings::{Components, Flags, Haproxy, Resources};
 pub use validate::{HasFile, merge};
 
-pub use crate::kinds::{Base, Cni, Provider, Start, Supply};
+pub use crate::kinds::{Base, Cni, Provider, Release, Start, Supply};
 use crate::role::PerRole;
 use ipnet::Ipv4Net;
 use serde::Serialize;
@@ -43,6 +44,9 @@ pub struct Config {
     pub lab: Label,
     /// What the boxes start from.
     pub base: Base,
+    /// Which of a vendor's images that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release: Option<Release>,
     /// What runs them; never none. The first is for whom nothing else is said.
     pub providers: Vec<Provider>,
     /// Where the parts come from.

@@ -1,5 +1,6 @@
 //! The YAML tree as fields: every key optional, every value of the right type and at its place. Nothing is decided here.
 
+use super::base::{self, RawBase};
 use super::components::{self, RawComponents, RawHaproxy};
 use super::fields::{Section, read_like, read_section};
 use super::free::{self, Entry, RawKubelet};
@@ -21,7 +22,7 @@ pub struct Marked<T> {
 #[derive(Debug, Default)]
 pub struct Raw {
     pub lab: Option<Marked<String>>,
-    pub base: Option<Marked<String>>,
+    pub base: RawBase,
     pub provider: Option<Vec<Marked<String>>>,
     pub supply: Option<Marked<String>>,
     pub start: Option<Marked<String>>,
@@ -79,7 +80,7 @@ pub fn read(root: &YamlNode, problems: &mut Problems) -> Raw {
     }
     let mut raw = Raw {
         lab: top.text("lab", problems),
-        base: top.text("base", problems),
+        base: base::read(&mut top, problems),
         provider: free::words(&mut top, "provider", problems),
         supply: top.text("supply", problems),
         start: top.text("start", problems),

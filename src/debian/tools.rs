@@ -43,6 +43,14 @@ pub fn key(debs: &[Deb], key: KeyBuilder) -> KeyBuilder {
 /// # Errors
 /// A package can't be read.
 pub fn build(cache: &Cache, debs: &[Deb], entry: &Path) -> Result<()> {
+    unpack(cache, debs, &PROGRAMS, entry)
+}
+
+/// Unpacks packages into `entry`, with a script for each of `programs`; they have been fetched.
+///
+/// # Errors
+/// A package can't be read.
+pub fn unpack(cache: &Cache, debs: &[Deb], programs: &[(&str, &str)], entry: &Path) -> Result<()> {
     plain_path(entry, &SEPARATORS).context("unpacking into the cache (XDG_CACHE_HOME says where it is)")?;
     let (files, bin) = (entry.join(FILES), entry.join(BIN));
     fs::create_dir(&files)?;
@@ -51,7 +59,7 @@ pub fn build(cache: &Cache, debs: &[Deb], entry: &Path) -> Result<()> {
         let package = package(cache, deb)?;
         dpkg_deb::extract(&package, &files).with_context(|| format!("unpacking {}", deb.name))?;
     }
-    for (name, file) in PROGRAMS {
+    for (name, file) in programs {
         fs::write(bin.join(name), script(name, file))?;
         fs::set_permissions(bin.join(name), Permissions::from_mode(0o755))?;
     }

@@ -82,8 +82,7 @@ impl Apt {
     /// # Errors
     /// One can't be had.
     pub fn download<'a>(&self, files: impl IntoIterator<Item = (&'a str, &'a str, &'a Path)>) -> Result<()> {
-        // Part of the package apt, but in no one's PATH.
-        let mut tool = Tool::at("/usr/lib/apt/apt-helper".into())?.arg("-c").arg(&self.conf).arg("download-file");
+        let mut tool = Tool::at(HELPER.into())?.arg("-c").arg(&self.conf).arg("download-file");
         for (url, sha256, path) in files {
             tool = tool.arg(url).arg(path).arg(format!("SHA256:{sha256}"));
         }
@@ -109,7 +108,26 @@ impl Apt {
         // Its words are looked at.
         tool.env("LC_ALL", "C").arg("download-file").arg(url).arg(path).args(hashes).run()
     }
+
+    /// Downloads `url` to `path`, from where a download that was cut off before it goes on; `look` hears of it several
+    /// times a second and may end it. Without `sha256` it can be any file.
+    ///
+    /// # Errors
+    /// It can't be had or is another, or `look` says so.
+    pub fn download_watched(
+        &self,
+        url: &str,
+        path: &Path,
+        sha256: Option<&str>,
+        look: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()> {
+        let tool = Tool::at(HELPER.into())?.arg("-c").arg(&self.conf).args(["download-file", url]).arg(path);
+        tool.args(sha256.map(|sha256| format!("SHA256:{sha256}"))).watch(look)
+    }
 }
+
+/// Part of the package apt, but in no one's PATH.
+const HELPER: &str = "/usr/lib/apt/apt-helper";
 
 /// A package index that the machine's own apt uses.
 #[derive(Debug, Clone, PartialEq, Eq)]

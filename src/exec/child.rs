@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
 
 use anyhow::Result;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
@@ -106,6 +107,29 @@ impl Child {
         self.process.wait()
     }
 
+    /// Whether it has ended; it is still to be waited for.
+    ///
+    /// # Errors
+    /// It can't be looked at.
+    pub fn has_ended(&self) -> io::Result<bool> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        Ok(waitid(WaitId::Pid(self.group), options)?.is_some())
+    }
+
+    /// Asks it to end, and gives it a second to leave what it was writing in order.
+    pub fn end(self) {
+        /// How often is looked, and how many times.
+        const LOOKS: (Duration, u32) = (Duration::from_millis(50), 20);
+        // It fails when nothing is left to ask.
+        let _ = kill_process_group(self.group, Signal::TERM);
+        for _ in 0..LOOKS.1 {
+            if self.has_ended().unwrap_or(true) {
+                return;
+            }
+            std::thread::sleep(LOOKS.0);
+        }
+    }
+
     /// Kills what is left of its group, and takes that off the list of those that signals end.
     fn untrack(&mut self) {
         let mut groups = signal::groups();
@@ -146,6 +170,19 @@ mod tests {
         assert!(rustix::process::test_kill_process(grandchild).is_ok());
         drop(child);
         assert_ended(grandchild);
+    }
+
+    #[test]
+    fn a_child_that_is_asked_to_end_has_time_to_tidy_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = Command::new("sh");
+        let script = "trap 'sleep 0.2; echo tidy >done; exit' TERM; echo 1; while :; do sleep 0.1; done";
+        command.current_dir(dir.path()).args(["-c", script]).stdout(Stdio::piped());
+        let mut child = spawn(&mut command).unwrap();
+        io::BufRead::read_line(&mut io::BufReader::new(child.stdout().unwrap()), &mut String::new()).unwrap();
+        assert!(!child.has_ended().unwrap());
+        child.end();
+        assert_eq!(std::fs::read_to_string(dir.path().join("done")).unwrap(), "tidy\n");
     }
 
     #[test]

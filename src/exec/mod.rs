@@ -11,6 +11,7 @@ pub mod dpkg_deb;
 pub mod etcdutl;
 pub mod fat;
 pub mod go;
+pub mod gpgv;
 pub mod kubectl;
 pub mod mke2fs;
 pub mod mksquashfs;
@@ -22,12 +23,14 @@ pub mod signal;
 pub mod vagrant;
 pub mod vboxmanage;
 pub mod virsh;
+pub mod xz;
 pub mod zstd;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
@@ -141,6 +144,44 @@ impl Tool {
         let line = self.line();
         let output = child::output(&mut self.command, self.last).with_context(|| format!("starting `{line}`"))?;
         Ok(output.status.code())
+    }
+
+    /// Runs to the end and returns what it wrote to standard output, whatever its exit code.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub fn said(mut self) -> Result<Vec<u8>> {
+        let line = self.line();
+        let output = child::output(&mut self.command, self.last).with_context(|| format!("starting `{line}`"))?;
+        Ok(output.stdout)
+    }
+
+    /// Runs to the end, and looks several times a second how it goes: an error from `look` ends it.
+    ///
+    /// # Errors
+    /// As [`Tool::output`]; also when `look` says so.
+    pub fn watch(mut self, mut look: impl FnMut() -> Result<()>) -> Result<()> {
+        /// Often enough to see a download that goes too far, and no work for anybody.
+        const LOOK: Duration = Duration::from_millis(200);
+        let line = self.line();
+        let mut said = tempfile::tempfile().context("making a temporary file")?;
+        let handle = || said.try_clone().context("making a temporary file");
+        self.command.stdout(handle()?).stderr(handle()?);
+        let mut child = child::spawn(&mut self.command).with_context(|| format!("starting `{line}`"))?;
+        while !child.has_ended().with_context(|| format!("waiting for `{line}`"))? {
+            if let Err(error) = look() {
+                child.end();
+                return Err(error);
+            }
+            std::thread::sleep(LOOK);
+        }
+        let status = child.wait().with_context(|| format!("waiting for `{line}`"))?;
+        if status.success() {
+            return Ok(());
+        }
+        let mut text = Vec::new();
+        said.rewind().and_then(|()| said.read_to_end(&mut text)).context("reading what it said")?;
+        Err(failure(&line, status, &String::from_utf8_lossy(&text)))
     }
 
     /// Runs to the end and returns standard output as text.

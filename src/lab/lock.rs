@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::artifacts::{self, Catalog, release};
 use crate::atomic_fs;
-use crate::base;
+use crate::base::{self, Wanted};
 use crate::cache::Cache;
 use crate::debian::Index;
 use crate::download::Downloads;
@@ -23,20 +23,24 @@ pub fn open(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress) -> 
     if let Some(lock) = Lock::read(lab)? {
         return Ok(lock);
     }
-    update(lab, cache, plan, progress)
+    update(lab, cache, plan, progress, false)
 }
 
 /// Pins everything as it is today, and writes the lock. From the old lock, if there is one that can be read, the
-/// serial numbers of boxes go on, and what was built counts where it is built from the same.
+/// serial numbers of boxes go on, and what was built counts where it is built from the same. A vendor's image that is
+/// older than the one pinned is refused, unless `downgrade` is set.
 ///
 /// # Errors
-/// Debian's indexes or what the publishers have built can't be had, or the folder not be written to.
-pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress) -> Result<Lock> {
+/// Debian's indexes, a vendor's image or what the publishers have built can't be had, or the folder not be written to.
+pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress, downgrade: bool) -> Result<Lock> {
     let old = Lock::read(lab).ok().flatten();
     let catalog = Catalog::of(plan.supply, &plan.kubernetes.version)?;
     let step = progress.step("lock", None);
     let index = Index::refresh(cache)?;
-    let (tools, base) = (base::resolve_tools(&index)?, base::resolve(plan.base, &index)?);
+    let tools = base::resolve_tools(&index)?;
+    let (release, old_base) = (plan.release.as_ref(), old.as_ref().map(|old| &old.base));
+    let wanted = Wanted { cache, base: plan.base, release, old: old_base, downgrade };
+    let base = base::resolve(&wanted, &index, &step)?;
     let debs = index.closure(catalog.debian_packages())?;
     // Other runs may want the indexes meanwhile.
     drop(index);
@@ -48,7 +52,10 @@ pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress) -
         supply.set_built(old.supply.still_built(&supply));
     }
     let packages = tools.len() + base.packages().len() + supply.debs().len();
-    let outcome = format!("{packages} packages and {} pinned", parts(&supply));
+    let image = base.image().map_or_else(String::new, |image| {
+        format!("; {} {} {}, signed by {}", plan.base.name(), image.channel, image.version, image.signed_by)
+    });
+    let outcome = format!("{packages} packages and {} pinned{image}", parts(&supply));
     let mut lock = Lock::new(tools, base, supply);
     lock.boxes = old.map(|old| old.boxes).unwrap_or_default();
     write(lab, &lock)?;
@@ -86,7 +93,7 @@ pub fn blank(plan: &Plan) -> Result<Lock> {
             Supply::Upstream(artifacts::pin_releases(&catalog, Vec::new(), release::unresolved(&catalog)?)?)
         }
     };
-    Ok(Lock::new(Vec::new(), lock::Base::none(plan.base), supply))
+    Ok(Lock::new(Vec::new(), lock::Base::none(plan.base, plan.release.as_ref()), supply))
 }
 
 /// Writes the lock.

@@ -2,6 +2,7 @@
 
 mod boxes;
 mod deb;
+mod image;
 mod supply;
 
 use std::io::ErrorKind;
@@ -13,9 +14,10 @@ use serde::{Deserialize, Serialize};
 
 pub use boxes::{Digests, LockedBox};
 pub use deb::{Archive, Deb};
+pub use image::{Image, Pinned};
 pub use supply::{Built, ReleaseFile, Releases, Source, Supply, Upstream};
 
-use crate::config;
+use crate::config::{self, Release};
 use crate::role::PerRole;
 
 /// The file's name in the lab's folder.
@@ -42,29 +44,81 @@ pub struct Lock {
 
 /// What a base is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "lowercase", deny_unknown_fields)]
+#[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Base {
     /// hab's own.
     Debian {
         /// Those whose files are on a node.
         packages: Vec<Deb>,
     },
+    /// Flatcar Container Linux.
+    Flatcar(Image),
+    /// Fedora `CoreOS`.
+    FedoraCoreos(Image),
 }
 
 impl Base {
-    /// A base of no packages.
+    /// A base of no packages, and of an image that is not known yet.
     #[must_use]
-    pub fn none(base: config::Base) -> Self {
+    pub fn none(base: config::Base, release: Option<&Release>) -> Self {
+        let image = || Image {
+            channel: release.map_or("", |release| release.channel).to_owned(),
+            version: release.and_then(|release| release.version.clone()).unwrap_or_default(),
+            ..Image::default()
+        };
         match base {
             config::Base::Debian => Self::Debian { packages: Vec::new() },
+            config::Base::Flatcar => Self::Flatcar(image()),
+            config::Base::FedoraCoreos => Self::FedoraCoreos(image()),
         }
     }
 
-    /// Its packages.
+    /// Fails unless this is what hab.yaml asks for.
+    ///
+    /// # Errors
+    /// It is another base, channel or version.
+    pub fn fits(&self, base: config::Base, release: Option<&Release>) -> Result<()> {
+        let said = |name: &str, channel: Option<&str>, version: Option<&str>| {
+            [Some(name), channel, version].into_iter().flatten().collect::<Vec<_>>().join(" ")
+        };
+        let version = release.and_then(|release| release.version.as_deref());
+        let asked = said(base.name(), release.map(|release| release.channel), version);
+        // A version that nobody asked for is as good as any.
+        let image = self.image();
+        let pinned = said(
+            self.kind().name(),
+            image.map(|image| image.channel.as_str()),
+            version.and(image).map(|image| image.version.as_str()),
+        );
+        ensure!(asked == pinned, "{FILE} pins the base {pinned}, and hab.yaml asks for {asked}: `hab lock --update`");
+        Ok(())
+    }
+
+    /// Which base it is.
+    #[must_use]
+    pub const fn kind(&self) -> config::Base {
+        match self {
+            Self::Debian { .. } => config::Base::Debian,
+            Self::Flatcar(_) => config::Base::Flatcar,
+            Self::FedoraCoreos(_) => config::Base::FedoraCoreos,
+        }
+    }
+
+    /// Its packages; of a vendor's image, those that check and unpack it.
     #[must_use]
     pub fn packages(&self) -> &[Deb] {
         match self {
             Self::Debian { packages } => packages,
+            Self::Flatcar(image) | Self::FedoraCoreos(image) => &image.packages,
+        }
+    }
+
+    /// The vendor's image, if it is one.
+    #[must_use]
+    pub const fn image(&self) -> Option<&Image> {
+        match self {
+            Self::Debian { .. } => None,
+            Self::Flatcar(image) | Self::FedoraCoreos(image) => Some(image),
         }
     }
 }
@@ -129,6 +183,29 @@ mod tests {
         assert_eq!(Lock::read(dir.path()).unwrap(), None);
         fs::write(dir.path().join(FILE), lock().to_bytes().unwrap()).unwrap();
         assert_eq!(Lock::read(dir.path()).unwrap(), Some(lock()));
+    }
+
+    #[test]
+    fn an_image_reads_back_and_fits_only_what_was_asked_for() {
+        let image = Image { channel: "beta".into(), version: "1.2.3".into(), ..Image::default() };
+        let lock = Lock { base: Base::Flatcar(image), ..lock() };
+        let json = String::from_utf8(lock.to_bytes().unwrap()).unwrap();
+        assert!(json.contains("\"name\": \"flatcar\""), "{json}");
+        assert_eq!(serde_json::from_str::<Lock>(&json).unwrap(), lock);
+        assert!(serde_json::from_str::<Lock>(&json.replace("\"signed_by\"", "\"signed\"")).is_err());
+        let said = |base, channel, version: Option<&str>| {
+            let release = Release { channel, version: version.map(str::to_owned) };
+            lock.base.fits(base, Some(&release)).map_err(|error| error.to_string())
+        };
+        said(config::Base::Flatcar, "beta", None).unwrap();
+        said(config::Base::Flatcar, "beta", Some("1.2.3")).unwrap();
+        let other = said(config::Base::Flatcar, "beta", Some("1.2.4")).unwrap_err();
+        let expected = "hab.lock pins the base flatcar beta 1.2.3, and hab.yaml asks for flatcar beta 1.2.4: \
+                        `hab lock --update`";
+        assert_eq!(other, expected);
+        assert!(said(config::Base::Flatcar, "stable", None).unwrap_err().contains("asks for flatcar stable:"));
+        assert!(said(config::Base::FedoraCoreos, "beta", None).is_err());
+        assert!(lock.base.fits(config::Base::Debian, None).unwrap_err().to_string().contains("asks for debian:"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::addressing::{DNS_SERVICE, capacity};
 use crate::config::{
-    Base, Config, Haproxy, Hardware, Kubelet, Kubernetes, Label, Network, Provider, Snippets, Start, Supply,
+    Base, Config, Haproxy, Hardware, Kubelet, Kubernetes, Label, Network, Provider, Release, Snippets, Start, Supply,
 };
 use crate::provider;
 use crate::role::{PerRole, Role};
@@ -35,6 +35,9 @@ pub struct Plan {
     pub lab: Label,
     /// What the boxes start from.
     pub base: Base,
+    /// Which of a vendor's images that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release: Option<Release>,
     /// What runs the machines that there are, or will be if nothing else is said.
     pub provider: Provider,
     /// All that there are boxes for.
@@ -147,6 +150,7 @@ impl Plan {
         Ok(Self {
             lab: config.lab.clone(),
             base: config.base,
+            release: config.release.clone(),
             provider: first(config),
             providers: config.providers.clone(),
             supply: config.supply,

@@ -69,6 +69,18 @@ fn a_plan_of_a_thousand_workers_takes_no_time() {
 }
 
 #[test]
+fn a_plan_says_which_of_a_vendors_images_it_is() {
+    let of = |base: &str| Test::new().file("hab.yaml", format!("lab: a\nbase: {base}\n"));
+    of("flatcar").run(["plan"]).code(0).prints("base      flatcar stable: the newest, which hab.lock pins\n");
+    let fedora = "{name: fedora-coreos, channel: next, version: 44.20260707.1.1}";
+    of(fedora).run(["plan"]).code(0).prints("base      fedora-coreos next: 44.20260707.1.1\n");
+    of(fedora).run(["plan", "--json"]).code(0).prints("\"version\": \"44.20260707.1.1\"");
+    let ran = of("{name: flatcar, channel: nightly}").run(["check"]).code(2);
+    ran.complains("hab.yaml:2:32: error: flatcar has no channel \"nightly\"").complains("^^^^^^^");
+    Test::lab().run(["lock", "--allow-downgrade"]).code(2).complains("--update");
+}
+
+#[test]
 fn the_kubeconfig_is_named_when_it_is_there() {
     let ran = Test::lab().run(["kubeconfig"]).code(1).prints_only("").complains("`hab render` writes it");
     let test = ran.then().file("out/kubeconfig", "");

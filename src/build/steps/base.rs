@@ -14,7 +14,8 @@ pub struct BaseDisk;
 /// The step's name.
 pub const NAME: &str = "base";
 
-fn base<'a>(context: &'a Context<'_>) -> BaseBuild<'a> {
+/// The base with what making it takes.
+pub fn base<'a>(context: &'a Context<'_>) -> BaseBuild<'a> {
     BaseBuild { cache: context.cache, lock: &context.lock.base, provider: context.provider }
 }
 
@@ -49,7 +50,7 @@ impl Step for BaseDisk {
 
     fn run(&self, context: &Context<'_>, job: &Job<'_>) -> Result<String> {
         self.fetch(context, job.step)?;
-        let built = base(context).build(job.needs.get(tools::NAME)?, job.entry, job.step);
+        let built = base(context).build(Some(job.needs.get(tools::NAME)?), job.entry, job.step);
         built.context("building the base disk")
     }
 }

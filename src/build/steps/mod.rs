@@ -10,6 +10,7 @@ mod provider_disk;
 mod release_programs;
 mod tools;
 mod vagrant_box;
+mod vendor_disk;
 
 pub use base::BaseDisk;
 pub use boot_test::{BootTest, boot_test};
@@ -21,3 +22,4 @@ pub use provider_disk::{BOOTED, ProviderDisk};
 pub use release_programs::ReleasePrograms;
 pub use tools::Tools;
 pub use vagrant_box::{BOX, VagrantBox, packed, vagrant_box};
+pub use vendor_disk::VendorDisk;

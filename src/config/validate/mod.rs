@@ -21,6 +21,7 @@ use ports::NodePorts;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
+use super::base;
 use super::fields::one_of;
 use super::label::{Domain, Label, MAX_DOMAIN};
 use super::load::{OUT, PRIVATE};
@@ -46,6 +47,7 @@ pub type HasFile<'f> = dyn Fn(&Path) -> Result<(), String> + 'f;
 pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems) -> Option<Config> {
     let lab = merged.lab.as_ref().and_then(|lab| label("lab", lab, problems));
     let base = choice("base", &merged.base, Base::ALL, problems);
+    let release = base.and_then(|base| base::release(base, &merged.release, problems));
     let providers = providers::check(merged, problems);
     let supply = choice("supply", &merged.supply, Supply::ALL, problems);
     let start = choice("start", &merged.start, Start::ALL, problems);
@@ -71,6 +73,7 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
     Some(Config {
         lab: lab?,
         base: base?,
+        release,
         providers: providers?,
         supply: supply?,
         start: start?,

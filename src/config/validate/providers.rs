@@ -73,6 +73,7 @@ fn no_folders(path: &str, hardware: &RawHardware, problems: &mut Problems) {
 const fn reads_config_drive(base: Base) -> bool {
     match base {
         Base::Debian => true,
+        Base::Flatcar | Base::FedoraCoreos => false,
     }
 }
 
