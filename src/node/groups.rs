@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn every_folder_is_a_group_of_some_node_and_every_group_has_a_folder() {
         let folders = embedded(&IGNITION).into_iter().chain(embedded(&TEMPLATES));
-        let folders: BTreeSet<_> = folders.map(|file| file.name.split('/').next().unwrap()).collect();
+        let folders: BTreeSet<_> = folders.filter_map(|file| Some(file.name.split_once('/')?.0)).collect();
         let named = Role::ALL.into_iter().flat_map(|role| groups(Base::Debian, role, Cni::Routed));
         assert_eq!(named.collect::<BTreeSet<_>>(), folders);
     }

@@ -10,8 +10,14 @@ use super::rendered::{Lab, Node};
 /// Paths in a pod's own file system, which are none of the node's.
 const IN_PODS: [&str; 2] = ["/etc/coredns", "/etc/coredns/Corefile"];
 
-/// Units that systemd or the base brings.
-const OF_THE_BASE: [&str; 2] = ["shutdown.target", "hab.target"];
+/// Units that systemd brings.
+const SYSTEMDS: [&str; 5] = [
+    "shutdown.target",
+    "systemd-journald.socket",
+    "systemd-journald-dev-log.socket",
+    "systemd-journald.service",
+    "tmp.mount",
+];
 
 const UNITS: &str = "/etc/systemd/system/";
 
@@ -70,7 +76,8 @@ fn every_file_is_named_by_something_but_what_programs_look_for_themselves() {
         "/etc/hosts",
         "/etc/machine-id",
         "/etc/resolv.conf",
-        "/etc/systemd/journald.conf.d/20-hab-data.conf",
+        "/etc/systemd/journald.conf.d/90-hab.conf",
+        "/etc/systemd/system.conf.d/90-hab.conf",
     ];
     each(|node| {
         let all: BTreeSet<String> = node
@@ -158,16 +165,20 @@ fn every_unit_that_is_named_is_there_and_every_unit_is_wanted() {
                 if !["Requires", "Wants", "After", "Before", "Conflicts", "BindsTo", "PartOf"].contains(&key) {
                     continue;
                 }
-                for name in names.split_whitespace().filter(|name| !OF_THE_BASE.contains(name)) {
+                for name in names.split_whitespace().filter(|name| !SYSTEMDS.contains(name)) {
                     assert!(node.files.contains_key(&format!("{UNITS}{name}")), "{}: {path}: {line}", node.name);
                 }
             }
             let unit = &path[UNITS.len()..];
-            let wanted = node.links.get(&format!("{UNITS}hab.target.wants/{unit}"));
-            assert_eq!(wanted, Some(&format!("../{unit}")), "{}: {unit}", node.name);
+            // It wants the others, and is itself what systemd starts.
+            let (link, target) = match unit {
+                "hab.target" => ("default.target".to_owned(), unit.to_owned()),
+                _ => (format!("hab.target.wants/{unit}"), format!("../{unit}")),
+            };
+            assert_eq!(node.links.get(&format!("{UNITS}{link}")), Some(&target), "{}: {unit}", node.name);
         }
         assert!(node.links.len() >= 2, "{}: {:?}", node.name, node.links);
-        for (path, target) in &node.links {
+        for (path, target) in node.links.iter().filter(|(path, _)| !path.ends_with("/default.target")) {
             let unit = path.strip_prefix("/etc/systemd/system/hab.target.wants/").unwrap();
             assert!(target == &format!("../{unit}") && node.files.contains_key(&format!("{UNITS}{unit}")), "{path}");
         }

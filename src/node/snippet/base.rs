@@ -134,7 +134,7 @@ mod tests {
             ("/bin", "/bin is a link to usr/bin"),
             ("/bin/x", "/bin is a link to usr/bin"),
             ("/var/run/x", "/var/run is a link to /run"),
-            ("/etc/systemd/system/default.target", "is a link to hab.target"),
+            ("/etc/mtab", "is a link to ../proc/self/mounts"),
             ("/etc/fstab/x", "/etc/fstab is a file"),
             ("/srv", "nothing new in /"),
             ("/etc", "nothing new in /"),
@@ -166,7 +166,7 @@ mod tests {
             ("/etc/fstab", [true, true, true], "is a file"),
             ("/etc/fstab", [false, false, true], "only with `overwrite`"),
             ("/etc/passwd", [false, true, true], "can't be replaced"),
-            ("/etc/systemd/system/hab.target", [false, false, true], "is a file"),
+            ("/etc/systemd/system-preset/99-hab.preset", [false, false, true], "is a file"),
         ] {
             let error = place(path, how).unwrap_err();
             assert!(error.contains(why), "{path}: {error}");

@@ -167,9 +167,6 @@ mod tests {
         let storage = json!({"files": [{"path": "/etc/fstab", "contents": {"source": "data:,"}}]});
         let said = merged(&mut json!({}), &storage, &json!([])).unwrap_err().to_string();
         assert!(said.starts_with("motd.ign: /etc/fstab is a file of the base"), "{said}");
-        let unit = json!([{"name": "hab.target", "contents": "[Unit]\n"}]);
-        let said = merged(&mut json!({}), &json!({}), &unit).unwrap_err().to_string();
-        assert!(said.starts_with("motd.ign: /etc/systemd/system/hab.target is a file of the base"), "{said}");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 # Makes this machine the node its Ignition says: kernel modules, payload, network, kernel settings. Runs on every boot.
 set -u
 . /etc/kubernetes/hab/lib.sh
+# On the console only the kernel's errors come between a node's lines, whatever the boot loader says (printk(9)).
+echo 4 >/proc/sys/kernel/printk
 say start
 
 # Is this processor emulated by qemu (TCG)? The kernel shows it by the model's name, if it is the one that qemu gives its
@@ -32,8 +34,7 @@ if [ -n "${DATA:-}" ] && ! bash /etc/kubernetes/hab/data.sh; then
     exit 1
 fi
 
-# What the base leaves to be done, such as the node's own address.
-. /etc/kubernetes/hab/base.sh
+. /etc/kubernetes/hab/address.sh
 
 # Folders of the host's, each by its tag.
 if [ -e /etc/kubernetes/hab/folders ]; then
