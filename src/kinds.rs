@@ -6,10 +6,14 @@ use crate::embedded;
 
 /// The operating system a box starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Base {
     /// Debian trixie with the real Ignition, built by hab.
     Debian,
+    /// Flatcar Container Linux, its vendor's image.
+    Flatcar,
+    /// Fedora `CoreOS`, its vendor's image.
+    FedoraCoreos,
 }
 
 /// What Vagrant runs the virtual machines with.
@@ -48,7 +52,25 @@ pub enum Start {
 
 impl Base {
     /// All, by their names in hab.yaml.
-    pub const ALL: &'static [(&'static str, Self)] = &[("debian", Self::Debian)];
+    pub const ALL: &'static [(&'static str, Self)] =
+        &[("debian", Self::Debian), ("flatcar", Self::Flatcar), ("fedora-coreos", Self::FedoraCoreos)];
+
+    /// What its vendor publishes images in: Flatcar's channels, Fedora's streams. The first is the default; none for a base
+    /// that hab builds.
+    #[must_use]
+    pub const fn channels(self) -> &'static [&'static str] {
+        match self {
+            Self::Debian => &[],
+            Self::Flatcar => &["stable", "beta", "alpha", "lts"],
+            Self::FedoraCoreos => &["stable", "testing", "next"],
+        }
+    }
+
+    /// Its name in hab.yaml.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, base)| *base == self).map_or("", |(name, _)| name)
+    }
 }
 
 impl Provider {

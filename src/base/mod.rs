@@ -5,7 +5,7 @@ pub mod debian;
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::cache::{Cache, KeyBuilder};
 use crate::config::Base;
@@ -33,6 +33,7 @@ impl BaseBuild<'_> {
     pub fn key(&self, key: KeyBuilder) -> Result<KeyBuilder> {
         match self.lock {
             lock::Base::Debian { packages } => debian::key(packages, self.provider, key),
+            lock::Base::Flatcar(image) | lock::Base::FedoraCoreos(image) => Ok(key.add("disk", &image.disk.sha256)),
         }
     }
 
@@ -51,6 +52,7 @@ impl BaseBuild<'_> {
     pub fn build(&self, tools: &Path, entry: &Path, step: &Step<'_>) -> Result<String> {
         match self.lock {
             lock::Base::Debian { packages } => debian::build(self, packages, tools, entry, step),
+            lock::Base::Flatcar(_) | lock::Base::FedoraCoreos(_) => bail!("hab can't fetch this base yet"),
         }
     }
 }
@@ -65,6 +67,7 @@ pub const DISK: &str = "base.raw";
 pub fn resolve(base: Base, index: &Index) -> Result<lock::Base> {
     match base {
         Base::Debian => debian::resolve(index),
+        Base::Flatcar | Base::FedoraCoreos => bail!("hab can't fetch the base {} yet", base.name()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a lab is made of, written down: `hab.lock`, beside hab.yaml and for git like it.
 
 mod deb;
+mod image;
 mod supply;
 
 use std::io::ErrorKind;
@@ -11,6 +12,7 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
 pub use deb::{Archive, Deb};
+pub use image::{Image, Pinned};
 pub use supply::{Built, Source, Supply, Upstream};
 
 use crate::config;
@@ -40,13 +42,17 @@ pub struct Lock {
 
 /// What a base is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "lowercase", deny_unknown_fields)]
+#[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Base {
     /// hab's own.
     Debian {
         /// Those whose files are on a node.
         packages: Vec<Deb>,
     },
+    /// Flatcar Container Linux.
+    Flatcar(Image),
+    /// Fedora `CoreOS`.
+    FedoraCoreos(Image),
 }
 
 impl Base {
@@ -55,14 +61,36 @@ impl Base {
     pub fn none(base: config::Base) -> Self {
         match base {
             config::Base::Debian => Self::Debian { packages: Vec::new() },
+            config::Base::Flatcar => Self::Flatcar(Image::default()),
+            config::Base::FedoraCoreos => Self::FedoraCoreos(Image::default()),
         }
     }
 
-    /// Its packages.
+    /// Which base it is.
+    #[must_use]
+    pub const fn kind(&self) -> config::Base {
+        match self {
+            Self::Debian { .. } => config::Base::Debian,
+            Self::Flatcar(_) => config::Base::Flatcar,
+            Self::FedoraCoreos(_) => config::Base::FedoraCoreos,
+        }
+    }
+
+    /// Its packages; of a vendor's image, those that check and unpack it.
     #[must_use]
     pub fn packages(&self) -> &[Deb] {
         match self {
             Self::Debian { packages } => packages,
+            Self::Flatcar(image) | Self::FedoraCoreos(image) => &image.packages,
+        }
+    }
+
+    /// The vendor's image, if it is one.
+    #[must_use]
+    pub const fn image(&self) -> Option<&Image> {
+        match self {
+            Self::Debian { .. } => None,
+            Self::Flatcar(image) | Self::FedoraCoreos(image) => Some(image),
         }
     }
 }

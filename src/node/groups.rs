@@ -39,6 +39,7 @@ pub fn groups(base: Base, role: Role, network: Cni) -> Vec<&'static str> {
 const fn of_base(base: Base) -> &'static [&'static str] {
     match base {
         Base::Debian => &["base-debian"],
+        Base::Flatcar | Base::FedoraCoreos => &[],
     }
 }
 
