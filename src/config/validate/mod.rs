@@ -59,7 +59,7 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
     components.api_server.audit_policy = lab_file(AUDIT_POLICY, policy, has_file, problems);
     let haproxy = haproxy::check(&merged.haproxy, &node_ports, problems);
     let network = network::check(&merged.network, taken(provider), problems);
-    let nodes = machines::check(&merged.nodes, &network, problems);
+    let nodes = machines::check(base.unwrap_or(Base::Debian), &merged.nodes, &network, problems);
     let mut snippet = |key: &str, said: Option<&Marked<String>>| {
         lab_file((&format!("ignition.{key}"), "snippets/worker.ign"), said, has_file, problems)
     };
