@@ -18,7 +18,7 @@ pub struct Image {
     pub disk: Pinned,
     /// The vendor's address of the file.
     pub url: String,
-    /// The fingerprint of the OpenPGP key that signed the file: the primary key's.
+    /// The fingerprint of the `OpenPGP` key that signed the file: the primary key's.
     pub signed_by: String,
     /// When, in seconds since 1970.
     pub signed_at: u64,
