@@ -97,7 +97,10 @@ fn a_node_has_its_address_and_a_route_to_the_pods_of_every_other() {
     assert!(output.status.success(), "{output:?}");
     assert_eq!(events(&output), ["start", "network"]);
     let called = root.text("/called");
-    assert!(called.contains("modprobe --all virtio_net squashfs button overlay br_netfilter nf_conntrack\n"), "{called}");
+    assert!(
+        called.contains("modprobe --all virtio_net squashfs button overlay br_netfilter nf_conntrack\n"),
+        "{called}"
+    );
     let commands: Vec<_> = called.lines().skip_while(|line| !line.starts_with("ip ")).collect();
     let (first, routes) = commands.split_at(7);
     assert_eq!(

@@ -11,12 +11,15 @@ use super::rendered::{Lab, Node};
 const IN_PODS: [&str; 2] = ["/etc/coredns", "/etc/coredns/Corefile"];
 
 /// Units that systemd brings.
-const SYSTEMDS: [&str; 5] = [
+const SYSTEMDS: [&str; 8] = [
     "shutdown.target",
     "systemd-journald.socket",
     "systemd-journald-dev-log.socket",
     "systemd-journald.service",
     "tmp.mount",
+    "sysinit.target",
+    "systemd-udevd.service",
+    "systemd-udev-trigger.service",
 ];
 
 const UNITS: &str = "/etc/systemd/system/";
@@ -40,11 +43,11 @@ fn optional(node: &Node, named: &str) -> bool {
         "master" => "taints.yaml",
         _ => "folders",
     };
-    ["folders", own].iter().any(|file| named == format!("/etc/kubernetes/hab/{file}"))
+    ["folders", "payload-label", own].iter().any(|file| named == format!("/etc/kubernetes/hab/{file}"))
 }
 
 fn each(check: impl Fn(&Node)) {
-    for lab in Lab::both() {
+    for lab in Lab::all() {
         lab.nodes.iter().for_each(&check);
     }
 }
@@ -77,6 +80,7 @@ fn every_file_is_named_by_something_but_what_programs_look_for_themselves() {
         "/etc/machine-id",
         "/etc/resolv.conf",
         "/etc/systemd/journald.conf.d/90-hab.conf",
+        "/etc/systemd/network/50-hab.link",
         "/etc/systemd/system.conf.d/90-hab.conf",
     ];
     each(|node| {
@@ -170,6 +174,12 @@ fn every_unit_that_is_named_is_there_and_every_unit_is_wanted() {
                 }
             }
             let unit = &path[UNITS.len()..];
+            if unit.contains('/') {
+                // A drop-in, of a unit that is there.
+                let of = path.split_once(".d/").unwrap().0;
+                assert!(node.files.contains_key(of), "{}: {path}", node.name);
+                continue;
+            }
             // It wants the others, and is itself what systemd starts.
             let (link, target) = match unit {
                 "hab.target" => ("default.target".to_owned(), unit.to_owned()),
@@ -178,7 +188,13 @@ fn every_unit_that_is_named_is_there_and_every_unit_is_wanted() {
             assert_eq!(node.links.get(&format!("{UNITS}{link}")), Some(&target), "{}: {unit}", node.name);
         }
         assert!(node.links.len() >= 2, "{}: {:?}", node.name, node.links);
-        for (path, target) in node.links.iter().filter(|(path, _)| !path.ends_with("/default.target")) {
+        let masks_or_default = |path: &str, target: &str| target == "/dev/null" || path.ends_with("/default.target");
+        for (path, target) in node.links.iter().filter(|(path, target)| !masks_or_default(path, target)) {
+            // A unit of the base's own, which is not hab's to bring.
+            if target.starts_with("/usr/lib/systemd/system/") {
+                assert_eq!(path.rsplit('/').next(), target.rsplit('/').next());
+                continue;
+            }
             let unit = path.strip_prefix("/etc/systemd/system/hab.target.wants/").unwrap();
             assert!(target == &format!("../{unit}") && node.files.contains_key(&format!("{UNITS}{unit}")), "{path}");
         }

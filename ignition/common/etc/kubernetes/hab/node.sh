@@ -13,7 +13,7 @@ emulated() {
 }
 
 # What kind of machine this is, for units' EnvironmentFile.
-mkdir -p /run/hab
+mkdir -p /run/hab /var/lib/hab
 if emulated; then
     { echo EMULATED=yes && cat /etc/kubernetes/hab/emulated.env; } >/run/hab/machine.env
 else
@@ -28,6 +28,8 @@ if ! bash /etc/kubernetes/hab/payload.sh; then
     exit 1
 fi
 
+# Not every base has an initramfs of hab's, which notes both of these itself.
+[ -e /var/lib/hab/provisioned ] || : >/run/hab-first-boot
 # A box that tests itself has no data disk.
 if [ -n "${DATA:-}" ] && ! bash /etc/kubernetes/hab/data.sh; then
     say data-missing
@@ -56,4 +58,5 @@ fi
 while read -r key value; do
     echo "$value" >"/proc/sys/$key" || say "sysctl-failed $key"
 done < <(cat /etc/kubernetes/hab/sysctl/*)
+[ -e /var/lib/hab/provisioned ] || : >/var/lib/hab/provisioned
 say network
