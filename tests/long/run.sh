@@ -1,10 +1,10 @@
 #!/bin/bash
 # What is too slow for every run: the same bytes from an empty cache, a lab that becomes highly available and loses machines,
-# a lab that is changed while it runs, and one that goes back to a backup. As root, after a release build. Prints a line for
-# each claim.
+# a lab that is changed while it runs, one that goes back to a backup, and labs of bases like Flatcar and Fedora CoreOS. As
+# root, after a release build. Prints a line for each claim.
 #
 #   run.sh            all chapters
-#   run.sh CHAPTER    only one of bytes, available, life and backup
+#   run.sh CHAPTER    only one of bytes, available, life, backup and bases
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -12,12 +12,12 @@ root=$(cd "$here/../.." && pwd)
 . "$root/tests/lib/claims.sh"
 . "$root/tests/lib/lab.sh"
 
-chapters=(bytes available life backup)
+chapters=(bytes available life backup bases)
 case ${1:-} in
 '') ;;
-bytes | available | life | backup) chapters=("$1") ;;
+bytes | available | life | backup | bases) chapters=("$1") ;;
 *)
-    echo "usage: run.sh [bytes | available | life | backup]" >&2
+    echo "usage: run.sh [bytes | available | life | backup | bases]" >&2
     exit 2
     ;;
 esac
