@@ -76,7 +76,7 @@ func listenForEvents() (int, error) {
 	if err := syscall.Bind(fd, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}); err != nil {
 		return 0, err
 	}
-	if err := syscall.Sendto(fd, question(acpiFamily), 0, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}); err != nil {
+	if err := syscall.Sendto(fd, lookUp(acpiFamily), 0, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}); err != nil {
 		return 0, err
 	}
 	answers, err := receive(fd)
@@ -91,8 +91,8 @@ func listenForEvents() (int, error) {
 	return 0, errors.New("the kernel has no ACPI events")
 }
 
-// question asks the controller for a family: a netlink header, a generic one, the name as an attribute.
-func question(family string) []byte {
+// lookUp asks the controller for a family: a netlink header, a generic one, the name as an attribute.
+func lookUp(family string) []byte {
 	name := append([]byte(family), 0)
 	padded := (len(name) + 3) &^ 3
 	out := binary.NativeEndian.AppendUint32(nil, uint32(syscall.NLMSG_HDRLEN+genericHeader+4+padded))
