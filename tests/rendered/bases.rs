@@ -55,7 +55,8 @@ fn nodes_differ_only_where_the_bases_groups_say_so() {
             }
             differences.extend(gone.into_iter().map(|path| format!("- {path}\n")));
             differences.extend(new.into_iter().map(|path| {
-                let (thing, whole) = (&after[&path], path.ends_with(".conf") || path.ends_with(".link"));
+                let ending = Path::new(&path).extension().and_then(|ending| ending.to_str());
+                let (thing, whole) = (&after[&path], matches!(ending, Some("conf" | "link")));
                 if thing.starts_with("->") {
                     format!("+ {path} {thing}\n")
                 } else if whole {
