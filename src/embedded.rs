@@ -18,9 +18,14 @@ pub fn text(path: &str) -> Result<&'static str> {
     file.contents_utf8().with_context(|| format!("images/{path} is not text"))
 }
 
-/// The lines of a table in `images/`; empty ones and comments (`#`) are left out.
+/// The lines of a table in `images/`, see [`lines`].
 pub fn table(path: &str) -> Result<impl Iterator<Item = &'static str>> {
-    Ok(text(path)?.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')))
+    Ok(lines(text(path)?))
+}
+
+/// The lines of a table; empty ones and comments (`#`) are left out.
+pub fn lines(table: &str) -> impl Iterator<Item = &str> {
+    table.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 /// A folder of `images/`.

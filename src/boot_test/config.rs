@@ -5,14 +5,13 @@
 
 use anyhow::{Result, ensure};
 
-use super::run::MEMORY;
 use crate::cache::KeyBuilder;
 use crate::embedded::embedded;
+use crate::kinds::Base;
 use crate::node::NodeKind;
 use crate::node::files::{Entry, NodeFiles, mode_of};
-use crate::node::ignition::{WANTS, config_of, files_of_kind};
+use crate::node::ignition::{UNITS, WANTS, config_of, files_of_kind};
 use crate::payload::{MOUNT, Payload};
-use crate::role::Role;
 
 const ORIGIN: &str = "images/selftest";
 
@@ -29,6 +28,14 @@ pub enum Check {
     Start(String),
     /// systemd can load the unit.
     Unit(String),
+    /// systemd will not start the unit, whoever asks for it.
+    Masked(String),
+    /// Something is at this path.
+    There(&'static str),
+    /// Nothing is at this path.
+    Gone(&'static str),
+    /// Nothing is asked: what the guest knows of this goes into the report.
+    Tell(&'static str),
     /// The payload's file has this SHA-256.
     File {
         /// Path below the payload's mount point.
@@ -61,6 +68,10 @@ impl Check {
         match self {
             Self::Start(unit) => format!("start:{unit}"),
             Self::Unit(unit) => format!("unit:{unit}"),
+            Self::Masked(unit) => format!("masked:{unit}"),
+            Self::There(path) => format!("there:{path}"),
+            Self::Gone(path) => format!("gone:{path}"),
+            Self::Tell(what) => format!("tell:{what}"),
             Self::File { path, .. } => format!("file:{path}"),
             Self::Run { name, .. } => format!("run:{name}"),
             Self::Image { reference, .. } => format!("image:{reference}"),
@@ -72,6 +83,10 @@ impl Check {
         match self {
             Self::Start(unit) => vec!["start", unit],
             Self::Unit(unit) => vec!["unit", unit],
+            Self::Masked(unit) => vec!["masked", unit],
+            Self::There(path) => vec!["there", path],
+            Self::Gone(path) => vec!["gone", path],
+            Self::Tell(what) => vec!["tell", what],
             Self::File { path, sha256 } => vec!["file", path, sha256],
             Self::Run { name, expect, argv } => {
                 ["run", name, expect].into_iter().chain(argv.iter().map(String::as_str)).collect()
@@ -81,9 +96,44 @@ impl Check {
     }
 }
 
+/// What a report says of the machine first, and after all else, so that one tells all that has to be known of a base that
+/// nobody here has.
+const TOLD: ([&str; 2], [&str; 3]) = (["system", "default-target"], ["running-units", "failed-units", "selinux"]);
+
+/// What Fedora `CoreOS` has on its boot disk for as long as Ignition is to run, and the unit that removes it, which a node's
+/// hab.target wants.
+const STAMP: &str = "/boot/ignition.firstboot";
+const COMPLETES: &str = "coreos-ignition-firstboot-complete.service";
+
+/// Checks that only this base needs.
+fn of_base(base: Base) -> Vec<Check> {
+    match base {
+        Base::Debian | Base::Flatcar => Vec::new(),
+        // Its absence shows something only because it was there.
+        Base::FedoraCoreos => vec![
+            Check::Start("boot.mount".to_owned()),
+            Check::There(STAMP),
+            Check::Start(COMPLETES.to_owned()),
+            Check::Gone(STAMP),
+        ],
+    }
+}
+
+/// Memory of a guest that tests itself, in MiB: of Debian's an etcd node's default, the smallest of the three. Of the vendors'
+/// it was never measured; they have what an etcd node has by default, and 256 more. Part of every key.
+#[must_use]
+pub const fn memory(base: Base) -> u32 {
+    match base {
+        Base::Debian => 768,
+        Base::Flatcar => 1536,
+        Base::FedoraCoreos => 2048,
+    }
+}
+
 /// All checks of a role in the order the guest makes them: the node's own units first, for they mount the payload; then
 /// every byte of every file, every program's version, every image's digest.
-fn checks(role: Role, payload: &Payload) -> Vec<Check> {
+fn checks(kind: NodeKind, payload: &Payload) -> Vec<Check> {
+    let role = kind.role;
     let start = |unit: &str| Check::Start(unit.to_owned());
     let files = payload.files.iter().map(|file| Check::File { path: file.path.clone(), sha256: file.sha256.clone() });
     let runs = payload.checks.iter().map(|check| {
@@ -95,12 +145,15 @@ fn checks(role: Role, payload: &Payload) -> Vec<Check> {
         .images
         .iter()
         .map(|image| Check::Image { reference: image.reference.clone(), digest: image.digest.clone() });
-    let mut all = vec![start("hab-node.service")];
+    let mut all = TOLD.0.map(Check::Tell).to_vec();
+    all.extend(["hab-node.service", "hab-power-button.service"].map(start));
     all.extend(files.chain(runs));
     if role.has_kubelet() {
         all.extend(["containerd.service", "hab-images.service"].map(start));
     }
     all.extend(images);
+    all.extend(of_base(kind.base));
+    all.extend(TOLD.1.map(Check::Tell));
     all
 }
 
@@ -119,7 +172,7 @@ pub fn key(kind: NodeKind, mut key: KeyBuilder) -> Result<KeyBuilder> {
     for file in embedded(crate::embedded::folder(FOLDER)?) {
         key = key.add(file.name, file.bytes);
     }
-    key = key.add("memory", MEMORY.to_le_bytes());
+    key = key.add("memory", memory(kind.base).to_le_bytes());
     Ok(key.add("template", crate::embedded::text(TEMPLATE)?))
 }
 
@@ -129,7 +182,7 @@ pub fn key(kind: NodeKind, mut key: KeyBuilder) -> Result<KeyBuilder> {
 /// # Errors
 /// A check has a tab or a line end in it, which the list that the guest reads can't carry.
 pub fn config(kind: NodeKind, payload: &Payload) -> Result<(Vec<u8>, Vec<Check>)> {
-    config_of_checks(kind, checks(kind.role, payload))
+    config_of_checks(kind, checks(kind, payload))
 }
 
 fn config_of_checks(kind: NodeKind, mut checks: Vec<Check>) -> Result<(Vec<u8>, Vec<Check>)> {
@@ -139,7 +192,12 @@ fn config_of_checks(kind: NodeKind, mut checks: Vec<Check>) -> Result<(Vec<u8>, 
             Entry::Link(_) if path.starts_with(WANTS) => {
                 checks.push(Check::Unit(path[WANTS.len()..].to_owned()));
             }
-            Entry::Link(target) => tree.link(path.to_owned(), target, ORIGIN)?,
+            Entry::Link(target) => {
+                if let Some(unit) = path.strip_prefix(UNITS).filter(|_| target == "/dev/null") {
+                    checks.push(Check::Masked(unit.to_owned()));
+                }
+                tree.link(path.to_owned(), target, ORIGIN)?;
+            }
             Entry::Folder { mode } => tree.folder(path.to_owned(), *mode, ORIGIN)?,
             Entry::File { mode, content } => tree.file(path.to_owned(), *mode, content.clone(), ORIGIN)?,
         }
@@ -166,6 +224,7 @@ mod tests {
     use super::*;
     use crate::kinds::{Base, Cni};
     use crate::payload;
+    use crate::role::Role;
 
     fn payload() -> Payload {
         let check =
@@ -188,11 +247,28 @@ mod tests {
             let text = String::from_utf8(text).unwrap();
             assert_eq!(text.matches("hab.target.wants").count(), 1, "{role}");
             let names: Vec<String> = checks.iter().map(Check::name).collect();
-            assert_eq!(names[0], "start:hab-node.service");
+            assert_eq!(names[2], "start:hab-node.service");
             for name in ["unit:hab-node.service", "file:bin/etcd", "run:cni/bridge", "image:r/pause:1"] {
                 assert!(names.iter().any(|own| own == name), "{role}: {name}");
             }
         }
+    }
+
+    #[test]
+    fn what_a_base_masks_and_what_it_must_do_once_is_checked() {
+        let names = |base| {
+            let kind = NodeKind { base, ..kind(Role::Etcd) };
+            config(kind, &payload()).unwrap().1.iter().map(Check::name).collect::<Vec<_>>()
+        };
+        let has = |base, name: &str| names(base).iter().any(|own| own == name);
+        for base in [Base::Flatcar, Base::FedoraCoreos] {
+            assert!(has(base, "masked:serial-getty@ttyS0.service"));
+        }
+        assert!(has(Base::Flatcar, "masked:ensure-sysext.service"));
+        for name in ["gone:/boot/ignition.firstboot", "unit:coreos-ignition-firstboot-complete.service"] {
+            assert!(has(Base::FedoraCoreos, name) && !has(Base::Flatcar, name), "{name}");
+        }
+        assert!(!names(Base::Debian).iter().any(|name| name.starts_with("masked:")));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The boot test: packer boots a role's two disks, the guest tests itself, and only a role whose checks all hold is boxed.
 
 mod config;
+mod listen;
 mod report;
 mod run;
 mod sockets;
 
-pub use config::{Check, config, key};
-pub use report::{Answer, Failed, Report, read, write};
+pub use config::{Check, config, key, memory};
+pub use report::{Answer, Failed, Report, Unfinished, read, write};
 pub use run::{Prepared, Subject, preflight, prepare, run};

@@ -37,10 +37,14 @@ pub struct Report {
     pub missing: Vec<String>,
     /// Seconds from packer's start to its end.
     pub seconds: f64,
+    /// All that was on the machine's console, in a file of its own.
+    #[serde(skip)]
+    pub console: String,
 }
 
-/// The report's file in an entry of the cache.
+/// The report's files in an entry of the cache.
 const FILE: &str = "report.json";
+const CONSOLE: &str = "console.log";
 
 /// Reads the report in an entry of the cache.
 ///
@@ -48,7 +52,9 @@ const FILE: &str = "report.json";
 /// It can't be read.
 pub fn read(entry: &Path) -> Result<Report> {
     let path = entry.join(FILE);
-    serde_json::from_slice(&fs::read(&path)?).with_context(|| format!("reading {}", path.display()))
+    let report: Report =
+        serde_json::from_slice(&fs::read(&path)?).with_context(|| format!("reading {}", path.display()))?;
+    Ok(Report { console: fs::read_to_string(entry.join(CONSOLE))?, ..report })
 }
 
 /// Writes the report into an entry of the cache.
@@ -56,7 +62,23 @@ pub fn read(entry: &Path) -> Result<Report> {
 /// # Errors
 /// It can't be written.
 pub fn write(entry: &Path, report: &Report) -> Result<()> {
+    fs::write(entry.join(CONSOLE), &report.console)?;
     Ok(fs::write(entry.join(FILE), serde_json::to_vec_pretty(report)?)?)
+}
+
+/// A boot that did not come to its end, so it says nothing about the box: what went wrong is an error below this one.
+#[derive(Debug)]
+pub struct Unfinished {
+    /// The role whose disks were booted.
+    pub role: Role,
+    /// All that was on the machine's console.
+    pub console: String,
+}
+
+impl fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "booting the {} box through packer", self.role)
+    }
 }
 
 /// A check did not hold: the disks are not what they should be.
@@ -77,7 +99,7 @@ impl Report {
     pub fn new(role: Role, checks: &[Check], answers: Vec<Answer>, took: Duration) -> Self {
         let heard: BTreeSet<&str> = answers.iter().map(|answer| answer.check.as_str()).collect();
         let missing = checks.iter().map(Check::name).filter(|name| !heard.contains(name.as_str())).collect();
-        Self { role, missing, answers, seconds: took.as_secs_f64() }
+        Self { role, missing, answers, seconds: took.as_secs_f64(), console: String::new() }
     }
 
     /// The checks that did not hold, each with what was seen.

@@ -222,7 +222,7 @@ impl<'r> Run<'r> {
 
     fn load(&self, place: usize) -> Load {
         let step = &self.graph.steps()[place];
-        Load { processors: step.processors(), memory: step.memory() }
+        Load { processors: step.processors(), memory: step.memory(self.context) }
     }
 
     fn entries_for(&self, place: usize) -> Result<Vec<(usize, PathBuf)>> {

@@ -44,7 +44,7 @@ pub trait Step: Sync {
     }
 
     /// How much memory it takes, in MiB.
-    fn memory(&self) -> u64 {
+    fn memory(&self, _context: &Context<'_>) -> u64 {
         256
     }
 

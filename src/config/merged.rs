@@ -4,8 +4,9 @@ use super::base::RawBase;
 use super::components::{self, RawComponents, RawHaproxy};
 use super::free::{Entry, RawKubelet};
 use super::hardware::RawHardware;
+use super::memory;
 use super::raw::{Marked, Raw, RawMachines, RawNetwork, RawOverride};
-use crate::kinds::Supply;
+use crate::kinds::{Base, Supply};
 use crate::role::{PerRole, Role};
 
 /// The newest Kubernetes of the default supply.
@@ -60,9 +61,11 @@ pub struct MergedMachines {
 }
 
 /// Sets what is not said. The numbers are the original lab's (1 etcd, 1 master, 2 workers; pods 10.2.0.0/16, services
-/// 10.3.0.0/24); memory is what a node of today's Kubernetes was seen to need, with room for a few pods; the nodes'
-/// network lies in the one range VirtualBox allows without configuration (192.168.56.0/21).
+/// 10.3.0.0/24); the nodes' network lies in the one range VirtualBox allows without configuration (192.168.56.0/21).
 pub fn merge(raw: Raw) -> Merged {
+    // What is none is refused later, by its name.
+    let named = raw.base.name.as_ref().and_then(|said| Base::ALL.iter().find(|(name, _)| *name == said.value));
+    let base = named.map_or(Base::Debian, |(_, base)| *base);
     let Raw { network: RawNetwork { nodes, pods, services, extra }, nodes: machines, .. } = raw;
     Merged {
         lab: raw.lab,
@@ -80,7 +83,7 @@ pub fn merge(raw: Raw) -> Merged {
             services: or(services, "10.3.0.0/24"),
             extra,
         },
-        nodes: machines.map(machine_defaults),
+        nodes: machines.map(|role, raw| machine_defaults(base, role, raw)),
         components: components::merge(raw.components),
         haproxy: components::merge_haproxy(raw.haproxy),
         common: raw.common,
@@ -88,15 +91,15 @@ pub fn merge(raw: Raw) -> Merged {
     }
 }
 
-fn machine_defaults(role: Role, raw: RawMachines) -> MergedMachines {
-    let (count, memory, cpus, disk, prefix): (u32, u32, u32, u32, &str) = match role {
-        Role::Etcd => (1, 768, 1, 4, "etcd"),
-        Role::Master => (1, 2048, 2, 8, "kube-master"),
-        Role::Worker => (2, 1280, 1, 16, "kube-worker"),
+fn machine_defaults(base: Base, role: Role, raw: RawMachines) -> MergedMachines {
+    let (count, cpus, disk, prefix): (u32, u32, u32, &str) = match role {
+        Role::Etcd => (1, 1, 4, "etcd"),
+        Role::Master => (1, 2, 8, "kube-master"),
+        Role::Worker => (2, 1, 16, "kube-worker"),
     };
     MergedMachines {
         count: or(raw.count, count),
-        memory: or(raw.memory, memory),
+        memory: or(raw.memory, memory::default(base, role)),
         cpus: or(raw.cpus, cpus),
         disk: or(raw.disk, disk),
         prefix: or(raw.prefix, prefix),

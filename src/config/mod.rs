@@ -9,6 +9,7 @@ mod free;
 mod hardware;
 pub mod label;
 mod load;
+mod memory;
 mod merged;
 pub mod qualified;
 pub mod quantity;

@@ -85,7 +85,29 @@ fn read(from: Option<impl io::Read>) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Ends a [`Child`] from any thread.
+#[derive(Debug, Clone, Copy)]
+pub struct Ender(Pid);
+
+impl Ender {
+    /// Kills its whole group, if it has not ended.
+    pub fn end(self) {
+        // Under the lock: while the group is on the list, no other has its number.
+        let groups = signal::groups();
+        if groups.contains(&self.0) {
+            // It fails only for a group that has ended.
+            let _ = kill_process_group(self.0, Signal::KILL);
+        }
+    }
+}
+
 impl Child {
+    /// What ends it from another thread.
+    #[must_use]
+    pub const fn ender(&self) -> Ender {
+        Ender(self.group)
+    }
+
     /// Its standard output, once, if the command has it as `Stdio::piped()`.
     pub fn stdout(&mut self) -> Option<ChildStdout> {
         self.process.stdout.take()
@@ -183,6 +205,17 @@ mod tests {
         assert!(!child.has_ended().unwrap());
         child.end();
         assert_eq!(std::fs::read_to_string(dir.path().join("done")).unwrap(), "tidy\n");
+    }
+
+    #[test]
+    fn a_child_is_ended_from_another_thread() {
+        let (mut child, grandchild) = parent("sleep 60 & echo $!; wait");
+        let ender = child.ender();
+        std::thread::spawn(move || ender.end()).join().unwrap();
+        assert!(!child.wait().unwrap().success());
+        assert_ended(grandchild);
+        // Nothing is left that it could end.
+        ender.end();
     }
 
     #[test]

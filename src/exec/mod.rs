@@ -30,12 +30,16 @@ use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
 /// How many lines of a failed program's output an error carries.
 const TAIL_LINES: usize = 20;
+
+/// How often a program that may be stopped is looked after.
+const STOP: Duration = Duration::from_millis(200);
 
 /// A program, its arguments and its environment.
 #[derive(Debug)]
@@ -229,7 +233,15 @@ impl Tool {
     ///
     /// # Errors
     /// As [`Tool::output`].
-    pub fn stream(mut self, mut each: impl FnMut(&str)) -> Result<()> {
+    pub fn stream(self, each: impl FnMut(&str)) -> Result<()> {
+        self.stream_until(&AtomicBool::new(false), each)
+    }
+
+    /// The same, but it is killed once `stop` is set, which is an error as any other end but a good one.
+    ///
+    /// # Errors
+    /// As [`Tool::output`].
+    pub fn stream_until(mut self, stop: &AtomicBool, mut each: impl FnMut(&str)) -> Result<()> {
         let line = self.line();
         let (reader, writer) = std::io::pipe().context("making a pipe")?;
         let errors = writer.try_clone().context("making a pipe")?;
@@ -238,15 +250,29 @@ impl Tool {
         // The command holds the write ends of the pipe; without this the loop below would never see its end.
         drop(self.command);
         let mut tail = Vec::new();
-        read_lines(reader, |text| {
-            each(text);
-            tail.push(text.to_owned());
-            if tail.len() > TAIL_LINES {
-                tail.remove(0);
-            }
-        })
-        .with_context(|| format!("reading the output of `{line}`"))?;
-        let status = child.wait().with_context(|| format!("waiting for `{line}`"))?;
+        let (ender, ended) = (child.ender(), AtomicBool::new(false));
+        let status = std::thread::scope(|scope| {
+            let watcher = scope.spawn(|| {
+                while !ended.load(Ordering::Acquire) {
+                    if stop.load(Ordering::Acquire) {
+                        return ender.end();
+                    }
+                    std::thread::park_timeout(STOP);
+                }
+            });
+            let read = read_lines(reader, |text| {
+                each(text);
+                tail.push(text.to_owned());
+                if tail.len() > TAIL_LINES {
+                    tail.remove(0);
+                }
+            });
+            let status = child.wait();
+            ended.store(true, Ordering::Release);
+            watcher.thread().unpark();
+            read.with_context(|| format!("reading the output of `{line}`"))?;
+            status.with_context(|| format!("waiting for `{line}`"))
+        })?;
         if status.success() { Ok(()) } else { Err(failure(&line, status, &tail.join("\n"))) }
     }
 }

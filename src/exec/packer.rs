@@ -1,6 +1,7 @@
 //! packer: boots a role's disks from the static template with a file of variables.
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Error, Result, anyhow};
 
@@ -31,13 +32,13 @@ fn packer(folders: Folders<'_>) -> Result<Tool> {
         .dir(folders.scratch))
 }
 
-/// Runs `packer build`, passing each line it prints to `each`.
+/// Runs `packer build`, until it ends or `stop` is set.
 ///
 /// # Errors
-/// packer is missing or fails; its own success says nothing about the guest.
-pub fn build(folders: Folders<'_>, template: &Path, variables: &Path, each: impl FnMut(&str)) -> Result<()> {
+/// packer is missing, fails or was stopped; its own success says nothing about the guest.
+pub fn build(folders: Folders<'_>, template: &Path, variables: &Path, stop: &AtomicBool) -> Result<()> {
     let tool = packer(folders)?.args(["build", "-color=false"]);
-    tool.arg(arg_with_path("-var-file=", variables)).arg(template).stream(each).map_err(explained)
+    tool.arg(arg_with_path("-var-file=", variables)).arg(template).stream_until(stop, |_| {}).map_err(explained)
 }
 
 /// Runs `packer validate`.

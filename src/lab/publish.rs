@@ -8,7 +8,7 @@ use anyhow::{Context as _, Error, Result, anyhow};
 use super::{OUT, absolute, lock};
 use crate::artifacts::{built, program_file};
 use crate::atomic_fs::{self, Batch};
-use crate::boot_test::{Failed, Report};
+use crate::boot_test::{Failed, Report, Unfinished};
 use crate::build::{Context, Entries, Graph, HOST_PROGRAMS, Outcome, boot_test, packed, present, vagrant_box};
 use crate::kinds::Provider;
 use crate::lock::{Built, Digests, Lock, LockedBox};
@@ -54,6 +54,9 @@ pub fn publish(lab: &Path, plan: &Plan, context: &Context<'_>, outcome: Outcome)
         errors.iter().filter_map(|(_, error)| error.downcast_ref::<Failed>()).map(|failed| &failed.0).collect();
     for report in &failed {
         write_report(&reports, report)?;
+    }
+    for unfinished in errors.iter().filter_map(|(_, error)| error.downcast_ref::<Unfinished>()) {
+        write_console(&reports, unfinished.role, &unfinished.console)?;
     }
     let is_failed = |role: Role| failed.iter().any(|report| report.role == role);
     atomic_fs::remove_stale(&boxes, |name| {
@@ -175,5 +178,11 @@ fn write_report(folder: &Path, report: &Report) -> Result<()> {
     let path = |ending: &str| folder.join(format!("{}.{ending}", report.role));
     atomic_fs::write(&path("json"), atomic_fs::PUBLIC, &json)?;
     atomic_fs::write(&path("xml"), atomic_fs::PUBLIC, report.junit().as_bytes())?;
+    write_console(folder, report.role, &report.console)
+}
+
+/// All that a boot test's machine said on its console.
+fn write_console(folder: &Path, role: Role, console: &str) -> Result<()> {
+    atomic_fs::write(&folder.join(format!("{role}.console.log")), atomic_fs::PUBLIC, console.as_bytes())?;
     Ok(())
 }

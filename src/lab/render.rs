@@ -100,7 +100,7 @@ fn audit_policy(lab: &Path, plan: &Plan) -> Result<Option<AuditPolicy>> {
 fn snippets(lab: &Path, plan: &Plan) -> Result<Vec<Snippet>> {
     let common = plan.snippets.common.iter().map(|file| (None, file));
     let roles = plan.snippets.roles.iter().filter_map(|(role, file)| Some((Some(role), file.as_ref()?)));
-    common.chain(roles).map(|(role, file)| Snippet::read(&lab.join(file), role)).collect()
+    common.chain(roles).map(|(role, file)| Snippet::read(&lab.join(file), plan.base, role)).collect()
 }
 
 /// The versions of the boxes that were built, as `out/boxes/<role>.json` has them.

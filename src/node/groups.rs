@@ -39,7 +39,8 @@ pub fn groups(base: Base, role: Role, network: Cni) -> Vec<&'static str> {
 const fn of_base(base: Base) -> &'static [&'static str] {
     match base {
         Base::Debian => &["base-debian"],
-        Base::Flatcar | Base::FedoraCoreos => &[],
+        Base::Flatcar => &["udev", "base-flatcar"],
+        Base::FedoraCoreos => &["udev", "base-fedora-coreos"],
     }
 }
 
@@ -78,8 +79,9 @@ mod tests {
     #[test]
     fn every_folder_is_a_group_of_some_node_and_every_group_has_a_folder() {
         let folders = embedded(&IGNITION).into_iter().chain(embedded(&TEMPLATES));
-        let folders: BTreeSet<_> = folders.map(|file| file.name.split('/').next().unwrap()).collect();
-        let named = Role::ALL.into_iter().flat_map(|role| groups(Base::Debian, role, Cni::Routed));
+        let folders: BTreeSet<_> = folders.filter_map(|file| Some(file.name.split_once('/')?.0)).collect();
+        let bases = Base::ALL.iter().map(|(_, base)| *base);
+        let named = bases.flat_map(|base| Role::ALL.map(|role| groups(base, role, Cni::Routed))).flatten();
         assert_eq!(named.collect::<BTreeSet<_>>(), folders);
     }
 }

@@ -4,11 +4,14 @@
 //! 3.3.0 is the newest spec that Debian's Ignition 2.14, Flatcar's and Fedora CoreOS's all take
 //! (<https://coreos.github.io/ignition/migrating-configs/>).
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
 
 use super::encode;
 use super::files::{NodeFiles, mode_of};
 use super::groups::NodeKind;
+use super::links;
 use super::snippet::Snippet;
 use super::templates::{self, Templates};
 use crate::config::AuditPolicy;
@@ -42,13 +45,21 @@ pub fn files_of_kind(kind: NodeKind) -> Result<NodeFiles> {
             continue;
         }
         let path = format!("/{path}");
-        if let Some(unit) = path.strip_prefix(UNITS) {
+        if let Some(unit) = path.strip_prefix(UNITS).filter(|unit| is_service(unit)) {
             tree.link(format!("{WANTS}{unit}"), &format!("../{unit}"), ORIGIN)?;
         }
         let mode = mode_of(&path);
         tree.file(path, mode, file.bytes, ORIGIN)?;
     }
+    for link in links::of(&groups)? {
+        tree.link(link.path, link.target, ORIGIN)?;
+    }
     Ok(tree)
+}
+
+/// Whether this file of [`UNITS`] is a service of hab's, and no drop-in or target.
+fn is_service(file: &str) -> bool {
+    Path::new(file).extension().is_some_and(|ending| ending == "service") && !file.contains('/')
 }
 
 /// Everything of all nodes that is read once: what the nodes of a role share, templates, the user's own files.
@@ -118,11 +129,22 @@ mod tests {
             let tree = files(role);
             for (path, item) in tree.iter() {
                 let (Some(unit), Entry::File { content, .. }) = (path.strip_prefix(UNITS), item) else { continue };
+                if unit.contains('/') {
+                    continue;
+                }
                 let text = std::str::from_utf8(content).unwrap();
                 assert!(text.contains("DefaultDependencies=no"), "{role} {unit}");
                 assert!(text.contains("Conflicts=shutdown.target"), "{role} {unit}");
-                assert!(tree.get(&format!("{WANTS}{unit}")).is_some(), "{role} {unit}");
+                assert_eq!(tree.get(&format!("{WANTS}{unit}")).is_some(), unit != "hab.target", "{role} {unit}");
             }
+        }
+    }
+
+    #[test]
+    fn hab_target_is_what_systemd_starts() {
+        for role in Role::ALL {
+            let default = Entry::Link("hab.target".to_owned());
+            assert_eq!(files(role).get("/etc/systemd/system/default.target"), Some(&default), "{role}");
         }
     }
 

@@ -7,6 +7,7 @@ mod encode;
 pub mod files;
 pub mod groups;
 pub mod ignition;
+mod links;
 mod snippet;
 pub mod templates;
 

@@ -19,6 +19,11 @@ check() { local IFS=$'\t'; echo "$*"; }
     check run says-and-fails 'v1.2.3' sh -c 'echo version v1.2.3; exit 1'
     check run says-and-crashes 'v1.2.3' sh -c 'echo version v1.2.3; kill -SEGV $$'
     check run is-gone 'v1.2.3' "$work/bin/gone"
+    check there "$work/bin/file"
+    check there "$work/bin/gone"
+    check gone "$work/bin/gone"
+    check gone "$work/bin/file"
+    check tell system
 } >"$work/checks"
 wanted='file:bin/file true
 file:bin/file false
@@ -28,10 +33,15 @@ run:says-other false
 run:says-and-fails false
 run:says-and-crashes false
 run:is-gone false
-done 8'
+there:bin/file true
+there:bin/gone false
+gone:bin/gone true
+gone:bin/file false
+tell:system true
+done 13'
 
 # Its places are moved: the serial port, the list of checks, the payload.
 script=$(find "$root/images" -name selftest.sh)
 sed -e 's|/dev/ttyS[0-9]|/dev/fd/3|' -e "s|/etc/kubernetes/[a-z]*/checks|$work/checks|" -e "s|/opt/hab/|$work/|g" "$script" >"$work/selftest.sh"
-found=$(bash "$work/selftest.sh" 3>&1 >/dev/null 2>&1 | jq -r 'if .done then "done \(.done)" else "\(.check) \(.ok)" end')
+found=$(bash "$work/selftest.sh" 3>&1 >/dev/null 2>&1 | jq -r --arg work "$work/" 'if .done then "done \(.done)" else "\(.check | gsub($work; "")) \(.ok)" end')
 diff <(echo "$wanted") <(echo "$found") || { echo 'wanted < > found' >&2; exit 1; }

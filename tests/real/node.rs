@@ -9,12 +9,12 @@ use hab::exec::packer::{self, Folders};
 use hab::exec::qemu::Accelerator;
 use hab::role::Role;
 
-use crate::rendered::{DEFAULT, Lab, Node};
+use crate::rendered::{BASES, DEFAULT, Lab, Node};
 
 #[test]
 fn ignition_takes_every_config() {
     let takes = |config: &Path| Tool::find("ignition-validate", "ignition").unwrap().arg(config).run().is_ok();
-    for lab in Lab::both() {
+    for lab in Lab::all() {
         for config in lab.configs() {
             assert!(takes(&config), "{}", config.display());
             // It reads what it takes: with a relative path in it, it does not take it.
@@ -153,11 +153,13 @@ fn haproxy_serves_the_masters_and_nothing_else() {
 
 #[test]
 fn systemd_takes_every_unit() {
-    let (lab, stats) = (Lab::new(DEFAULT), Lab::new(STATS));
+    let (lab, stats, others) = (Lab::new(DEFAULT), Lab::new(STATS), BASES.map(|(_, yaml)| Lab::new(yaml)));
     let nodes = ["etcd-01", "kube-master-01", "kube-worker-01"].map(|name| lab.node(name));
-    for node in nodes.into_iter().chain([stats.node("kube-worker-02")]) {
+    let others = others.iter().map(|lab| lab.node("kube-worker-01"));
+    for node in nodes.into_iter().chain([stats.node("kube-worker-02")]).chain(others) {
         let root = tempfile::tempdir().unwrap();
         node.unpack(root.path());
+        of_the_system(root.path());
         let units: Vec<_> = node.files.keys().filter(|path| path.ends_with(".service")).collect();
         assert!(units.len() >= 2, "{}", node.name);
         for unit in &units {
@@ -178,6 +180,17 @@ fn systemd_takes_every_unit() {
     }
 }
 
+/// Units of systemd that those of a vendor's base name.
+fn of_the_system(root: &Path) {
+    let folder = root.join("usr/lib/systemd/system");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("sysinit.target"), "[Unit]\nDefaultDependencies=no\n").unwrap();
+    for unit in ["systemd-udevd.service", "systemd-udev-trigger.service"] {
+        let text = "[Unit]\nDefaultDependencies=no\n[Service]\nExecStart=/opt/hab/bin/hab-probe\n";
+        std::fs::write(folder.join(unit), text).unwrap();
+    }
+}
+
 /// Puts something to execute wherever the unit starts a program: the payload's are no part of this test.
 fn programs(unit: &str, root: &Path) {
     let commands = unit.lines().filter(|line| line.starts_with("Exec")).filter_map(|line| line.split_once('='));
@@ -195,8 +208,15 @@ fn packer_takes_the_template_with_what_hab_fills_in() {
     let disk = dir.path().join("disk.qcow2");
     std::fs::write(&disk, "no disk, only a name").unwrap();
     for accelerator in [Accelerator::Kvm, Accelerator::Tcg] {
-        let subject =
-            Subject { role: Role::Worker, disk: &disk, payload: &disk, config: b"{}", checks: &[], accelerator };
+        let subject = Subject {
+            role: Role::Worker,
+            disk: &disk,
+            payload: &disk,
+            config: b"{}",
+            checks: &[],
+            memory: 768,
+            accelerator,
+        };
         let prepared = proof::prepare(&subject, dir.path()).unwrap();
         packer::validate(folders, &prepared.template, &prepared.variables).unwrap();
     }
@@ -208,6 +228,7 @@ fn packer_takes_the_template_with_what_hab_fills_in() {
             payload: &disk,
             config: b"",
             checks: &[],
+            memory: 768,
             accelerator: Accelerator::Tcg,
         },
         dir.path(),

@@ -97,14 +97,18 @@ fn a_node_has_its_address_and_a_route_to_the_pods_of_every_other() {
     assert!(output.status.success(), "{output:?}");
     assert_eq!(events(&output), ["start", "network"]);
     let called = root.text("/called");
-    assert!(called.contains("modprobe --all virtio_net squashfs overlay br_netfilter nf_conntrack\n"), "{called}");
+    assert!(
+        called.contains("modprobe --all virtio_net squashfs button overlay br_netfilter nf_conntrack\n"),
+        "{called}"
+    );
     let commands: Vec<_> = called.lines().skip_while(|line| !line.starts_with("ip ")).collect();
-    let (first, routes) = commands.split_at(6);
+    let (first, routes) = commands.split_at(7);
     assert_eq!(
         first,
         [
             "ip -batch -",
             "link set lo up",
+            "address flush dev eth7",
             "link set eth7 up",
             "address replace 192.168.56.101/24 dev eth7",
             "route replace default via 192.168.56.1",
@@ -133,7 +137,7 @@ fn an_etcd_node_has_no_route_to_pods() {
     let output = root.run("/etc/kubernetes/hab/node.sh");
     assert_eq!((output.status.code(), events(&output)), (Some(0), vec!["start".to_owned(), "network".to_owned()]));
     let called = root.text("/called");
-    assert!(called.contains("modprobe --all virtio_net squashfs\n"), "{called}");
+    assert!(called.contains("modprobe --all virtio_net squashfs button\n"), "{called}");
     assert!(called.contains("address replace 192.168.56.11/24") && !called.contains("route replace 10.2."), "{called}");
 }
 

@@ -27,7 +27,7 @@ fn merged(dir: &Path, plan: &Plan, snippets: &[&str]) -> Result<Vec<u8>, String>
     let read = snippets.iter().enumerate().map(|(number, text)| {
         let file = dir.join(format!("{number}.ign"));
         std::fs::write(&file, text).unwrap();
-        Snippet::read(&file, None)
+        Snippet::read(&file, plan.base, None)
     });
     let config = read.collect::<anyhow::Result<_>>().and_then(|snippets| Configs::new(plan, snippets, None));
     let config = config.and_then(|configs| configs.node(&plan.nodes[0], NodeFiles::new()));

@@ -10,8 +10,17 @@ use super::rendered::{Lab, Node};
 /// Paths in a pod's own file system, which are none of the node's.
 const IN_PODS: [&str; 2] = ["/etc/coredns", "/etc/coredns/Corefile"];
 
-/// Units that systemd or the base brings.
-const OF_THE_BASE: [&str; 2] = ["shutdown.target", "hab.target"];
+/// Units that systemd brings.
+const SYSTEMDS: [&str; 8] = [
+    "shutdown.target",
+    "systemd-journald.socket",
+    "systemd-journald-dev-log.socket",
+    "systemd-journald.service",
+    "tmp.mount",
+    "sysinit.target",
+    "systemd-udevd.service",
+    "systemd-udev-trigger.service",
+];
 
 const UNITS: &str = "/etc/systemd/system/";
 
@@ -34,11 +43,11 @@ fn optional(node: &Node, named: &str) -> bool {
         "master" => "taints.yaml",
         _ => "folders",
     };
-    ["folders", own].iter().any(|file| named == format!("/etc/kubernetes/hab/{file}"))
+    ["folders", "payload-label", own].iter().any(|file| named == format!("/etc/kubernetes/hab/{file}"))
 }
 
 fn each(check: impl Fn(&Node)) {
-    for lab in Lab::both() {
+    for lab in Lab::all() {
         lab.nodes.iter().for_each(&check);
     }
 }
@@ -70,7 +79,9 @@ fn every_file_is_named_by_something_but_what_programs_look_for_themselves() {
         "/etc/hosts",
         "/etc/machine-id",
         "/etc/resolv.conf",
-        "/etc/systemd/journald.conf.d/20-hab-data.conf",
+        "/etc/systemd/journald.conf.d/90-hab.conf",
+        "/etc/systemd/network/50-hab.link",
+        "/etc/systemd/system.conf.d/90-hab.conf",
     ];
     each(|node| {
         let all: BTreeSet<String> = node
@@ -158,16 +169,32 @@ fn every_unit_that_is_named_is_there_and_every_unit_is_wanted() {
                 if !["Requires", "Wants", "After", "Before", "Conflicts", "BindsTo", "PartOf"].contains(&key) {
                     continue;
                 }
-                for name in names.split_whitespace().filter(|name| !OF_THE_BASE.contains(name)) {
+                for name in names.split_whitespace().filter(|name| !SYSTEMDS.contains(name)) {
                     assert!(node.files.contains_key(&format!("{UNITS}{name}")), "{}: {path}: {line}", node.name);
                 }
             }
             let unit = &path[UNITS.len()..];
-            let wanted = node.links.get(&format!("{UNITS}hab.target.wants/{unit}"));
-            assert_eq!(wanted, Some(&format!("../{unit}")), "{}: {unit}", node.name);
+            if unit.contains('/') {
+                // A drop-in, of a unit that is there.
+                let of = path.split_once(".d/").unwrap().0;
+                assert!(node.files.contains_key(of), "{}: {path}", node.name);
+                continue;
+            }
+            // It wants the others, and is itself what systemd starts.
+            let (link, target) = match unit {
+                "hab.target" => ("default.target".to_owned(), unit.to_owned()),
+                _ => (format!("hab.target.wants/{unit}"), format!("../{unit}")),
+            };
+            assert_eq!(node.links.get(&format!("{UNITS}{link}")), Some(&target), "{}: {unit}", node.name);
         }
         assert!(node.links.len() >= 2, "{}: {:?}", node.name, node.links);
-        for (path, target) in &node.links {
+        let masks_or_default = |path: &str, target: &str| target == "/dev/null" || path.ends_with("/default.target");
+        for (path, target) in node.links.iter().filter(|(path, target)| !masks_or_default(path, target)) {
+            // A unit of the base's own, which is not hab's to bring.
+            if target.starts_with("/usr/lib/systemd/system/") {
+                assert_eq!(path.rsplit('/').next(), target.rsplit('/').next());
+                continue;
+            }
             let unit = path.strip_prefix("/etc/systemd/system/hab.target.wants/").unwrap();
             assert!(target == &format!("../{unit}") && node.files.contains_key(&format!("{UNITS}{unit}")), "{path}");
         }

@@ -14,7 +14,7 @@ use super::support;
 
 const RECORD: &str = "SNAPSHOTS";
 
-fn golden() -> PathBuf {
+pub fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
@@ -23,11 +23,11 @@ fn recording() -> bool {
 }
 
 /// To be called last: a run that recorded has shown nothing.
-fn compared() {
+pub fn compared() {
     assert!(!recording(), "recorded; look at the difference, then run again without {RECORD}");
 }
 
-fn compare(path: &Path, actual: &str) {
+pub fn compare(path: &Path, actual: &str) {
     if recording() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     }

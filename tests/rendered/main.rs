@@ -8,6 +8,7 @@
 )]
 
 mod addons;
+mod bases;
 mod closure;
 mod golden;
 #[path = "../support/isolated.rs"]

@@ -65,7 +65,9 @@ fn refused(snippet: &str, expected: &[&str]) {
 
 #[test]
 fn a_conflict_is_named() {
-    for path in ["/etc/hostname", "/etc/hosts", "/etc/kubernetes/hab/node.sh", "/etc/systemd/system/hab-node.service"] {
+    let units = ["hab-node.service", "hab.target", "default.target"].map(|unit| format!("/etc/systemd/system/{unit}"));
+    let others = ["/etc/hostname", "/etc/hosts", "/etc/kubernetes/hab/node.sh"];
+    for path in others.into_iter().chain(units.iter().map(String::as_str)) {
         refused(&motd(path), &["snippets/all.ign", path, "hab itself brings"]);
     }
     refused(&motd("/etc/issue"), &["snippets/worker.ign", "/etc/issue", "a snippet has brought already"]);

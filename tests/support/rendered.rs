@@ -17,6 +17,10 @@ pub const DEFAULT: &str = "lab: demo\n";
 /// More than one of everything.
 pub const LARGE: &str = "lab: large\nnodes: {etcd: {count: 3}, master: {count: 2}, worker: {count: 2}}\n";
 
+/// The default lab with each other base.
+pub const BASES: [(&str, &str); 2] =
+    [("flatcar", "lab: demo\nbase: flatcar\n"), ("fedora-coreos", "lab: demo\nbase: fedora-coreos\n")];
+
 /// A lab after `hab render`.
 pub struct Lab {
     dir: TempDir,
@@ -64,6 +68,11 @@ impl Lab {
     /// The default lab and the large one.
     pub fn both() -> [Self; 2] {
         [Self::new(DEFAULT), Self::new(LARGE)]
+    }
+
+    /// The default lab with every base, and the large one.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::both().into_iter().chain(BASES.map(|(_, yaml)| Self::new(yaml)))
     }
 
     /// A path in the lab's folder.

@@ -121,7 +121,7 @@ mod tests {
             }
             seen.push(path);
         }
-        assert!(seen.contains(&"etc/systemd/system/default.target".to_owned()));
+        assert!(seen.contains(&"etc/os-release".to_owned()));
         assert!(seen.contains(&"usr".to_owned()) && !seen.iter().any(|path| path.starts_with("usr/")));
     }
 }

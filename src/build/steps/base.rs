@@ -40,7 +40,7 @@ impl Step for BaseDisk {
         base(context).key(key)
     }
 
-    fn memory(&self) -> u64 {
+    fn memory(&self, _context: &Context<'_>) -> u64 {
         1024
     }
 

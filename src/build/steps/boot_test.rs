@@ -39,7 +39,7 @@ impl Step for BootTest {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn needs(&self) -> Vec<String> {
@@ -55,8 +55,9 @@ impl Step for BootTest {
         0.6
     }
 
-    fn memory(&self) -> u64 {
-        1024
+    fn memory(&self, context: &Context<'_>) -> u64 {
+        // The guest's, and qemu's own.
+        u64::from(boot_test::memory(context.base)) + 256
     }
 
     fn preflight(&self, context: &Context<'_>) -> Vec<anyhow::Error> {
@@ -74,6 +75,7 @@ impl Step for BootTest {
             payload: &job.needs.get(&payload_disk(self.role, BOOTED))?.join(disk_file(BOOTED)),
             config: &config,
             checks: &checks,
+            memory: boot_test::memory(context.base),
             accelerator: context.accelerator()?,
         };
         let report = boot_test::run(&subject, scratch.path(), job.step)?;

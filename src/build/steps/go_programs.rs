@@ -51,7 +51,7 @@ impl Step for GoPrograms {
         0.0
     }
 
-    fn memory(&self) -> u64 {
+    fn memory(&self, _context: &Context<'_>) -> u64 {
         // Kubernetes' largest links take 3 GiB; side by side with nothing else that needs as much.
         3072
     }

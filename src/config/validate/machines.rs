@@ -3,17 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::label::Label;
+use super::super::memory::least;
 use super::super::merged::{MergedMachines, MergedNodes};
 use super::super::raw::Marked;
-use super::super::{Hardware, Kubelet, Machines};
+use super::super::{Base, Hardware, Kubelet, Machines};
 use super::network::Ranges;
 use super::{addresses, hardware, kubelet, label, many, overrides};
 use crate::addressing::{POD_PREFIX, capacity, pod_capacity};
 use crate::problems::Problems;
 use crate::role::{PerRole, Role};
-
-/// The least memory in MiB a role was seen to live with: etcd alone; the control plane; a kubelet with CoreDNS.
-const LEAST_MEMORY: [(Role, u32); 3] = [(Role::Etcd, 512), (Role::Master, 1536), (Role::Worker, 1024)];
 
 /// The most memory in MiB that is believed: a tebibyte. More is almost surely bytes or KiB.
 const MOST_MEMORY: u32 = 1 << 20;
@@ -30,10 +28,10 @@ pub const MOST_DISK: u32 = 16 << 10;
 const MAX_NODE_NAME: usize = 64 - "system:node:".len();
 
 /// Checks every role's section and what the sections are together.
-pub fn check(said: &MergedNodes, ranges: &Ranges, problems: &mut Problems) -> Option<PerRole<Machines>> {
+pub fn check(system: Base, said: &MergedNodes, ranges: &Ranges, problems: &mut Problems) -> Option<PerRole<Machines>> {
     for (role, machines) in said.iter() {
         count(role, &machines.count, problems);
-        sizes(role, machines, problems);
+        sizes((system, role), machines, problems);
     }
     room(said, ranges, problems);
     let prefixes = PerRole::from_fn(|role| prefix(role, said.get(role), problems));
@@ -51,7 +49,8 @@ pub fn check(said: &MergedNodes, ranges: &Ranges, problems: &mut Problems) -> Op
     });
     let overrides = PerRole::from_fn(|role| {
         let prefix = prefixes.get(role).as_ref();
-        let base = overrides::Base { kubelet: kubelets.get(role), hardware: hardware.get(role), networks: &networks };
+        let (kubelet, hardware) = (kubelets.get(role), hardware.get(role));
+        let base = overrides::Base { system, kubelet, hardware, networks: &networks };
         overrides::check(role, said.get(role), prefix, &base, problems)
     });
     let addresses = addresses::check(said, &prefixes, ranges.nodes.map(|(network, _)| network), problems);
@@ -93,19 +92,23 @@ fn count(role: Role, count: &Marked<u32>, problems: &mut Problems) {
     }
 }
 
-fn sizes(role: Role, machines: &MergedMachines, problems: &mut Problems) {
+fn sizes((system, role): (Base, Role), machines: &MergedMachines, problems: &mut Problems) {
     let path = format!("nodes.{role}");
-    memory(&path, role, &machines.memory, problems);
+    memory(&path, (system, role), &machines.memory, problems);
     cpus(&path, &machines.cpus, problems);
     disk(&path, &machines.disk, problems);
 }
 
 /// The memory of the role's nodes, or of one of them, in MiB.
-pub fn memory(path: &str, role: Role, memory: &Marked<u32>, problems: &mut Problems) {
-    let least = LEAST_MEMORY[role as usize].1;
+pub fn memory(path: &str, (system, role): (Base, Role), memory: &Marked<u32>, problems: &mut Problems) {
+    let least = least(system, role);
     if memory.value < least {
         let message = format!("`{path}.memory` is {} MiB; it needs at least {least}", memory.value);
-        problems.error(memory.place, message, None);
+        let hint = match system {
+            Base::Debian => None,
+            _ => Some(format!("with the base {}; leave it out, and it follows the base", system.name())),
+        };
+        problems.error(memory.place, message, hint);
     }
     if memory.value > MOST_MEMORY {
         let message = format!("`{path}.memory` is {} MiB, more than a tebibyte", memory.value);

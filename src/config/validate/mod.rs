@@ -62,7 +62,7 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
     let taken: Vec<_> =
         providers.iter().flatten().flat_map(|provider| provider::facts(*provider).taken).copied().collect();
     let network = network::check(&merged.network, &taken, problems);
-    let nodes = machines::check(&merged.nodes, &network, problems);
+    let nodes = machines::check(base.unwrap_or(Base::Debian), &merged.nodes, &network, problems);
     let mut snippet = |key: &str, said: Option<&Marked<String>>| {
         lab_file((&format!("ignition.{key}"), "snippets/worker.ign"), said, has_file, problems)
     };

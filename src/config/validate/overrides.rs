@@ -13,6 +13,7 @@ use crate::role::Role;
 
 /// What a role's nodes are, and the networks that the lab has.
 pub struct Base<'a> {
+    pub system: crate::kinds::Base,
     pub kubelet: &'a Kubelet,
     pub hardware: &'a Hardware,
     pub networks: &'a BTreeSet<&'a str>,
@@ -30,7 +31,7 @@ pub fn check(
     for (name, own) in &said.overrides {
         let path = format!("nodes.{role}.override.{}", shown(&name.value));
         if let Some(said) = &own.memory {
-            memory(&path, role, said, problems);
+            memory(&path, (base.system, role), said, problems);
         }
         if let Some(said) = &own.cpus {
             cpus(&path, said, problems);

@@ -194,6 +194,35 @@ fn an_empty_file_is_told_how_to_begin() {
     assert!(said("base: debian\n").contains("hab.yaml: error: the key `lab` is missing"));
 }
 
+#[test]
+fn memory_follows_the_base() {
+    let memory = |base: &str| {
+        let config = reading(&format!("lab: a\nbase: {base}\n")).config.unwrap();
+        config.nodes.iter().map(|(_, machines)| machines.memory).collect::<Vec<_>>()
+    };
+    assert_eq!(memory("debian"), [768, 2048, 1280]);
+    assert_eq!(memory("flatcar"), [1280, 2560, 1792]);
+    assert_eq!(memory("fedora-coreos"), [1792, 3072, 2304]);
+    let text = |base: &str, memory: u32| format!("lab: a\nbase: {base}\nnodes:\n  etcd:\n    memory: {memory}\n");
+    for (base, least) in [("debian", 512), ("flatcar", 1024), ("fedora-coreos", 1536)] {
+        assert_eq!(said(&text(base, least)), "");
+        let problems = reading(&text(base, least - 1)).problems;
+        assert_eq!(problems.list[0].place.unwrap().line, 5);
+        let said = problems.to_string();
+        assert!(
+            said.contains(&format!("`nodes.etcd.memory` is {} MiB; it needs at least {least}", least - 1)),
+            "{said}"
+        );
+        assert_eq!(said.contains(&format!("with the base {base}; leave it out")), base != "debian", "{said}");
+    }
+    let own = "lab: a\nbase: flatcar\nnodes: {worker: {override: {\"01\": {memory: 1024}}}}\n";
+    assert!(
+        said(own).contains("`nodes.worker.override.01.memory` is 1024 MiB; it needs at least 1536"),
+        "{}",
+        said(own)
+    );
+}
+
 /// Pieces of YAML and of hab.yaml, to get further into the reader than chance alone.
 fn pieces() -> impl Strategy<Value = String> {
     let words = [

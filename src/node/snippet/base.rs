@@ -1,5 +1,5 @@
-//! What Ignition finds on a node of the Debian base: files that are there already, users and groups, and places where
-//! nothing can be put, or where nobody would see it.
+//! What Ignition finds on a node: files that are there already, users and groups, and places where nothing can be put, or
+//! where nobody would see it. Of the Debian base all of that is known; of a vendor's image only what every release of it has.
 
 use std::path::Path;
 
@@ -7,8 +7,13 @@ use anyhow::{Result, bail, ensure};
 use ignition_config::v3_3::{NodeGroup, NodeUser};
 
 use super::item::Place;
+use crate::kinds;
 use crate::node::base_files;
 use crate::node::files::{Entry, NodeFiles};
+
+/// Folders of `/` that a vendor's image has, and that keep what is put into them. All else in `/` may be read-only, and new
+/// folders there are.
+const VENDORS: [&str; 6] = ["/etc", "/home", "/opt", "/root", "/srv", "/var"];
 
 /// Places that are not a snippet's, and why. Mounts are those of `images/base/debian/initramfs/init` and of `hab.target`.
 const NOT_YOURS: [(&str, &str); 11] = [
@@ -30,6 +35,19 @@ const NOT_YOURS: [(&str, &str); 11] = [
 /// Where Ignition looks up names, and hab's own daemons find themselves.
 const NAMES: [&str; 2] = ["/etc/passwd", "/etc/group"];
 
+/// What is known of a vendor's image: folders, and the one user that is the same everywhere.
+fn vendors() -> Result<NodeFiles> {
+    const ORIGIN: &str = "the base";
+    let mut files = NodeFiles::new();
+    for folder in VENDORS {
+        files.folder(folder, 0o755, ORIGIN)?;
+    }
+    for name in NAMES {
+        files.file(name, 0o644, *b"root:x:0:\n", ORIGIN)?;
+    }
+    Ok(files)
+}
+
 /// Whoever asks chown(2) for this id asks it to change nothing.
 const NO_ID: i64 = 0xffff_ffff;
 
@@ -40,9 +58,13 @@ pub struct Base {
 }
 
 impl Base {
-    /// Reads what is built into a box.
-    pub fn new() -> Result<Self> {
-        Ok(Self { files: base_files::read()? })
+    /// What is built into a box of this base.
+    pub fn new(base: kinds::Base) -> Result<Self> {
+        let files = match base {
+            kinds::Base::Debian => base_files::read()?,
+            kinds::Base::Flatcar | kinds::Base::FedoraCoreos => vendors()?,
+        };
+        Ok(Self { files })
     }
 
     /// Refuses a place where Ignition would fail, or put something for nobody to see.
@@ -117,7 +139,7 @@ mod tests {
 
     #[test]
     fn places_where_nothing_can_be_put() {
-        let base = Base::new().unwrap();
+        let base = Base::new(kinds::Base::Debian).unwrap();
         for path in ["/etc/x", "/opt/mine/x", "/opt/habit", "/var/lib/mine", "/srv/x", "/etc/fstab", "/var/log/x/y"] {
             base.check_path(path).unwrap();
         }
@@ -134,7 +156,7 @@ mod tests {
             ("/bin", "/bin is a link to usr/bin"),
             ("/bin/x", "/bin is a link to usr/bin"),
             ("/var/run/x", "/var/run is a link to /run"),
-            ("/etc/systemd/system/default.target", "is a link to hab.target"),
+            ("/etc/mtab", "is a link to ../proc/self/mounts"),
             ("/etc/fstab/x", "/etc/fstab is a file"),
             ("/srv", "nothing new in /"),
             ("/etc", "nothing new in /"),
@@ -147,8 +169,22 @@ mod tests {
     }
 
     #[test]
+    fn of_a_vendors_image_only_what_all_have_is_known() {
+        let base = Base::new(kinds::Base::FedoraCoreos).unwrap();
+        for path in ["/etc/x", "/opt/mine/x", "/srv/x", "/var/lib/mine", "/etc/fstab"] {
+            base.check_path(path).unwrap();
+        }
+        for path in ["/data/x", "/usr/x", "/opt/hab/x", "/mnt/x"] {
+            assert!(base.check_path(path).is_err(), "{path}");
+        }
+        let user = |name: &str| base.check_owner(Some(&NodeUser { id: None, name: Some(name.to_owned()) }), None);
+        user("root").unwrap();
+        assert!(user("core").unwrap_err().to_string().contains("take the id instead"));
+    }
+
+    #[test]
     fn what_the_base_has_is_added_to_or_replaced_on_purpose() {
-        let base = Base::new().unwrap();
+        let base = Base::new(kinds::Base::Debian).unwrap();
         let place = |path: &str, [folder, overwrite, creates]: [bool; 3]| {
             let place = Place { path: path.to_owned(), folder, overwrite, creates };
             base.check_place(&place).map_err(|error| error.to_string())
@@ -166,7 +202,7 @@ mod tests {
             ("/etc/fstab", [true, true, true], "is a file"),
             ("/etc/fstab", [false, false, true], "only with `overwrite`"),
             ("/etc/passwd", [false, true, true], "can't be replaced"),
-            ("/etc/systemd/system/hab.target", [false, false, true], "is a file"),
+            ("/etc/systemd/system-preset/99-hab.preset", [false, false, true], "is a file"),
         ] {
             let error = place(path, how).unwrap_err();
             assert!(error.contains(why), "{path}: {error}");
@@ -175,7 +211,7 @@ mod tests {
 
     #[test]
     fn owners_are_those_of_the_base() {
-        let base = Base::new().unwrap();
+        let base = Base::new(kinds::Base::Debian).unwrap();
         let user = |id, name: &str| {
             let user = NodeUser { id, name: Some(name.to_owned()) };
             base.check_owner(Some(&user), None).map_err(|error| error.to_string())

@@ -172,7 +172,7 @@ mod tests {
     fn items(storage: &Value, units: &Value) -> Result<Vec<Item>, String> {
         let config = json!({"ignition": {"version": "3.3.0"}, "storage": storage, "systemd": {"units": units}});
         let config = serde_json::from_value(config).unwrap();
-        all(&config, &Base::new().unwrap()).map_err(|error| format!("{error:#}"))
+        all(&config, &Base::new(crate::kinds::Base::Debian).unwrap()).map_err(|error| format!("{error:#}"))
     }
 
     #[test]

@@ -18,6 +18,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use ignition_config::{Config, v3_3};
 use serde_json::Value;
 
+use crate::kinds;
 use crate::role::Role;
 use base::Base;
 use item::Item;
@@ -53,15 +54,15 @@ impl Snippet {
     /// # Errors
     /// It can't be read, is no Ignition config of spec 3.0 to 3.3, has keys Ignition would ignore, uses parts that can't
     /// be merged, or has something that Ignition would fail at on the node.
-    pub fn read(file: &Path, role: Option<Role>) -> Result<Self> {
+    pub fn read(file: &Path, system: kinds::Base, role: Option<Role>) -> Result<Self> {
         let about = || format!("reading the Ignition snippet {}", file.display());
         let size = fs_err::metadata(file).with_context(about)?.len();
         ensure!(size <= MAX_BYTES, "{}: {size} bytes is too large, {MAX_BYTES} are allowed", about());
         let text = fs_err::read(file).with_context(about)?;
-        Self::parse(file, role, &text).with_context(about)
+        Self::parse(file, (system, role), &text).with_context(about)
     }
 
-    fn parse(file: &Path, role: Option<Role>, text: &[u8]) -> Result<Self> {
+    fn parse(file: &Path, (system, role): (kinds::Base, Option<Role>), text: &[u8]) -> Result<Self> {
         let (config, warnings) = Config::parse_slice(text)?;
         if let Some(warning) = warnings.first() {
             bail!("Ignition does not know a part of it: {warning}");
@@ -81,7 +82,7 @@ impl Snippet {
         }
         // It becomes a part of a config of 3.3, so the rules of 3.3 count.
         let config: v3_3::Config = serde_json::from_value(config).context("reading it as spec 3.3.0")?;
-        let base = Base::new()?;
+        let base = Base::new(system)?;
         let items = item::all(&config, &base)?;
         Ok(Self { role, file: file.to_owned(), base, items })
     }
@@ -93,7 +94,7 @@ mod tests {
 
     #[test]
     fn what_can_not_be_merged_is_refused() {
-        let snippet = |text: &str| Snippet::parse(Path::new("motd.ign"), None, text.as_bytes());
+        let snippet = |text: &str| Snippet::parse(Path::new("motd.ign"), (kinds::Base::Debian, None), text.as_bytes());
         for bad in [
             "{",
             r#"{"ignition":{"version":"3.5.0"}}"#,

@@ -2,6 +2,10 @@
 # Does this box hold what hab says? Each line of /etc/kubernetes/selftest/checks is a check, its fields apart by tabs:
 #   start  UNIT                 the unit starts
 #   unit   UNIT                 systemd can load the unit
+#   masked UNIT                 systemd will not start the unit
+#   there  PATH                 something is at this path
+#   gone   PATH                 nothing is
+#   tell   WHAT                 holds whatever the guest knows of it
 #   file   PATH SHA256          the payload's file has these bytes
 #   run    NAME EXPECTED ARGV.. the program exits with 0, and what it prints has EXPECTED in it
 #   image  REFERENCE DIGEST     containerd has the image under this digest
@@ -26,6 +30,24 @@ answer() {
     printf '{"hab":"selftest","check":"%s","ok":%s,"detail":"%s","uptime":%s}\n' "$(text "$1")" "$2" "$(text "$3")" "$up" >&3
 }
 
+# What this machine is, and what runs on it.
+facts() {
+    case $1 in
+    system) (. /etc/os-release && echo "$PRETTY_NAME, Linux $(uname -r)") ;;
+    default-target) systemctl get-default ;;
+    running-units) systemctl --plain --no-legend --type=service,socket --state=running,listening | cut -d ' ' -f 1 ;;
+    failed-units) systemctl --plain --no-legend --state=failed | cut -d ' ' -f 1 ;;
+    selinux)
+        if [ -e /sys/fs/selinux/enforce ]; then
+            echo "enforce $(</sys/fs/selinux/enforce), denials: $(dmesg | grep -c 'avc: *denied')"
+        else
+            echo none
+        fi
+        ;;
+    *) echo 'nobody knows' ;;
+    esac
+}
+
 check() {
     local kind=$1 out
     shift
@@ -41,6 +63,13 @@ check() {
         out=$(systemctl show --property LoadState --value "$1" 2>&1)
         if [ "$out" = loaded ]; then answer "unit:$1" true "$out"; else answer "unit:$1" false "$out"; fi
         ;;
+    masked)
+        out=$(systemctl show --property LoadState --value "$1" 2>&1)
+        if [ "$out" = masked ]; then answer "masked:$1" true "$out"; else answer "masked:$1" false "$out"; fi
+        ;;
+    there) if [ -e "$1" ]; then answer "there:$1" true 'it is'; else answer "there:$1" false 'nothing is there'; fi ;;
+    gone) if [ ! -e "$1" ]; then answer "gone:$1" true 'it is'; else answer "gone:$1" false 'it is there'; fi ;;
+    tell) answer "tell:$1" true "$(facts "$1" 2>&1)" ;;
     file)
         out=$(sha256sum "/opt/hab/$1" 2>&1)
         if [ "${out%% *}" = "$2" ]; then answer "file:$1" true "$2"; else answer "file:$1" false "expected $2, found ${out%% *}"; fi

@@ -2,6 +2,8 @@
 # Makes this machine the node its Ignition says: kernel modules, payload, network, kernel settings. Runs on every boot.
 set -u
 . /etc/kubernetes/hab/lib.sh
+# On the console only the kernel's errors come between a node's lines, whatever the boot loader says (printk(9)).
+echo 4 >/proc/sys/kernel/printk
 say start
 
 # Is this processor emulated by qemu (TCG)? The kernel shows it by the model's name, if it is the one that qemu gives its
@@ -11,7 +13,7 @@ emulated() {
 }
 
 # What kind of machine this is, for units' EnvironmentFile.
-mkdir -p /run/hab
+mkdir -p /run/hab /var/lib/hab
 if emulated; then
     { echo EMULATED=yes && cat /etc/kubernetes/hab/emulated.env; } >/run/hab/machine.env
 else
@@ -26,14 +28,15 @@ if ! bash /etc/kubernetes/hab/payload.sh; then
     exit 1
 fi
 
+# Not every base has an initramfs of hab's, which notes both of these itself.
+[ -e /var/lib/hab/provisioned ] || : >/run/hab-first-boot
 # A box that tests itself has no data disk.
 if [ -n "${DATA:-}" ] && ! bash /etc/kubernetes/hab/data.sh; then
     say data-missing
     exit 1
 fi
 
-# What the base leaves to be done, such as the node's own address.
-. /etc/kubernetes/hab/base.sh
+. /etc/kubernetes/hab/address.sh
 
 # Folders of the host's, each by its tag.
 if [ -e /etc/kubernetes/hab/folders ]; then
@@ -55,4 +58,5 @@ fi
 while read -r key value; do
     echo "$value" >"/proc/sys/$key" || say "sysctl-failed $key"
 done < <(cat /etc/kubernetes/hab/sysctl/*)
+[ -e /var/lib/hab/provisioned ] || : >/var/lib/hab/provisioned
 say network
