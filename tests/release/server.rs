@@ -120,7 +120,7 @@ fn reply(stream: &mut TcpStream, answer: Answer, from: Option<usize>) -> std::io
         Answer::Endless => {
             stream.write_all(format!("{}\r\n", head("200 OK", 1 << 40)).as_bytes())?;
             loop {
-                stream.write_all(&[b'x'; 65536])?;
+                stream.write_all(&[b'x'; 8192])?;
             }
         }
     }
