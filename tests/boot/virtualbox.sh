@@ -73,7 +73,7 @@ says() { # log, words
 }
 stops() {
     local second
-    python3 -c 'import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(b"system_powerdown\n"); s.recv(100)' "$work/monitor"
+    python3 -c 'import socket, sys, time; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(b"system_powerdown\n"); time.sleep(3)' "$work/monitor"
     for ((second = 0; second < PATIENCE; second++)); do
         kill -0 "$guest" 2>/dev/null || return 0
         sleep 1

@@ -1,4 +1,4 @@
-//! A lab in VirtualBox, as Vagrant's real provider brings it up, with a VBoxManage that only notes what it is asked
+//! A lab in VirtualBox, as Vagrant's real provider brings it up, with a `VBoxManage` that only notes what it is asked
 //! (`vagrant/vboxmanage.py`).
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -76,7 +76,7 @@ impl Lab {
         path
     }
 
-    /// Whether it ended well, all that Vagrant said, and what VBoxManage was asked meanwhile.
+    /// Whether it ended well, all that Vagrant said, and what `VBoxManage` was asked meanwhile.
     fn vagrant(&self, words: &[&str]) -> (bool, String, Vec<Vec<String>>) {
         let calls = self.path("calls");
         let _ = std::fs::remove_file(&calls);

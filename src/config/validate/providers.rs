@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn what_virtualbox_can_not_do_is_refused_where_it_stands() {
-        let extra: String = (0..7).map(|n| format!("n{n}: 192.168.{}.0/24, ", 57 + n)).collect();
+        let extra: Vec<String> = (0..7).map(|n| format!("n{n}: 192.168.{}.0/24", 57 + n)).collect();
+        let extra = extra.join(", ");
         let networks = format!("network: {{extra: {{{extra}}}}}");
         for (text, expected) in [
             ("start: saved", "3:8: error: `start` can't be \"saved\""),
