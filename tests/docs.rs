@@ -224,6 +224,39 @@ fn every_example_of_a_lab_is_a_good_one() {
 }
 
 #[test]
+fn what_goes_together_is_said_for_every_base_provider_and_supply() {
+    use hab::kinds::{Base, Provider, Supply};
+    const HEAD: &str =
+        "| `base` | `provider` | `supply` | `hab check`, `hab plan` | `hab lock`, `hab build` | `vagrant up` |";
+    let reference = reference();
+    let mut said = BTreeSet::new();
+    for row in reference.table(HEAD) {
+        let [base, provider, supply] = [0, 1, 2].map(|cell| plain(row[cell]));
+        assert!(said.insert((base, provider, supply)), "{row:?} stands there twice");
+        let lab = format!("lab: demo\nbase: {base}\nprovider: {provider}\nsupply: {supply}\n");
+        for verb in ["check", "plan"] {
+            let test = Test::new().file("hab.yaml", &lab);
+            match row[3].strip_prefix("no: ") {
+                None => {
+                    assert_eq!(row[3], "yes", "{row:?}");
+                    test.run([verb]).code(0).quietly();
+                }
+                Some(why) => {
+                    assert_eq!(row[4..], ["no", "no"], "{row:?}");
+                    test.run([verb]).code(2).complains(why);
+                }
+            }
+        }
+    }
+    let names = Base::ALL.iter().flat_map(|(base, _)| {
+        Provider::ALL
+            .iter()
+            .flat_map(move |(provider, _)| Supply::ALL.iter().map(move |(supply, _)| (*base, *provider, *supply)))
+    });
+    assert_eq!(said, names.collect());
+}
+
+#[test]
 fn the_mistakes_of_the_session_are_said_as_they_stand_there() {
     let session = Document::read("docs/session.md");
     let at = session.blocks.iter().position(|(words, _)| words == "yaml mistakes").unwrap();
