@@ -46,9 +46,14 @@ module HabLab
       @data.fetch(field)
     end
 
-    # All that there are boxes for.
+    # All that there are boxes for. Vagrant takes the first that it can use for a machine that is not there yet, so the one
+    # that has machines of this lab comes first.
     def providers
-      self[:providers].map { |name| PROVIDERS.fetch(name) }
+      has, others = self[:providers].partition do |name|
+        machines = File.join(ENV.fetch("VAGRANT_DOTFILE_PATH", ".vagrant"), "machines")
+        Dir.glob(File.join("*", name, "id"), base: File.expand_path(machines, folder)).any?
+      end
+      (has + others).map { |name| PROVIDERS.fetch(name) }
     end
 
     # The one that runs this machine.

@@ -19,7 +19,7 @@ use crate::node::DATA_LABEL;
 use crate::parallel::side_by_side;
 use crate::plan::{Node, Plan, port};
 use crate::progress::Progress;
-use crate::provider::only_libvirt;
+use crate::provider::{facts, only_libvirt};
 use crate::role::Role;
 
 /// Where etcd's data are on a data disk: in systemd's folder of the states of units with `DynamicUser=`, which must be root's;
@@ -54,7 +54,7 @@ pub fn restore(
     outcomes.into_iter().collect::<Result<()>>()?;
     vagrant::destroy_but_data(lab, &names, |line| step.status(line))?;
     forget(plan, &members)?;
-    vagrant::up_with_data(lab, work.path(), |line| step.status(line))?;
+    vagrant::up_with_data(lab, work.path(), facts(plan.provider).name, |line| step.status(line))?;
     step.done("anew");
     let unknown = cluster.wait_for_known(progress, Limits::default())?;
     restart(lab, &unknown.iter().map(String::as_str).collect::<Vec<_>>(), progress)?;

@@ -96,9 +96,16 @@ impl Check {
     }
 }
 
-/// What a report says of the machine first, and after all else, so that one tells all that has to be known of a base that
-/// nobody here has.
-const TOLD: ([&str; 2], [&str; 3]) = (["system", "default-target"], ["running-units", "failed-units", "selinux"]);
+/// What a report says of the machine first, and after all else.
+const TOLD: (&[&str], &[&str]) = (&["system", "default-target"], &["running-units", "failed-units", "selinux"]);
+
+/// What is told of a base that nobody here has. hab's own is known, and need not spend the time.
+const fn told(base: Base) -> (&'static [&'static str], &'static [&'static str]) {
+    match base {
+        Base::Debian => (&[], &[]),
+        Base::Flatcar | Base::FedoraCoreos => TOLD,
+    }
+}
 
 /// What Fedora `CoreOS` has on its boot disk for as long as Ignition is to run, and the unit that removes it, which a node's
 /// hab.target wants.
@@ -145,7 +152,8 @@ fn checks(kind: NodeKind, payload: &Payload) -> Vec<Check> {
         .images
         .iter()
         .map(|image| Check::Image { reference: image.reference.clone(), digest: image.digest.clone() });
-    let mut all = TOLD.0.map(Check::Tell).to_vec();
+    let (first, last) = told(kind.base);
+    let mut all: Vec<Check> = first.iter().copied().map(Check::Tell).collect();
     all.extend(["hab-node.service", "hab-power-button.service"].map(start));
     all.extend(files.chain(runs));
     if role.has_kubelet() {
@@ -153,7 +161,7 @@ fn checks(kind: NodeKind, payload: &Payload) -> Vec<Check> {
     }
     all.extend(images);
     all.extend(of_base(kind.base));
-    all.extend(TOLD.1.map(Check::Tell));
+    all.extend(last.iter().copied().map(Check::Tell));
     all
 }
 

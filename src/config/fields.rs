@@ -8,8 +8,8 @@ use crate::problems::{Place, Problems};
 /// All sections with their keys, in the order of the template. A section's name is its path.
 const KEYS: [(&str, &[&str]); 24] = [
     ("", &["lab", "base", "provider", "supply", "start", "kubernetes", "network", "nodes", "haproxy", "ignition"]),
-    ("kubernetes", &KUBERNETES),
     ("base", &["name", "channel", "version"]),
+    ("kubernetes", &KUBERNETES),
     ("kubernetes.apiServer", &["port", "auditPolicy", "extraArgs", "resources"]),
     ("kubernetes.controllerManager", &["extraArgs", "resources"]),
     ("kubernetes.scheduler", &["extraArgs", "resources"]),

@@ -161,7 +161,7 @@ tun0\t0000000A\t00000000\t0001\t0\t0\t50\t000000FF\t0\t0\t0
 
     #[test]
     fn ranges_that_virtualbox_would_refuse_are_refused_where_they_stand() {
-        let allowed = crate::provider::allowed();
+        let allowed = crate::provider::Allowed::by_default();
         let said = |provider: &str| {
             let text = format!("lab: a\nprovider: {provider}\nnetwork: {{nodes: 192.168.16.0/24}}\n");
             let mut reading = read("hab.yaml", text.as_bytes(), &|_| Ok(()));

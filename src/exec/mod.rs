@@ -260,6 +260,8 @@ impl Tool {
                     std::thread::park_timeout(STOP);
                 }
             });
+            // However this ends, also by a panic of `each`: else the scope would wait for the watcher for ever.
+            let _ended = Ended(&ended, watcher.thread().clone());
             let read = read_lines(reader, |text| {
                 each(text);
                 tail.push(text.to_owned());
@@ -268,12 +270,20 @@ impl Tool {
                 }
             });
             let status = child.wait();
-            ended.store(true, Ordering::Release);
-            watcher.thread().unpark();
             read.with_context(|| format!("reading the output of `{line}`"))?;
             status.with_context(|| format!("waiting for `{line}`"))
         })?;
         if status.success() { Ok(()) } else { Err(failure(&line, status, &tail.join("\n"))) }
+    }
+}
+
+/// Tells a watcher when there is nothing left to be watched.
+struct Ended<'a>(&'a AtomicBool, std::thread::Thread);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+        self.1.unpark();
     }
 }
 

@@ -14,13 +14,14 @@ pub fn destroy_but_data(lab: &Path, nodes: &[&str], each: impl FnMut(&str)) -> R
     vagrant(lab)?.env("HAB_DATA", "keep").env("HAB_SAVES", "keep").args(["destroy", "--force"]).args(nodes).stream(each)
 }
 
-/// Makes the machines of `nodes` and starts them, without waiting until they are Ready; `each` gets every line that vagrant
-/// says.
+/// Makes the machines of `nodes` with this provider and starts them, without waiting until they are Ready; `each` gets every
+/// line that vagrant says. Of a machine that is gone Vagrant does not remember what ran it.
 ///
 /// # Errors
 /// vagrant is not installed, or fails.
-pub fn up(lab: &Path, nodes: &[&str], each: impl FnMut(&str)) -> Result<()> {
-    vagrant(lab)?.env("HAB_WAIT", "off").arg("up").args(nodes).stream(each)
+pub fn up(lab: &Path, nodes: &[&str], provider: &str, each: impl FnMut(&str)) -> Result<()> {
+    let tool = vagrant(lab)?.env("HAB_WAIT", "off").arg("up").arg(format!("--provider={provider}"));
+    tool.args(nodes).stream(each)
 }
 
 /// As [`up`], for all machines of the lab; those that are made anew begin with the data disks in the folder `data`, each a
@@ -28,8 +29,9 @@ pub fn up(lab: &Path, nodes: &[&str], each: impl FnMut(&str)) -> Result<()> {
 ///
 /// # Errors
 /// vagrant is not installed, or fails.
-pub fn up_with_data(lab: &Path, data: &Path, each: impl FnMut(&str)) -> Result<()> {
-    vagrant(lab)?.env("HAB_WAIT", "off").env("HAB_DATA_FROM", data).arg("up").stream(each)
+pub fn up_with_data(lab: &Path, data: &Path, provider: &str, each: impl FnMut(&str)) -> Result<()> {
+    let tool = vagrant(lab)?.env("HAB_WAIT", "off").env("HAB_DATA_FROM", data);
+    tool.arg("up").arg(format!("--provider={provider}")).stream(each)
 }
 
 /// Starts the machines of `nodes` again, without waiting until they are Ready; `each` gets every line that vagrant says.

@@ -21,6 +21,7 @@ use crate::pki::{AUTHORITIES, Pki};
 use crate::plan::Plan;
 use crate::problems::Problems;
 use crate::progress::Progress;
+use crate::provider::facts;
 
 /// A lab that was read.
 #[derive(Debug)]
@@ -39,6 +40,13 @@ pub fn open(folder: &Path) -> Result<Opened> {
     let reading = config::load(folder)?;
     let mut plan = Plan::new(reading.config()?)?;
     if let Some(provider) = origin::in_use(folder, &plan) {
+        ensure!(
+            plan.providers.contains(&provider),
+            "this lab has machines in {0}, which `provider` in {1} does not name: `vagrant destroy --force` them first, or \
+             name it, too",
+            facts(provider).name,
+            config::FILE
+        );
         plan.provider = provider;
     }
     Ok(Opened { plan, warnings: reading.problems })

@@ -108,7 +108,8 @@ pub fn machines(folder: &Path) -> PathBuf {
     folder.join(own.unwrap_or_else(|| DOTFILE_PATH.into())).join("machines")
 }
 
-/// Which of the lab's providers has its machines: the first that Vagrant has made one with.
+/// Which provider has the lab's machines: the first that Vagrant has made one with, of those in hab.yaml or, if it is none of
+/// them, of any.
 #[must_use]
 pub fn in_use(folder: &Path, plan: &Plan) -> Option<Provider> {
     let machines = machines(folder);
@@ -116,7 +117,8 @@ pub fn in_use(folder: &Path, plan: &Plan) -> Option<Provider> {
         let id = |node: &Node| machines.join(&node.name).join(facts(*provider).name).join("id").is_file();
         plan.nodes.iter().any(id)
     };
-    plan.providers.iter().copied().find(has)
+    let any = Provider::ALL.iter().map(|(_, provider)| *provider);
+    plan.providers.iter().copied().chain(any).find(has)
 }
 
 impl Origins {

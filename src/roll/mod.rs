@@ -22,6 +22,7 @@ use crate::lab::origin::{Origins, Stale};
 use crate::lab::{OUT, applied};
 use crate::plan::Plan;
 use crate::progress::Progress;
+use crate::provider::facts;
 use crate::role::Role;
 use unfinished::Unfinished;
 
@@ -196,7 +197,7 @@ impl<'a> Roll<'a> {
             kubectl.delete_nodes(&names)?;
         }
         vagrant::destroy_but_data(&self.lab, &names, |line| step.status(line))?;
-        vagrant::up(&self.lab, &names, |line| step.status(line))?;
+        vagrant::up(&self.lab, &names, facts(self.plan.provider).name, |line| step.status(line))?;
         self.cluster.wait_for(&names, progress, Limits::default())?;
         self.unfinished.done(&names)?;
         step.done("anew");

@@ -18,6 +18,7 @@ standin_source() { # flatcar or fedora-coreos, folder
     # The groups of the other base's nodes, and its checks.
     replace "$folder/src/node/groups.rs" '        Base::Debian => &["base-debian"],' \
         "        Base::Debian => &[\"udev\", \"base-$name\"]," || return
+    replace "$folder/src/boot_test/config.rs" '        Base::Debian => (&[], &[]),' '        Base::Debian => TOLD,' || return
     if [ "$name" = fedora-coreos ]; then
         replace "$folder/src/boot_test/config.rs" '        Base::Debian | Base::Flatcar => Vec::new(),' '        Base::Flatcar => Vec::new(),' || return
         replace "$folder/src/boot_test/config.rs" '        Base::FedoraCoreos => vec![' '        Base::Debian | Base::FedoraCoreos => vec![' || return

@@ -1,5 +1,5 @@
 # Labs of bases that are like Flatcar and Fedora CoreOS (tests/standin/README.md), for their images can't be had here. Each is
-# built, starts, is switched off and starts again; and each trap of theirs is first seen to bite. Sourced by run.sh.
+# built, starts, is switched off and starts again; of two traps it is first seen that they bite. Sourced by run.sh.
 # shellcheck shell=bash
 
 . "$root/tests/lib/standin.sh"

@@ -89,6 +89,8 @@ module HabLab
         hook.before(Vagrant::Action::Builtin::GracefulHalt, PowerButton)
         hook.before(actions::Destroy, DetachDisks)
         hook.after(actions::Destroy, ForgetDisks)
+        # What a machine left that could not be made again.
+        hook.before(actions::MessageNotCreated, ForgetDisks)
       end
     end
   end

@@ -23,7 +23,7 @@ pub struct Allowed {
 pub fn allowed() -> Allowed {
     match fs::read_to_string(FILE) {
         Ok(text) => Allowed { ranges: parse(&text), said_by: FILE },
-        Err(_) => Allowed { ranges: parse(DEFAULT), said_by: "VirtualBox' default" },
+        Err(_) => Allowed::by_default(),
     }
 }
 
@@ -35,6 +35,12 @@ fn parse(text: &str) -> Vec<Ipv4Net> {
 }
 
 impl Allowed {
+    /// Those of a host whose administrator says nothing.
+    #[must_use]
+    pub fn by_default() -> Self {
+        Self { ranges: parse(DEFAULT), said_by: "VirtualBox' default" }
+    }
+
     /// Why a network can't have this range, and what to do.
     #[must_use]
     pub fn refuses(&self, range: Ipv4Net) -> Option<(String, String)> {
