@@ -1,71 +1,100 @@
-//! Files that somebody publishes, each named by its address and its SHA-256, into the cache.
+//! Files at an address, into the cache or to a path.
 //!
 //! apt's own downloader brings them: it knows the machine's proxies and certificates, goes on where it was cut off, and
-//! compares digests. A mirror need not be trusted, because the digest decides.
+//! compares digests. hab looks on: a file has a size and a pace that it must keep. Where a digest or a signature decides, a
+//! mirror need not be trusted.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Error, Result, bail, ensure};
+use anyhow::{Error, Result, bail, ensure};
 use fs_err as fs;
 
 use crate::cache::{Cache, Key, KeyBuilder, Lookup};
 use crate::digest::sha256_file;
-use crate::exec::apt::{Apt, Limits};
+use crate::exec::apt::Apt;
 use crate::progress::Step;
 
-/// The bucket of what was downloaded, and the one file of an entry.
+/// The bucket of whole files, and the one file of an entry.
 const BUCKET: &str = "download";
 const FILE: &str = "file";
 
-/// The cache's folder for what came of files that are not whole yet, by their digest: the next run goes on from there.
+/// The cache's folder for what is not whole yet, or not checked: the next run goes on from there.
 const PARTIAL: &str = "partial";
 
-/// The address of a mirror. It has `HOST/PATH` of each address `https://HOST/PATH`.
-pub const MIRROR: &str = "HAB_RELEASE_MIRROR";
+/// The most that versions, lists of digests, keys and signatures may have: the largest, Fedora's list of a stream, has about
+/// 200 KiB.
+const DOCUMENT_BYTES: u64 = 4 << 20;
 
-/// What a file may take: the largest that hab wants, a toolchain, has about 70 MB. An hour for it is 20 kB a second.
-const FILE_LIMITS: Limits =
-    Limits { bytes: 1 << 30, silence: Duration::from_secs(30), time: Duration::from_secs(3600), retries: 3 };
+/// The pace of a download that is worth waiting for.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// So many bytes must come ...
+    pub bytes: u64,
+    /// ... in this time.
+    pub within: Duration,
+}
 
-/// The most bytes that a list of digests may have; the longest known has 40 lines.
-const TEXT_BYTES: u64 = 1 << 20;
+/// An image of 1 GiB would take a day; apt itself ends a download in which nothing comes for 30 s (apt.conf(5),
+/// `Acquire::http::Timeout`), and tries three times more.
+const PACE: Pace = Pace { bytes: 1 << 20, within: Duration::from_secs(120) };
 
-/// How often it is said how much of a file is there.
-const STATUS_EVERY: Duration = Duration::from_millis(500);
+/// How large a file is.
+#[derive(Debug, Clone, Copy)]
+pub enum Size {
+    /// So many bytes.
+    Exactly(u64),
+    /// Unknown; more bytes than that are a mistake.
+    AtMost(u64),
+}
 
-/// A file to be had.
+impl Size {
+    const fn most(self) -> u64 {
+        match self {
+            Self::Exactly(bytes) | Self::AtMost(bytes) => bytes,
+        }
+    }
+}
+
+/// A file that is known by its digest.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
-    /// Its address.
+    /// Its publisher's address.
     pub url: &'a str,
     /// SHA-256, hexadecimal.
     pub sha256: &'a str,
-    /// Bytes, where that is known.
-    pub size: Option<u64>,
+    /// Its size.
+    pub size: Size,
 }
 
 /// Where files come from, and where they go.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Downloads<'c> {
     cache: &'c Cache,
+    /// The environment's variable that names a mirror.
+    variable: String,
+    /// What stands before the publisher's host instead of `https://`.
     mirror: Option<String>,
-    limits: Limits,
+    pace: Pace,
 }
 
 impl<'c> Downloads<'c> {
-    /// From the publishers, or from the mirror that the environment names.
+    /// From the publishers, or from the mirror that this variable of the environment names.
     #[must_use]
-    pub fn new(cache: &'c Cache) -> Self {
-        let mirror = std::env::var(MIRROR).ok().filter(|address| !address.is_empty());
-        Self::with(cache, mirror, FILE_LIMITS)
+    pub fn new(cache: &'c Cache, variable: &str) -> Self {
+        Self::with(cache, variable, std::env::var(variable).ok(), PACE)
     }
 
-    /// From this mirror, if it is one, within these limits.
+    /// From this mirror, if it is one, at this pace.
     #[must_use]
-    pub fn with(cache: &'c Cache, mirror: Option<String>, limits: Limits) -> Self {
-        Self { cache, mirror, limits }
+    pub fn with(cache: &'c Cache, variable: &str, mirror: Option<String>, pace: Pace) -> Self {
+        Self { cache, variable: variable.to_owned(), mirror: mirror.filter(|mirror| !mirror.is_empty()), pace }
+    }
+
+    /// The cache that they go to.
+    #[must_use]
+    pub fn cache(&self) -> &'c Cache {
+        self.cache
     }
 
     /// The mirror, if there is one.
@@ -74,104 +103,146 @@ impl<'c> Downloads<'c> {
         self.mirror.as_deref()
     }
 
-    /// A small text, whatever its digest.
+    /// Where the file at the publisher's address `url` really comes from: a mirror has it below the host's name, as
+    /// `wget --recursive` puts it.
+    #[must_use]
+    pub fn address(&self, url: &str) -> String {
+        let Some(mirror) = &self.mirror else { return url.to_owned() };
+        let path = url.split_once("://").map_or(url, |(_, path)| path);
+        format!("{}/{path}", mirror.trim_end_matches('/'))
+    }
+
+    /// A small file's bytes, whatever they are.
     ///
     /// # Errors
-    /// It can't be had, is too long, or no text.
-    pub fn text(&self, url: &str) -> Result<String> {
-        let work = self.cache.scratch()?;
-        let path = work.path().join(FILE);
-        let limits = Limits { bytes: TEXT_BYTES, ..self.limits };
-        self.attempt(url, &[], &path, &limits)?;
-        let bytes = fs::read(&path)?;
-        String::from_utf8(bytes).with_context(|| format!("{} is no text", self.address(url)))
+    /// It can't be had, or is not small.
+    pub fn document(&self, url: &str, step: &Step<'_>) -> Result<Vec<u8>> {
+        let scratch = self.cache.scratch()?;
+        let path = scratch.path().join(FILE);
+        self.unknown(url, DOCUMENT_BYTES, &path, step)?;
+        Ok(fs::read(path)?)
     }
 
     /// The file in the cache, downloaded if it is not there; with it there, no connection is tried.
     ///
     /// # Errors
-    /// It can't be had, or is not what is wanted.
+    /// As [`Downloads::file`].
     pub fn fetch(&self, wanted: &Wanted<'_>, step: &Step<'_>) -> Result<PathBuf> {
         if let Ok(path) = cached(self.cache, wanted) {
             return Ok(path);
         }
         let waiting = || step.status("waiting: another run of hab is fetching it");
         let entry = self.cache.make(BUCKET, &key(wanted), &waiting, |entry| {
-            let folder = self.cache.root().join(PARTIAL);
-            fs::create_dir_all(&folder)?;
-            let partial = folder.join(wanted.sha256);
-            self.whole(wanted, &partial, step)?;
-            Ok(fs::rename(&partial, entry.join(FILE))?)
+            let path = partial(self.cache)?.join(wanted.sha256);
+            self.file(wanted, &path, step)?;
+            ensure!(
+                sha256_file(&path)? == wanted.sha256,
+                "{} is not the file that is wanted",
+                self.address(wanted.url)
+            );
+            Ok(fs::rename(&path, entry.join(FILE))?)
         })?;
         Ok(entry.join(FILE))
     }
 
-    /// Downloads the file to `partial`, from where an earlier run has stopped.
-    fn whole(&self, wanted: &Wanted<'_>, partial: &Path, step: &Step<'_>) -> Result<()> {
-        let digest = format!("SHA256:{}", wanted.sha256);
-        let hashes: Vec<String> =
-            [Some(digest), wanted.size.map(|size| format!("Checksum-FileSize:{size}"))].into_iter().flatten().collect();
-        let goes_on = partial.exists();
-        let attempt = || {
-            watched(partial, wanted, step, || self.attempt(wanted.url, &hashes, partial, &self.limits)).inspect_err(
-                |_| {
-                    // What apt has put aside because it is not the file.
-                    drop(fs::remove_file(partial.with_extension("FAILED")));
-                },
-            )
-        };
-        let mut result = attempt();
-        if result.is_err() && goes_on && !partial.exists() {
-            step.note(&format!("{}: what was there was no beginning of it; from the start", name(wanted.url)));
-            result = attempt();
+    /// Downloads a file to `path`; what is there of it already is not fetched again.
+    ///
+    /// # Errors
+    /// It can't be had, is too slow, or is not the one that is wanted. What came of it stays, if more of the same could
+    /// follow.
+    pub fn file(&self, wanted: &Wanted<'_>, path: &Path, step: &Step<'_>) -> Result<()> {
+        let mut hashes = vec![format!("SHA256:{}", wanted.sha256)];
+        if let Size::Exactly(bytes) = wanted.size {
+            hashes.push(format!("Checksum-FileSize:{bytes}"));
         }
-        result?;
-        ensure!(sha256_file(partial)? == wanted.sha256, "{} is not the file that is wanted", self.address(wanted.url));
-        Ok(())
-    }
-
-    fn attempt(&self, url: &str, hashes: &[String], path: &Path, limits: &Limits) -> Result<()> {
-        let work = self.cache.scratch()?;
-        let apt = Apt::at(work.path(), "", "")?;
-        let (address, start) = (self.address(url), Instant::now());
-        let Err(error) = apt.download_one(&address, hashes, path, limits) else { return Ok(()) };
-        let why = if fs::metadata(path).is_ok_and(|found| found.len() >= limits.bytes) {
-            fs::remove_file(path)?;
-            format!("it is larger than {} MiB, which hab takes for a mistake", limits.bytes >> 20)
-        } else if start.elapsed() >= limits.time {
-            format!("it was not there after {} s; what came is kept, so try again to go on", limits.time.as_secs())
-        } else {
-            self.explain(&error).to_owned()
-        };
-        Err(error.context(format!("fetching {address}: {why}")))
-    }
-
-    /// What to do about an error of apt, by its words for it.
-    fn explain(&self, error: &Error) -> &'static str {
-        let said = format!("{error:#}");
-        let known = [
-            ("Hash Sum mismatch", "what came is another file than its publisher's list of digests, or the lock, names"),
-            ("unexpected size", "what came has another size than the lock names"),
-            ("  404  ", "the server has no such file"),
-            ("  429  ", "the server has had too many requests; try again later"),
-            ("ertificate", "the server can't be trusted: what the machine trusts is in the package ca-certificates"),
-        ];
-        let found = known.iter().find(|(words, _)| said.contains(words));
-        match (found, &self.mirror) {
-            (Some((_, why)), _) => why,
-            (None, None) => "HAB_RELEASE_MIRROR can name a mirror",
-            (None, Some(_)) => "HAB_RELEASE_MIRROR names this mirror",
-        }
-    }
-
-    fn address(&self, url: &str) -> String {
-        match &self.mirror {
-            Some(mirror) => {
-                format!("{}/{}", mirror.trim_end_matches('/'), url.strip_prefix("https://").unwrap_or(url))
+        let goes_on = path.exists();
+        let attempt = || self.attempt(wanted.url, &hashes, wanted.size, path, step);
+        match attempt() {
+            Err(_) if goes_on && !path.exists() => {
+                step.note(&format!("{}: what was there was no beginning of it; from the start", name(wanted.url)));
+                attempt()
             }
-            None => url.to_owned(),
+            outcome => outcome,
         }
     }
+
+    /// Downloads a file of which nothing is known but the most bytes that it may have; else as [`Downloads::file`].
+    ///
+    /// # Errors
+    /// It can't be had, or is too large or too slow.
+    pub fn unknown(&self, url: &str, most: u64, path: &Path, step: &Step<'_>) -> Result<()> {
+        self.attempt(url, &[], Size::AtMost(most), path, step)
+    }
+
+    fn attempt(&self, url: &str, hashes: &[String], size: Size, path: &Path, step: &Step<'_>) -> Result<()> {
+        let address = self.address(url);
+        let scratch = self.cache.scratch()?;
+        let apt = Apt::at(scratch.path(), "", "")?;
+        let of = if let Size::Exactly(bytes) = size { format!(" of {}", bytes >> 20) } else { String::new() };
+        let fits = |now: u64| {
+            let most = size.most();
+            ensure!(now <= most, "it has more than {most} bytes, so it is not what it should be");
+            Ok(())
+        };
+        let (mut since, mut before) = (Instant::now(), length(path));
+        let mut look = || {
+            let now = length(path);
+            fits(now)?;
+            if now < before || now - before >= self.pace.bytes {
+                (since, before) = (Instant::now(), now);
+            }
+            let Pace { bytes, within } = self.pace;
+            ensure!(
+                since.elapsed() < within,
+                "fewer than {} KiB came in {} s; run hab again, and it goes on from there",
+                bytes >> 10,
+                within.as_secs()
+            );
+            step.status(&format!("fetching {}: {}{of} MiB", name(url), now >> 20));
+            Ok(())
+        };
+        let outcome = apt.download_one(&address, hashes, path, &mut look);
+        outcome.and_then(|()| fits(length(path))).map_err(|error| {
+            // What apt has put aside because it is not the file, or what is too much already.
+            let mut aside = path.to_owned().into_os_string();
+            aside.push(".FAILED");
+            let _ = fs::remove_file(aside);
+            if length(path) > size.most() {
+                let _ = fs::remove_file(path);
+            }
+            self.explained(error, &address)
+        })
+    }
+
+    /// Says where it came from, and what an error of apt means.
+    fn explained(&self, error: Error, address: &str) -> Error {
+        let said = format!("{error:#}");
+        let error = match KNOWN.iter().find(|(words, _)| said.contains(words)) {
+            Some((_, why)) => error.context(*why),
+            None => error,
+        };
+        let mirror = if self.mirror.is_some() { "names this mirror" } else { "can name a mirror" };
+        error.context(format!("fetching {address} ({} {mirror})", self.variable))
+    }
+}
+
+/// How apt says that there is no such file, with the server's own words behind it.
+const MISSING: &str = "  404  ";
+
+/// Words of apt's errors, and what they mean.
+const KNOWN: [(&str, &str); 6] = [
+    ("Hash Sum mismatch", "what came is another file than its publisher's list of digests, or the lock, names"),
+    ("unexpected size", "what came has another size than the lock names"),
+    ("more data than expected", "it has more bytes than the lock names, so it is not what it should be"),
+    (MISSING, "the server has no such file"),
+    ("  429  ", "the server has had too many requests; try again later"),
+    ("ertificate", "the server can't be trusted: what the machine trusts is in the package ca-certificates"),
+];
+
+/// Whether a download failed because there is no such file.
+#[must_use]
+pub fn is_missing(error: &Error) -> bool {
+    format!("{error:#}").contains(MISSING)
 }
 
 /// The file in the cache, read through and found to be what it was.
@@ -193,6 +264,18 @@ pub fn cached(cache: &Cache, wanted: &Wanted<'_>) -> Result<PathBuf> {
     }
 }
 
+/// The cache's folder for what is not whole yet, or not checked. It stays until somebody makes it whole, or until
+/// `hab clean --cache`.
+///
+/// # Errors
+/// It can't be made.
+pub fn partial(cache: &Cache) -> Result<PathBuf> {
+    cache.hold()?;
+    let folder = cache.root().join(PARTIAL);
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
 /// The last part of an address.
 #[must_use]
 pub fn name(url: &str) -> &str {
@@ -203,23 +286,24 @@ fn key(wanted: &Wanted<'_>) -> Key {
     KeyBuilder::new().add("sha256", wanted.sha256).key()
 }
 
-/// Says how large the file at `partial` is, as long as `work` lasts.
-fn watched<T>(partial: &Path, wanted: &Wanted<'_>, step: &Step<'_>, work: impl FnOnce() -> T) -> T {
-    let of = wanted.size.map_or_else(String::new, |size| format!(" of {}", mib(size)));
-    let (end, ended) = channel::<()>();
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            while ended.recv_timeout(STATUS_EVERY) == Err(RecvTimeoutError::Timeout) {
-                let size = fs::metadata(partial).map_or(0, |found| found.len());
-                step.status(&format!("fetching {}: {}{of} MiB", name(wanted.url), mib(size)));
-            }
-        });
-        let result = work();
-        drop(end);
-        result
-    })
+/// How much of a file there is.
+fn length(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
-fn mib(bytes: u64) -> String {
-    format!("{}", bytes >> 20)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mirror_has_everything_below_the_hosts_names() {
+        let cache = Cache::at("/nowhere".into());
+        let of = |mirror: Option<&str>| Downloads::with(&cache, "MIRROR", mirror.map(str::to_owned), PACE);
+        let url = "https://stable.example.net/amd64-usr/a.img";
+        assert_eq!(of(None).address(url), url);
+        assert_eq!(of(Some("")).address(url), url);
+        for mirror in ["http://m/flatcar", "http://m/flatcar/"] {
+            assert_eq!(of(Some(mirror)).address(url), "http://m/flatcar/stable.example.net/amd64-usr/a.img");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use super::{Catalog, GO, Upstream, release};
 use crate::arch::TARGET;
 use crate::cache::{Cache, KeyBuilder, Scratch};
 use crate::digest::{sha256, sha256_file};
-use crate::download::{Downloads, cached};
+use crate::download::cached;
 use crate::exec::go::{BUILD_FLAGS, FIXED, Go};
 use crate::lock::ReleaseFile;
 use crate::progress::Step;
@@ -102,7 +102,7 @@ impl GoBuild<'_> {
     /// A module can't be had, or is not what its checksum says.
     pub fn fetch(&self, step: &Step<'_>) -> Result<()> {
         if let Toolchain::Archive(file) = self.toolchain {
-            Downloads::new(self.cache).fetch(&release::wanted(file), step).context("fetching Go")?;
+            release::downloads(self.cache).fetch(&release::wanted(file), step).context("fetching Go")?;
             // It needs no more, and unpacking takes a while.
             if !self.upstream()?.files()?.iter().any(|(name, _)| name == "go.sum") {
                 return Ok(());

@@ -16,13 +16,25 @@ use super::releases::{Published, digest_in};
 use crate::arch::TARGET;
 use crate::cache::{Cache, KeyBuilder};
 use crate::digest::sha256;
-use crate::download::{Downloads, Wanted, cached, name};
+use crate::download::{Downloads, Size, Wanted, cached, name};
 use crate::lock::{ReleaseFile, Releases};
 use crate::progress::Step;
 
 /// The most bytes that are read out of an archive, and of one program; the largest known have 250 MB and 100 MB.
 const ARCHIVE_BYTES: u64 = 4 << 30;
 const PROGRAM_BYTES: u64 = 512 << 20;
+
+/// The environment's variable that names a mirror of the publishers.
+pub const MIRROR: &str = "HAB_RELEASE_MIRROR";
+
+/// The most bytes of a file whose size nobody has said yet; the largest known, a toolchain, has about 70 MB.
+const FILE_BYTES: u64 = 1 << 30;
+
+/// The way to the publishers, or to the mirror that the environment names.
+#[must_use]
+pub fn downloads(cache: &Cache) -> Downloads<'_> {
+    Downloads::new(cache, MIRROR)
+}
 
 /// The files of every release, as they are published now, each downloaded once and compared with its publisher's list.
 ///
@@ -42,12 +54,13 @@ pub fn resolve(
         let mut files = Vec::new();
         for Published { url, sums, .. } in catalog.published(release)? {
             if !lists.contains_key(&sums) {
-                step.status(&format!("fetching {}", name(&sums)));
-                let list = downloads.text(&sums).context("fetching a publisher's list of digests")?;
+                let list = downloads.document(&sums, step).context("fetching a publisher's list of digests")?;
+                let list = String::from_utf8(list).with_context(|| format!("{sums} is no text"))?;
                 lists.insert(sums.clone(), list);
             }
             let sha256 = digest_in(&lists[&sums], name(&url)).with_context(|| format!("reading {sums}"))?;
-            let path = downloads.fetch(&Wanted { url: &url, sha256: &sha256, size: None }, step)?;
+            let wanted = Wanted { url: &url, sha256: &sha256, size: Size::AtMost(FILE_BYTES) };
+            let path = downloads.fetch(&wanted, step)?;
             files.push(ReleaseFile { size: fs::metadata(path)?.len(), url, sha256 });
         }
         resolved.insert(release.clone(), files);
@@ -70,7 +83,7 @@ pub fn unresolved(catalog: &Catalog) -> Result<BTreeMap<String, Vec<ReleaseFile>
 /// A file of the lock as it is asked for.
 #[must_use]
 pub fn wanted(file: &ReleaseFile) -> Wanted<'_> {
-    Wanted { url: &file.url, sha256: &file.sha256, size: Some(file.size) }
+    Wanted { url: &file.url, sha256: &file.sha256, size: Size::Exactly(file.size) }
 }
 
 /// A release, with what taking its programs takes.
@@ -118,7 +131,7 @@ impl ReleaseBuild<'_> {
     /// # Errors
     /// One can't be had.
     pub fn fetch(&self, step: &Step<'_>) -> Result<()> {
-        let downloads = Downloads::new(self.cache);
+        let downloads = downloads(self.cache);
         for (_, locked) in self.files()? {
             let fetched = downloads.fetch(&wanted(locked), step);
             fetched.context("fetching what a publisher has built (`hab lock --update` pins what is published now)")?;

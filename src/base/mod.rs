@@ -10,7 +10,6 @@ use anyhow::{Context as _, Result};
 use fs_err as fs;
 
 use image::Pin;
-use image::download::Downloads;
 use image::vendor::Vendor;
 
 use crate::cache::{Cache, KeyBuilder, Scratch};
@@ -71,10 +70,10 @@ impl BaseBuild<'_> {
         }
     }
 
-    /// The vendor's disk, in its folder of downloads.
-    fn image(&self, image: &lock::Image, step: &Step<'_>) -> Result<image::download::Folder> {
+    /// The vendor's disk, in its folder.
+    fn image(&self, image: &lock::Image, step: &Step<'_>) -> Result<image::Folder> {
         let scratch = self.cache.scratch()?;
-        let downloads = Downloads::of(self.lock.kind(), self.cache);
+        let downloads = image::downloads(self.lock.kind(), self.cache);
         image::fetch(image, &downloads, &|| unpacked(self.cache, &image.packages, &scratch, step), step)
     }
 }
@@ -114,7 +113,7 @@ pub fn resolve(wanted: &Wanted<'_>, index: &Index, step: &Step<'_>) -> Result<lo
 fn resolve_image(wanted: &Wanted<'_>, index: &Index, step: &Step<'_>) -> Result<lock::Image> {
     let release = wanted.release.context("the plan names no channel of the vendor")?;
     let vendor = Vendor::of(wanted.base)?;
-    let downloads = Downloads::of(wanted.base, wanted.cache);
+    let downloads = image::downloads(wanted.base, wanted.cache);
     let old = wanted.old.filter(|old| old.kind() == wanted.base).and_then(lock::Base::image);
     let pin =
         Pin { base: wanted.base, vendor: &vendor, release, old, downgrade: wanted.downgrade, downloads: &downloads };

@@ -223,7 +223,7 @@ fn a_vendors_image_that_was_checked_becomes_the_disk_as_it_is() {
     lab.lock.base =
         Base::Flatcar(Image { channel, version, disk: file.clone(), file, url: url.clone(), ..Image::default() });
     let progress: &dyn crate::progress::Progress = &Silent;
-    let folder = crate::base::image::download::Folder::of(&lab.cache, &url, &progress.step("lock", None)).unwrap();
+    let folder = crate::base::image::Folder::of(&lab.cache, &url, &progress.step("lock", None)).unwrap();
     fs::write(folder.disk(), bytes).unwrap();
     let left = folder.disk();
     drop(folder);

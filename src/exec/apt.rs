@@ -2,7 +2,6 @@
 //! machine's own ways to the network (proxies, credentials, certificates) count.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use fs_err as fs;
@@ -27,19 +26,6 @@ pub struct Download {
     pub size: u64,
     /// SHA-256 from the signed index, hexadecimal.
     pub sha256: String,
-}
-
-/// What one download may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of the file.
-    pub bytes: u64,
-    /// How long a server may say nothing.
-    pub silence: Duration,
-    /// How long all of it may take, however steadily it comes; at least a second.
-    pub time: Duration,
-    /// How often apt tries again where that may help.
-    pub retries: u32,
 }
 
 impl Apt {
@@ -89,40 +75,23 @@ impl Apt {
         tool.run()
     }
 
-    /// Downloads one file to a path, after what is there already of it. `hashes` are in apt's way, such as
-    /// `SHA256:DIGEST` or `Checksum-FileSize:BYTES`. What ends at the path has them all; a file that has not is put aside
-    /// with the ending `.FAILED`.
+    /// Downloads `url` to `path`, from where a download that was cut off goes on; `look` hears of it several times a second
+    /// and may end it. `hashes` are in apt's way, such as `SHA256:DIGEST` or `Checksum-FileSize:BYTES`. What ends at the
+    /// path has them all; a file that has not is put aside with the ending `.FAILED`.
     ///
     /// # Errors
-    /// It can't be had within the limits; what came of it is at the path.
-    pub fn download_one(&self, url: &str, hashes: &[String], path: &Path, limits: &Limits) -> Result<()> {
-        // In the foreground, so that all of it stays in the group that ends with hab.
-        let tool = Tool::find("timeout", "coreutils")?.arg("--foreground").arg(limits.time.as_secs().to_string());
-        let tool = tool.arg("prlimit").arg(format!("--fsize={}", limits.bytes));
-        let tool = tool.arg("/usr/lib/apt/apt-helper").arg("-c").arg(&self.conf);
-        let silence = limits.silence.as_secs();
-        let tool = tool
-            .arg(format!("-o=Acquire::http::Timeout={silence}"))
-            .arg(format!("-o=Acquire::https::Timeout={silence}"))
-            .arg(format!("-o=Acquire::Retries={}", limits.retries));
-        // Its words are looked at.
-        tool.env("LC_ALL", "C").arg("download-file").arg(url).arg(path).args(hashes).run()
-    }
-
-    /// Downloads `url` to `path`, from where a download that was cut off before it goes on; `look` hears of it several
-    /// times a second and may end it. Without `sha256` it can be any file.
-    ///
-    /// # Errors
-    /// It can't be had or is another, or `look` says so.
-    pub fn download_watched(
+    /// It can't be had or is another, or `look` says so; what came of it is at the path.
+    pub fn download_one(
         &self,
         url: &str,
+        hashes: &[String],
         path: &Path,
-        sha256: Option<&str>,
         look: &mut dyn FnMut() -> Result<()>,
     ) -> Result<()> {
-        let tool = Tool::at(HELPER.into())?.arg("-c").arg(&self.conf).args(["download-file", url]).arg(path);
-        tool.args(sha256.map(|sha256| format!("SHA256:{sha256}"))).watch(look)
+        let tool =
+            Tool::at(HELPER.into())?.arg("-c").arg(&self.conf).args(["download-file", url]).arg(path).args(hashes);
+        // Its words are looked at.
+        tool.env("LC_ALL", "C").watch(look)
     }
 }
 

@@ -172,12 +172,15 @@ impl Tool {
         let handle = || said.try_clone().context("making a temporary file");
         self.command.stdout(handle()?).stderr(handle()?);
         let mut child = child::spawn(&mut self.command).with_context(|| format!("starting `{line}`"))?;
+        // Less at first: what is small is soon there.
+        let mut pause = LOOK / 16;
         while !child.has_ended().with_context(|| format!("waiting for `{line}`"))? {
             if let Err(error) = look() {
                 child.end();
                 return Err(error);
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(pause);
+            pause = LOOK.min(pause * 2);
         }
         let status = child.wait().with_context(|| format!("waiting for `{line}`"))?;
         if status.success() {

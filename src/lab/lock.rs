@@ -9,7 +9,6 @@ use crate::atomic_fs;
 use crate::base::{self, Wanted};
 use crate::cache::Cache;
 use crate::debian::Index;
-use crate::download::Downloads;
 use crate::kinds;
 use crate::lock::{self, Deb, FILE, Lock, Supply};
 use crate::plan::Plan;
@@ -65,7 +64,7 @@ pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress, d
 
 /// The supply `upstream`, as it is published today.
 fn upstream(cache: &Cache, catalog: &Catalog, debs: Vec<Deb>, step: &Step<'_>) -> Result<Supply> {
-    let files = release::resolve(&Downloads::new(cache), catalog, step)?;
+    let files = release::resolve(&release::downloads(cache), catalog, step)?;
     Ok(Supply::Upstream(artifacts::pin_releases(catalog, debs, files)?))
 }
 

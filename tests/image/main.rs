@@ -54,12 +54,12 @@ fn what_the_vendor_signed_is_pinned_and_fetched_byte_for_byte() {
     assert_eq!(site.requests(), Vec::<String>::new(), "what was checked is not downloaded again");
 
     // On another machine, with the lock alone.
-    std::fs::remove_dir_all(site.cache.root().join("download")).unwrap();
+    std::fs::remove_dir_all(site.cache.root().join("partial")).unwrap();
     assert_eq!(site.fetch(&image).unwrap(), disk);
     assert_eq!(site.requests(), [format!("{IMAGE} -")]);
 
     // A copy in the cache that has changed is seen, and another fetched.
-    let folder = std::fs::read_dir(site.cache.root().join("download")).unwrap().map(|entry| entry.unwrap().path());
+    let folder = std::fs::read_dir(site.cache.root().join("partial")).unwrap().map(|entry| entry.unwrap().path());
     let there = folder.map(|path| path.join("disk.qcow2")).find(|path| path.is_file()).unwrap();
     std::fs::write(there, "rot").unwrap();
     assert_eq!(site.fetch(&image).unwrap(), disk);
@@ -82,7 +82,7 @@ fn a_compressed_image_is_checked_as_it_is_and_pinned_unpacked_too() {
     assert_eq!((&image.file.sha256, &image.disk.sha256), (&sha256(&packed), &sha256(&disk)));
     assert_eq!((image.disk.size, image.signed_by.as_str()), (disk.len() as u64, primary.as_str()));
     assert_eq!(site.fetch(&image).unwrap(), disk);
-    std::fs::remove_dir_all(site.cache.root().join("download")).unwrap();
+    std::fs::remove_dir_all(site.cache.root().join("partial")).unwrap();
     assert_eq!(site.fetch(&image).unwrap(), disk);
 
     // A release whose key the package does not have yet.
@@ -91,7 +91,7 @@ fn a_compressed_image_is_checked_as_it_is_and_pinned_unpacked_too() {
     std::fs::rename(key.with_file_name("release-2"), &key).unwrap();
 
     // A lock that names another disk than comes out.
-    std::fs::remove_dir_all(site.cache.root().join("download")).unwrap();
+    std::fs::remove_dir_all(site.cache.root().join("partial")).unwrap();
     let mut other = image.clone();
     other.disk.sha256 = sha256("other");
     refused(site.fetch(&other), "is not the disk that hab.lock names");
@@ -219,7 +219,7 @@ fn only_one_good_signature_of_the_vendors_key_counts() {
     let middle = changed.len() / 2;
     changed[middle] ^= 1;
     site.put(IMAGE, changed);
-    std::fs::remove_dir_all(site.cache.root().join("download")).unwrap();
+    std::fs::remove_dir_all(site.cache.root().join("partial")).unwrap();
     refused(with(&good, &public(&["vendor"])), "not the one that was signed");
 }
 
@@ -236,7 +236,7 @@ fn a_download_goes_on_and_nothing_endless_slow_or_foreign_is_waited_for() {
     let row = site::row(TEMPLATE, &primary);
     let image = site.pin(&row, None).unwrap();
     let afresh = || {
-        std::fs::remove_dir_all(site.cache.root().join("download")).unwrap();
+        std::fs::remove_dir_all(site.cache.root().join("partial")).unwrap();
         site.requests();
     };
 

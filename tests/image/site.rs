@@ -6,9 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use hab::base::image::Pin;
-use hab::base::image::download::{Downloads, Pace};
 use hab::base::image::vendor::{Key, Newest, Place, Vendor};
 use hab::cache::Cache;
+use hab::download::{Downloads, Pace};
 use hab::exec::pinned_tools::PinnedTools;
 use hab::kinds::{Base, Release};
 use hab::lock::Image;
@@ -221,7 +221,7 @@ impl Site {
 
     /// The way to this vendor.
     pub fn downloads(&self) -> Downloads<'_> {
-        Downloads::new(&self.cache, Some(self.mirror()), PACE)
+        Downloads::with(&self.cache, "HAB_FLATCAR_MIRROR", Some(self.mirror()), PACE)
     }
 
     /// Pins the newest of `vendor`, whose versions look like Flatcar's.

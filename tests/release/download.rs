@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 
 use hab::cache::Cache;
 use hab::digest::sha256;
-use hab::download::{Downloads, Wanted};
-use hab::exec::apt::Limits;
-use hab::progress::Progress;
+use hab::download::{Downloads, Size, Wanted};
+use hab::progress::{Progress, Silent};
 
-use crate::lab::{Heard, Lab, SHORT, URL};
+use crate::lab::{Heard, Lab, PACE, SHORT, UNKNOWN, URL};
 use crate::server::Answer;
 
 #[test]
@@ -20,10 +19,10 @@ fn a_file_is_fetched_once_and_through_a_redirect() {
     lab.server.has(URL, Answer::Moved("/elsewhere?sig=a%2Fb%3D%2B&sv=2018"));
     let bytes = b"the program".to_vec();
     lab.server.has("https://elsewhere?sig=a%2Fb%3D%2B&sv=2018", Answer::Bytes(bytes.clone()));
-    assert_eq!(lab.fetch(&bytes, Some(11), SHORT).unwrap(), bytes);
+    assert_eq!(lab.fetch(&bytes, Size::Exactly(11), PACE).unwrap(), bytes);
     let asked = lab.server.asked();
     assert_eq!(asked, ["/example.org/v1/program", "/elsewhere?sig=a%2Fb%3D%2B&sv=2018"]);
-    assert_eq!(lab.fetch(&bytes, Some(11), SHORT).unwrap(), bytes);
+    assert_eq!(lab.fetch(&bytes, Size::Exactly(11), PACE).unwrap(), bytes);
     assert_eq!(lab.server.asked(), asked);
     assert!(lab.partial().is_empty());
 }
@@ -33,18 +32,18 @@ fn what_was_cut_off_goes_on_and_what_was_no_beginning_begins_again() {
     let lab = Lab::new();
     let bytes: Vec<u8> = (0..200_000_u32).map(|number| number.to_le_bytes()[0]).collect();
     lab.server.has(URL, Answer::Cut(bytes.clone(), 70_000));
-    let said = lab.fetch(&bytes, None, SHORT).unwrap_err();
+    let said = lab.fetch(&bytes, UNKNOWN, PACE).unwrap_err();
     assert!(said.contains("Error reading from server"), "{said}");
     assert_eq!(lab.partial(), [70_000]);
     lab.server.has(URL, Answer::Bytes(bytes.clone()));
-    assert_eq!(lab.fetch(&bytes, Some(200_000), SHORT).unwrap(), bytes);
+    assert_eq!(lab.fetch(&bytes, Size::Exactly(200_000), PACE).unwrap(), bytes);
     assert_eq!(lab.server.asked().last().unwrap(), "/example.org/v1/program from 70000");
 
     let other = [b"other".to_vec(), bytes].concat();
     let folder = lab.cache.root().join("partial");
     std::fs::write(folder.join(sha256(&other)), [b'?'; 5000]).unwrap();
     lab.server.has(URL, Answer::Bytes(other.clone()));
-    assert_eq!(lab.fetch(&other, None, SHORT).unwrap(), other);
+    assert_eq!(lab.fetch(&other, UNKNOWN, PACE).unwrap(), other);
     assert_eq!(lab.server.asked().last().unwrap(), "/example.org/v1/program");
     assert!(lab.partial().is_empty());
 }
@@ -52,41 +51,43 @@ fn what_was_cut_off_goes_on_and_what_was_no_beginning_begins_again() {
 #[test]
 fn every_fault_of_a_server_is_said_with_what_to_do() {
     let lab = Lab::new();
-    let said = lab.refuses(Answer::Bytes(b"something".to_vec()), SHORT);
+    let said = lab.refuses(Answer::Bytes(b"something".to_vec()), PACE);
     assert!(said.contains("another file than its publisher's list"), "{said}");
-    let said = lab.refuses(Answer::Status("404 Not Found"), SHORT);
+    let said = lab.refuses(Answer::Status("404 Not Found"), PACE);
     assert!(said.contains("no such file") && said.contains("404"), "{said}");
-    let said = lab.refuses(Answer::Status("429 Too Many Requests"), SHORT);
+    let before = lab.server.asked().len();
+    let said = lab.refuses(Answer::Status("429 Too Many Requests"), PACE);
+    assert_eq!(lab.server.asked().len(), before + 1, "who is asked too much is not asked again");
     assert!(said.contains("try again later") && said.contains("429"), "{said}");
-    let said = lab.refuses(Answer::Status("500 Internal Server Error"), SHORT);
+    let said = lab.refuses(Answer::Status("500 Internal Server Error"), PACE);
     assert!(said.contains("HAB_RELEASE_MIRROR names this mirror") && said.contains("500"), "{said}");
-    let said = lab.refuses(Answer::Endless, SHORT);
-    assert!(said.contains("larger than 1 MiB"), "{said}");
+    let said = lab.refuses(Answer::Endless, PACE);
+    assert!(said.contains("more than 1048576 bytes, so it is not what it should be"), "{said}");
     // Nothing of all that is taken for a beginning.
     assert!(lab.partial().is_empty());
     lab.server.has(URL, Answer::Bytes(b"wanted".to_vec()));
-    let said = lab.fetch(b"wanted", Some(7), SHORT).unwrap_err();
+    let said = lab.fetch(b"wanted", Size::Exactly(7), PACE).unwrap_err();
     assert!(said.contains("another size than the lock names"), "{said}");
-    assert_eq!(lab.fetch(b"wanted", Some(6), SHORT).unwrap(), b"wanted");
+    assert_eq!(lab.fetch(b"wanted", Size::Exactly(6), PACE).unwrap(), b"wanted");
 }
 
 #[test]
 fn a_server_that_stalls_or_drips_is_left() {
     let lab = Lab::new();
     let start = Instant::now();
-    let said = lab.refuses(Answer::Stall, SHORT);
-    assert!(said.contains("timed out"), "{said}");
-    let said = lab.refuses(Answer::Drip, Limits { time: Duration::from_secs(2), ..SHORT });
-    assert!(said.contains("not there after 2 s; what came is kept"), "{said}");
+    for answer in [Answer::Stall, Answer::Drip] {
+        let said = lab.refuses(answer, SHORT);
+        assert!(said.contains("fewer than 1 KiB came in 5 s; run hab again, and it goes on from there"), "{said}");
+        assert!(matches!(lab.partial()[..], [1..1024]), "what came is kept: {:?}", lab.partial());
+    }
     assert!(start.elapsed() < Duration::from_secs(100));
 
     // Meanwhile it is said how much of it is there.
     let heard = Heard::default();
     let progress: &dyn Progress = &heard;
     let digest = sha256("another");
-    let wanted = Wanted { url: URL, sha256: &digest, size: Some(5 << 20) };
-    let limits = Limits { time: Duration::from_secs(2), ..SHORT };
-    lab.downloads(limits).fetch(&wanted, &progress.step("test", None)).unwrap_err();
+    let wanted = Wanted { url: URL, sha256: &digest, size: Size::Exactly(5 << 20) };
+    lab.downloads(SHORT).fetch(&wanted, &progress.step("test", None)).unwrap_err();
     let heard = heard.0.into_inner().unwrap();
     assert!(heard.len() > 1 && heard.iter().all(|said| said == "fetching program: 0 of 5 MiB"), "{heard:?}");
 }
@@ -104,8 +105,9 @@ fn a_server_that_the_machine_does_not_trust_is_refused() {
     let lines = BufReader::new(server.stdout.take().unwrap()).lines();
     let address = lines.map(Result::unwrap).find_map(|line| line.strip_prefix("ACCEPT ").map(str::to_owned)).unwrap();
     let cache = Cache::at(dir.path().join("cache"));
-    let downloads = Downloads::with(&cache, Some(format!("https://{address}")), SHORT);
-    let said = format!("{:#}", downloads.text(URL).unwrap_err());
+    let downloads = Downloads::with(&cache, "MIRROR", Some(format!("https://{address}")), PACE);
+    let progress: &dyn Progress = &Silent;
+    let said = format!("{:#}", downloads.document(URL, &progress.step("test", None)).unwrap_err());
     server.kill().unwrap();
     server.wait().unwrap();
     assert!(said.contains("the server can't be trusted") && said.contains("ertificate"), "{said}");

@@ -3,17 +3,20 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use hab::artifacts::release::MIRROR;
 use hab::cache::Cache;
 use hab::digest::sha256;
-use hab::download::{Downloads, Wanted, cached};
-use hab::exec::apt::Limits;
+use hab::download::{Downloads, Pace, Size, Wanted, cached};
 use hab::progress::{Progress, Silent};
 
 use crate::server::{Answer, Server};
 
-/// Limits that a test can wait for.
-pub const SHORT: Limits =
-    Limits { bytes: 1 << 20, silence: Duration::from_secs(1), time: Duration::from_secs(120), retries: 0 };
+/// A pace that any server keeps, and one whose end a test can wait for.
+pub const PACE: Pace = Pace { bytes: 1 << 10, within: Duration::from_secs(120) };
+pub const SHORT: Pace = Pace { within: Duration::from_secs(5), ..PACE };
+
+/// The size of a file of which nothing is known.
+pub const UNKNOWN: Size = Size::AtMost(1 << 20);
 
 /// What is said while a file is fetched.
 #[derive(Default)]
@@ -53,26 +56,28 @@ impl Lab {
         Self { cache: Cache::at(dir.path().join("cache")), _dir: dir, server }
     }
 
-    pub fn downloads(&self, limits: Limits) -> Downloads<'_> {
-        Downloads::with(&self.cache, Some(format!("{}/", self.server.url)), limits)
+    pub fn downloads(&self, pace: Pace) -> Downloads<'_> {
+        Downloads::with(&self.cache, MIRROR, Some(format!("{}/", self.server.url)), pace)
     }
 
     /// Fetches the file at [`URL`] with the digest of `bytes`: what is in it, or what is said.
-    pub fn fetch(&self, bytes: &[u8], size: Option<u64>, limits: Limits) -> Result<Vec<u8>, String> {
+    pub fn fetch(&self, bytes: &[u8], size: Size, pace: Pace) -> Result<Vec<u8>, String> {
         let progress: &dyn Progress = &Silent;
         let digest = sha256(bytes);
         let wanted = Wanted { url: URL, sha256: &digest, size };
-        let fetched = self.downloads(limits).fetch(&wanted, &progress.step("test", None));
+        let fetched = self.downloads(pace).fetch(&wanted, &progress.step("test", None));
         let path = fetched.map_err(|error| format!("{error:#}"))?;
         assert_eq!(path, cached(&self.cache, &wanted).unwrap());
         Ok(std::fs::read(path).unwrap())
     }
 
     /// What is said when the server answers so, for a file that is wanted as `bytes`.
-    pub fn refuses(&self, answer: Answer, limits: Limits) -> String {
+    pub fn refuses(&self, answer: Answer, pace: Pace) -> String {
         self.server.has(URL, answer);
-        let said = self.fetch(b"wanted", None, limits).unwrap_err();
-        assert!(said.contains(&format!("fetching {}/example.org/v1/program: ", self.server.url)), "{said}");
+        let said = self.fetch(b"wanted", UNKNOWN, pace).unwrap_err();
+        let about =
+            format!("fetching {}/example.org/v1/program (HAB_RELEASE_MIRROR names this mirror): ", self.server.url);
+        assert!(said.starts_with(&about), "{said}");
         said
     }
 

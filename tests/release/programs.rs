@@ -8,13 +8,13 @@ use hab::artifacts::release::{ReleaseBuild, resolve, unpack};
 use hab::artifacts::{Catalog, GO, built, pin_releases, program_file};
 use hab::cache::KeyBuilder;
 use hab::digest::sha256;
-use hab::download::Wanted;
+use hab::download::{Size, Wanted};
 use hab::kinds::Supply;
 use hab::lock::{ReleaseFile, Releases};
 use hab::progress::{Progress, Silent};
 use tar::{EntryType, Header};
 
-use crate::lab::{Heard, Lab, SHORT};
+use crate::lab::{Heard, Lab, PACE};
 use crate::server::Answer;
 
 /// An ELF file that says it is a program for amd64, and no more.
@@ -57,8 +57,8 @@ fn take(lab: &Lab, catalog: &Catalog, bytes: &[u8]) -> Result<BTreeMap<String, S
     let progress: &dyn Progress = &Silent;
     let step = progress.step("test", None);
     let file = ReleaseFile { url: published.url, size: bytes.len() as u64, sha256: sha256(bytes) };
-    let wanted = Wanted { url: &file.url, sha256: &file.sha256, size: Some(file.size) };
-    lab.downloads(SHORT).fetch(&wanted, &step).unwrap();
+    let wanted = Wanted { url: &file.url, sha256: &file.sha256, size: Size::Exactly(file.size) };
+    lab.downloads(PACE).fetch(&wanted, &step).unwrap();
     let files = BTreeMap::from([("etcd".to_owned(), vec![file.clone()])]);
     let lock = Releases { files, modules: BTreeMap::new(), debs: Vec::new(), built: None };
     let entry = tempfile::tempdir().unwrap();
@@ -133,7 +133,7 @@ fn an_archive_is_unpacked_where_it_is_told() {
 fn pinned(lab: &Lab, catalog: &Catalog) -> Result<Releases, String> {
     let heard = Heard::default();
     let progress: &dyn Progress = &heard;
-    let files = resolve(&lab.downloads(SHORT), catalog, &progress.step("test", None));
+    let files = resolve(&lab.downloads(PACE), catalog, &progress.step("test", None));
     let warning = format!("the publishers' digests come from {}/, too", lab.server.url);
     assert!(heard.0.lock().unwrap()[0].starts_with(&warning));
     let files = files.map_err(|error| format!("{error:#}"))?;
@@ -176,8 +176,8 @@ fn a_lock_has_each_file_as_its_publisher_says_and_is_kept_to() {
     let other = Lab::of(lab.server);
     other.server.has(&etcd.url, Answer::Bytes(b"the bytes of somebody else, as it seems".to_vec()));
     let progress: &dyn Progress = &Silent;
-    let wanted = Wanted { url: &etcd.url, sha256: &etcd.sha256, size: Some(etcd.size) };
-    let said = other.downloads(SHORT).fetch(&wanted, &progress.step("test", None)).unwrap_err();
+    let wanted = Wanted { url: &etcd.url, sha256: &etcd.sha256, size: Size::Exactly(etcd.size) };
+    let said = other.downloads(PACE).fetch(&wanted, &progress.step("test", None)).unwrap_err();
     assert!(format!("{said:#}").contains("another"), "{said:#}");
     let said = pinned(&other, &catalog).unwrap_err();
     assert!(said.contains("another file than its publisher's list"), "{said}");
@@ -187,7 +187,7 @@ fn a_lock_has_each_file_as_its_publisher_says_and_is_kept_to() {
     assert!(said.contains("SHA256SUMS") && said.contains("no SHA-256"), "{said}");
     other.server.has(sums, Answer::Endless);
     let said = pinned(&other, &catalog).unwrap_err();
-    assert!(said.contains("list of digests") && said.contains("larger than 1 MiB"), "{said}");
+    assert!(said.contains("list of digests") && said.contains("more than 4194304 bytes"), "{said}");
     let key = |lock: &Releases| {
         let build = ReleaseBuild { cache: &other.cache, catalog: &catalog, lock, name: "etcd" };
         build.key(KeyBuilder::new()).unwrap().key()

@@ -4,7 +4,7 @@
 //! What a server says is believed only as far as the signature goes, so it does not matter which server it is. `hab lock`
 //! checks the signature and pins the bytes; from then on the digest decides.
 
-pub mod download;
+mod folder;
 mod qcow2;
 mod signature;
 pub mod vendor;
@@ -14,13 +14,15 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail, ensure};
 use fs_err as fs;
 
+use crate::cache::Cache;
 use crate::digest::sha256_file;
+use crate::download::{Downloads, Size, Wanted, is_missing};
 use crate::exec::pinned_tools::PinnedTools;
 use crate::exec::{gpgv, xz};
 use crate::kinds::{Base, Release};
 use crate::lock::{Deb, Image, Pinned};
 use crate::progress::Step;
-use download::{Downloads, Folder, Wanted, is_missing, variable};
+pub use folder::Folder;
 use signature::{Signed, judge, keyring};
 use vendor::{Key, Vendor, fill};
 
@@ -30,6 +32,17 @@ pub const PROGRAMS: [(&str, &str); 1] = [("xz", "usr/bin/xz")];
 /// The most bytes that an image and the disk in it may have. Flatcar's has about 0.5 GiB, Fedora's 0.8, unpacked 1.7.
 const MAX_FILE: u64 = 4 << 30;
 const MAX_DISK: u64 = 16 << 30;
+
+/// The environment's variable that names a mirror of a vendor's images.
+fn variable(base: Base) -> String {
+    format!("HAB_{}_MIRROR", base.name().replace('-', "_").to_uppercase())
+}
+
+/// The way to a base's vendor, or to the mirror that the environment names.
+#[must_use]
+pub fn downloads(base: Base, cache: &Cache) -> Downloads<'_> {
+    Downloads::new(cache, &variable(base))
+}
 
 /// What [`Pin::version`] and [`Pin::image`] work with.
 #[derive(Debug, Clone, Copy)]
@@ -102,8 +115,7 @@ impl Pin<'_> {
         let about = || format!("fetching {name} {version} ({channel})");
         let url = fill(&self.vendor.image, channel, version);
         let folder = Folder::of(self.downloads.cache(), &url, step)?;
-        let wanted = Wanted { url: &url, sha256: None, most: MAX_FILE };
-        if let Err(error) = self.downloads.file(&wanted, &folder.file(), step) {
+        if let Err(error) = self.downloads.unknown(&url, MAX_FILE, &folder.file(), step) {
             let error = if is_missing(&error) {
                 error.context(format!("there is no version {version} in the channel {channel} of {name}"))
             } else {
@@ -198,7 +210,7 @@ pub fn fetch(image: &Image, downloads: &Downloads<'_>, tools: &Tools<'_>, step: 
     let packed = image.file != image.disk;
     let there = fs::metadata(&file).map_or(0, |metadata| metadata.len());
     folder.has_room(image.file.size.saturating_sub(there) + if packed { image.disk.size } else { 0 })?;
-    let wanted = Wanted { url: &image.url, sha256: Some(&image.file.sha256), most: image.file.size };
+    let wanted = Wanted { url: &image.url, sha256: &image.file.sha256, size: Size::Exactly(image.file.size) };
     if let Err(error) = downloads.file(&wanted, &file, step) {
         let error = if is_missing(&error) {
             error.context("it is there no more: `hab lock --update` pins the newest")
@@ -246,6 +258,12 @@ fn numbers(version: &str) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_vendor_has_a_variable_for_its_mirror() {
+        assert_eq!(variable(Base::FedoraCoreos), "HAB_FEDORA_COREOS_MIRROR");
+        assert_eq!(variable(Base::Flatcar), "HAB_FLATCAR_MIRROR");
+    }
 
     #[test]
     fn versions_are_compared_by_their_numbers() {
