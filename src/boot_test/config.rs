@@ -255,7 +255,7 @@ mod tests {
             let text = String::from_utf8(text).unwrap();
             assert_eq!(text.matches("hab.target.wants").count(), 1, "{role}");
             let names: Vec<String> = checks.iter().map(Check::name).collect();
-            assert_eq!(names[2], "start:hab-node.service");
+            assert_eq!(names[0], "start:hab-node.service");
             for name in ["unit:hab-node.service", "file:bin/etcd", "run:cni/bridge", "image:r/pause:1"] {
                 assert!(names.iter().any(|own| own == name), "{role}: {name}");
             }
@@ -271,6 +271,7 @@ mod tests {
         let has = |base, name: &str| names(base).iter().any(|own| own == name);
         for base in [Base::Flatcar, Base::FedoraCoreos] {
             assert!(has(base, "masked:serial-getty@ttyS0.service"));
+            assert!(has(base, "tell:system") && !has(Base::Debian, "tell:system"));
         }
         assert!(has(Base::Flatcar, "masked:ensure-sysext.service"));
         for name in ["gone:/boot/ignition.firstboot", "unit:coreos-ignition-firstboot-complete.service"] {

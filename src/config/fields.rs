@@ -8,8 +8,9 @@ use crate::problems::{Place, Problems};
 /// All sections with their keys, in the order of the template. A section's name is its path.
 const KEYS: [(&str, &[&str]); 24] = [
     ("", &["lab", "base", "provider", "supply", "start", "kubernetes", "network", "nodes", "haproxy", "ignition"]),
-    ("base", &["name", "channel", "version"]),
     ("kubernetes", &KUBERNETES),
+    // After it: who writes `version` alone more likely means that of Kubernetes.
+    ("base", &["name", "channel", "version"]),
     ("kubernetes.apiServer", &["port", "auditPolicy", "extraArgs", "resources"]),
     ("kubernetes.controllerManager", &["extraArgs", "resources"]),
     ("kubernetes.scheduler", &["extraArgs", "resources"]),
