@@ -9,7 +9,7 @@ mod site;
 use hab::base::image::vendor::{Key, Vendor, fill};
 use hab::digest::sha256;
 use hab::kinds::{Base, Release};
-use site::{Site, site};
+use site::{PACE, SHORT, Site, site};
 
 const VERSION: &str = "version.txt";
 const IMAGE: &str = "1.2.3/disk.img";
@@ -256,15 +256,19 @@ fn a_download_goes_on_and_nothing_endless_slow_or_foreign_is_waited_for() {
     // Ended for its pace, it goes on in the next run.
     afresh();
     site.fault(IMAGE, "stall 2000000");
+    site.pace.set(SHORT);
     refused(site.fetch(&image), "fewer than 1 KiB came in 12 s; run hab again, and it goes on from there");
     site.fault(IMAGE, "none");
+    site.pace.set(PACE);
     assert_eq!(site.fetch(&image).unwrap(), disk);
     let asked = site.requests();
     assert_eq!(asked.last().unwrap(), &format!("{IMAGE} bytes=2000000-"), "{asked:?}");
 
     afresh();
     site.fault(IMAGE, "slow");
+    site.pace.set(SHORT);
     refused(site.fetch(&image), "fewer than 1 KiB came in 12 s");
+    site.pace.set(PACE);
 
     // More than is pinned, and more than can be.
     afresh();
