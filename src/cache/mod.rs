@@ -154,11 +154,7 @@ impl Cache {
         fs::create_dir_all(&folder)?;
         let lock_path = folder.join(format!("{}.lock", key.as_str()));
         let lock = fs::File::create(&lock_path)?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            waiting();
-            flock(&lock, FlockOperation::LockExclusive)
-                .with_context(|| format!("waiting for {}", lock_path.display()))?;
-        }
+        atomic_fs::lock(&lock, waiting).with_context(|| format!("waiting for {}", lock_path.display()))?;
         let path = self.path(bucket, key);
         if let Lookup::Hit(path) = self.find(bucket, key)
             && self.verify(&path).is_ok()

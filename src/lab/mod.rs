@@ -11,7 +11,6 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use fs_err as fs;
-use rustix::fs::{FlockOperation, flock};
 
 use crate::atomic_fs;
 use crate::clock::Clock;
@@ -70,11 +69,8 @@ pub fn pki(folder: &Path, plan: &Plan) -> Result<Pki> {
 /// The lab's folder can't be opened or locked.
 pub fn hold(folder: &Path, progress: &dyn Progress) -> Result<fs::File> {
     let held = fs::File::open(folder)?;
-    if flock(&held, FlockOperation::NonBlockingLockExclusive).is_err() {
-        progress.warn("waiting for another run of hab in this lab");
-        let about = || format!("waiting for another run of hab in {}", folder.display());
-        flock(&held, FlockOperation::LockExclusive).with_context(about)?;
-    }
+    atomic_fs::lock(&held, || progress.warn("waiting for another run of hab in this lab"))
+        .with_context(|| format!("waiting for another run of hab in {}", folder.display()))?;
     Ok(held)
 }
 

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use fs_err as fs;
-use rustix::fs::{FlockOperation, flock, statvfs};
+use rustix::fs::statvfs;
 
+use crate::atomic_fs;
 use crate::cache::{Cache, KeyBuilder};
 use crate::download::partial;
 use crate::progress::Step;
@@ -28,10 +29,8 @@ impl Folder {
         let path = all.join(key.as_str());
         fs::create_dir_all(&path)?;
         let lock = fs::File::create(all.join(format!("{}.lock", key.as_str())))?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            step.note(&format!("waiting for another run of hab that downloads {url}"));
-            flock(&lock, FlockOperation::LockExclusive).context("waiting for another run of hab")?;
-        }
+        atomic_fs::lock(&lock, || step.note(&format!("waiting for another run of hab that downloads {url}")))
+            .context("waiting for another run of hab")?;
         Ok(Self { path, _lock: lock })
     }
 
