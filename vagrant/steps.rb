@@ -199,6 +199,40 @@ module HabLab
     end
   end
 
+  # The disks of a machine that outlive it; each provider keeps them in its own way, in its class KeptDisks.
+  module Kept
+    def self.disks(machine, node)
+      node.lab.provider(machine)::KeptDisks.new(machine, node)
+    end
+
+    # Whether a machine that is destroyed leaves its data behind: if the user says so, and also when it is not the user who
+    # destroys it, but Vagrant, because it could not be made (where Vagrant calls that the user's word, `hab_making` says
+    # otherwise) or did not start.
+    def self.wanted?(env)
+      ENV["HAB_DATA"] == "keep" || env[:hab_making] || env[:action_name] != :machine_action_destroy
+    end
+
+    def self.announce_end(env, node)
+      env[:ui].info("hab: the data of #{node[:name]} go with it (HAB_DATA=keep keeps them)")
+    end
+  end
+
+  # Before a machine starts.
+  class AttachDisks < Step
+    def run(env, node)
+      Kept.disks(env[:machine], node).attach
+      @app.call(env)
+    end
+  end
+
+  # After the user destroyed a machine, or when there was none: nothing stays of its data, either.
+  class ForgetDisks < Step
+    def run(env, node)
+      Kept.disks(env[:machine], node).remove unless Kept.wanted?(env)
+      @app.call(env)
+    end
+  end
+
   # Nobody logs in to a node.
   class NoSsh < Step
     def run(env, node)

@@ -17,12 +17,6 @@ module HabLab
         @further = "#{node[:domain]}.disk-"
       end
 
-      # Whether a machine that is destroyed leaves its data behind: if the user says so, and also when it is not the user
-      # who destroys it, but Vagrant, because it did not start.
-      def self.keep?(env)
-        ENV["HAB_DATA"] == "keep" || env[:action_name] != :machine_action_destroy
-      end
-
       # The machine, which is off, has these disks, each of at least the size that the lab says.
       def attach
         paths = wanted.to_h { |serial, (name, size)| [serial, volume(name, size * GIB).path] }
@@ -117,14 +111,6 @@ module HabLab
       end
     end
 
-    # Before a machine starts.
-    class AttachDisks < Step
-      def run(env, node)
-        KeptDisks.new(env[:machine], node).attach
-        @app.call(env)
-      end
-    end
-
     # Before a machine is destroyed: vagrant-libvirt removes all of its disks.
     class DetachDisks < Step
       # Seconds: an emulated machine with many pods takes a minute and a half.
@@ -132,12 +118,12 @@ module HabLab
 
       def run(env, node)
         machine = env[:machine]
-        if KeptDisks.keep?(env)
+        if Kept.wanted?(env)
           domain = machine.provider.driver.connection.client.lookup_domain_by_uuid(machine.id)
           ENV["HAB_DATA"] == "keep" ? stop(domain) : domain.active? && domain.destroy
           KeptDisks.new(machine, node).detach
         else
-          env[:ui].info("hab: the data of #{node[:name]} go with it (HAB_DATA=keep keeps them)")
+          Kept.announce_end(env, node)
         end
         @app.call(env)
       end
@@ -155,14 +141,6 @@ module HabLab
           sleep 1
         end
         domain.destroy
-      end
-    end
-
-    # After the user destroyed a machine, or when there was none: nothing stays of its data, either.
-    class ForgetDisks < Step
-      def run(env, node)
-        KeptDisks.new(env[:machine], node).remove unless KeptDisks.keep?(env)
-        @app.call(env)
       end
     end
   end

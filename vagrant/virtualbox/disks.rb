@@ -19,12 +19,6 @@ module HabLab
         @folder = node.lab.path("private/disks/#{node[:name]}")
       end
 
-      # Whether a machine that is destroyed leaves its data behind: if the user says so, and also when it is not the user
-      # who destroys it, but Vagrant, because it could not be made (see Prepare).
-      def self.keep?(env)
-        ENV["HAB_DATA"] == "keep" || env[:hab_making] || env[:action_name] != :machine_action_destroy
-      end
-
       # The machine, which is off, has these disks, each of at least the size that the lab says.
       def attach
         if ENV["HAB_DATA_FROM"]
@@ -85,29 +79,11 @@ module HabLab
       end
     end
 
-    # Before a machine starts.
-    class AttachDisks < Step
-      def run(env, node)
-        KeptDisks.new(env[:machine], node).attach
-        @app.call(env)
-      end
-    end
-
     # Before a machine is destroyed, which is off: VirtualBox would remove all of its disks.
     class DetachDisks < Step
       def run(env, node)
         KeptDisks.new(env[:machine], node).detach
-        unless KeptDisks.keep?(env)
-          env[:ui].info("hab: the data of #{node[:name]} go with it (HAB_DATA=keep keeps them)")
-        end
-        @app.call(env)
-      end
-    end
-
-    # After the user destroyed a machine: nothing stays of its data, either.
-    class ForgetDisks < Step
-      def run(env, node)
-        KeptDisks.new(env[:machine], node).remove unless KeptDisks.keep?(env)
+        Kept.announce_end(env, node) unless Kept.wanted?(env)
         @app.call(env)
       end
     end
