@@ -7,6 +7,7 @@ vagrant up --provider=libvirt
 status=$? booted=$((SECONDS - up))
 claim "vagrant up exits 0 when the cluster is Ready ($booted s)" "$status"
 consoles
+stands_so_far
 kubectl get nodes --output=wide
 ready=$(kubectl get nodes --no-headers | awk '$2 == "Ready"' | wc -l)
 claim "three nodes are Ready ($ready)" "$([ "$ready" -eq 3 ]; echo $?)"

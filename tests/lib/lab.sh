@@ -19,10 +19,13 @@ install -m 0755 "$root/target/release/hab" "$work/hab"
 hab=$work/hab lab=$work/lab
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/hab
 
-# What the machines said of a boot that went wrong, where claims failed: a kernel that panics takes its reason with it.
+# What the machines and the cluster said of a boot that went wrong, where claims failed: a kernel that panics takes its
+# reason with it.
 consoles() {
     local log
     [ "$failed" -gt 0 ] || return 0
+    kubectl get pods --all-namespaces --output=wide
+    kubectl get events --all-namespaces --sort-by=.lastTimestamp | tail -n 40 | cut -c 1-250
     for log in "$lab"/out/console/*.log; do
         echo "        the last words of $(basename "$log" .log):"
         tail -n 12 "$log" | tr -d '\r' | cut -c 1-200 | sed 's/^/        /'
