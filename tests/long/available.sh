@@ -141,5 +141,4 @@ claim "hab restore with three members and two masters ends when all is Ready ($(
 holds 'what was there at the backup is there, and what was written since is not' tells_apart kept since exists
 exists_second() { second get configmap "$1" >/dev/null 2>&1; }
 holds 'the second master says so, too' tells_apart kept since exists_second
-
-. "$here/resets.sh"
+holds 'vagrant destroy' vagrant destroy --force
