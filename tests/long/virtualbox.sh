@@ -1,6 +1,49 @@
-# A real VBoxManage, that of Debian's unstable, in a folder of its own: without VirtualBox' kernel modules it does all but run a
-# machine. Its box is that of an etcd node. Sourced by run.sh.
+# A lab's boxes for VirtualBox. First as VirtualBox would have them, in qemu, a whole cluster. Then with a real VBoxManage, that
+# of Debian's unstable, in a folder of its own: without VirtualBox' kernel modules it does all but run a machine. Sourced by
+# run.sh.
 # shellcheck shell=bash
+
+vbox=$work/vbox
+mkdir -p "$vbox/box"
+echo '{lab: lab, provider: virtualbox, nodes: {worker: {count: 1}}}' >"$vbox/hab.yaml"
+said=$("$hab" --quiet -C "$vbox" build 2>&1)
+claim 'hab build' $?
+tar -xf "$vbox/out/boxes/etcd.virtualbox.box" -C "$vbox/box"
+
+echo "-- a cluster as VirtualBox would have it"
+holds 'the namespace starts' "$netns" start "$namespace"
+# What a host-only network is to the host.
+ns_root sh -c 'ip link add vbox type bridge && ip address add 192.168.56.1/24 dev vbox && ip link set vbox up'
+# A machine as vagrant/virtualbox defines it: its disks are the box's own VMDKs, in order, on a SATA controller, and an empty
+# one for its data; the config is on a CD-ROM. virtio is the card that VirtualBox gives it.
+present() { # name, role, MAC address, memory, processors
+    local folder=$work/present/$1
+    mkdir -p "$folder"
+    tar -xf "$vbox/out/boxes/$2.virtualbox.box" -C "$folder" disk1.vmdk disk2.vmdk
+    qemu-img create -q -f qcow2 -b "$folder/disk1.vmdk" -F vmdk "$folder/base"
+    truncate --size 8G "$folder/data"
+    ns_root ip tuntap add "vbox-$2" mode tap && ns_root ip link set "vbox-$2" master vbox up
+    ns_root qemu-system-x86_64 -accel tcg -cpu max,-erms -m "$4" -smp "$5" -display none -vga none -no-user-config -nodefaults \
+        -smbios 'type=1,manufacturer=innotek GmbH,product=VirtualBox' -device ahci,id=sata \
+        -drive "if=none,id=base,file=$folder/base,format=qcow2,cache=unsafe" -device ide-hd,bus=sata.0,drive=base \
+        -drive "if=none,id=payload,file=$folder/disk2.vmdk,format=vmdk,snapshot=on" -device ide-hd,bus=sata.1,drive=payload \
+        -drive "if=none,id=cd,file=$vbox/out/ignition/$1.iso,format=raw,media=cdrom,readonly=on" -device ide-cd,bus=sata.2,drive=cd \
+        -drive "if=none,id=data,file=$folder/data,format=raw,cache=unsafe" -device ide-hd,bus=sata.3,drive=data,serial=hab-data \
+        -netdev "tap,id=net,ifname=vbox-$2,script=no,downscript=no" -device "virtio-net-pci,netdev=net,mac=$3" \
+        -serial "file:$folder/console" </dev/null &
+}
+while read -r -a machine; do
+    present "${machine[@]}"
+done < <(jq -r '.nodes[] | "\(.name) \(.role) \(.mac) \(.memory) \(.cpus)"' "$vbox/out/nodes.json")
+up=$SECONDS
+chown -R "$user:" "$vbox"
+ns_user "$hab" -C "$vbox" wait
+status=$?
+claim "it is Ready ($((SECONDS - up)) s)" "$status"
+[ "$status" -eq 0 ] || tail -n 12 "$work"/present/*/console
+holds 'its pods resolve names' ns_user bash "$root/tests/lib/probe.sh" "$vbox/out/bin/kubectl" "$vbox/out/kubeconfig"
+"$netns" stop "$namespace"
+rm -rf "$work/present"
 
 echo "-- VirtualBox' own program"
 install_packages mmdebstrap debian-archive-keyring || exit 1
@@ -19,13 +62,6 @@ manage() {
         exec chroot "$0" /usr/bin/env LC_ALL=C HOME=/root "VBoxManage" "${@:2}"' "$sid" "$work" "$@" 2>&1 | sed '/^WARNING/,/^$/d'
     return "${PIPESTATUS[0]}"
 }
-vbox=$work/vbox
-mkdir -p "$vbox/box"
-echo '{lab: lab, provider: virtualbox}' >"$vbox/hab.yaml"
-said=$("$hab" --quiet -C "$vbox" build 2>&1)
-claim 'hab build' $?
-tar -xf "$vbox/out/boxes/etcd.virtualbox.box" -C "$vbox/box"
-
 said=$(manage import /mnt/vbox/box/box.ovf --vsys 0 --vmname node)
 claim 'it imports the box' $?
 said=$(manage showvminfo node --machinereadable)
