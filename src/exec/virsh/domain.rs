@@ -10,6 +10,9 @@ use crate::exec::signal;
 /// Between two looks at whether a copy is complete.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How often a domain is started where that was interrupted (libbpf: `PROG_LOAD_ATTEMPTS`).
+const STARTS: usize = 5;
+
 impl Virsh {
     /// The definition that `domain` is started from, as XML.
     ///
@@ -153,8 +156,14 @@ impl Virsh {
     /// # Errors
     /// This hypervisor can't use it, or the domain's disks are not there.
     pub fn restore(&self, path: &str) -> Result<()> {
-        let xml = self.tool(["save-image-dumpxml", "--security-info", path])?.text()?;
-        self.feed(["restore", path, "--paused", "--xml"], without_ends(&xml).as_bytes())
+        let xml = without_ends(&self.tool(["save-image-dumpxml", "--security-info", path])?.text()?);
+        let mut tries = 1..STARTS;
+        loop {
+            match self.feed(["restore", path, "--paused", "--xml"], xml.as_bytes()) {
+                Err(error) if is_interrupted(&error) && tries.next().is_some() => signal::pause(LOOK)?,
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Sets a running domain's clock to this machine's, by its guest agent.
@@ -197,6 +206,13 @@ fn each(command: &str, domains: &[&str]) -> String {
     domains.iter().map(|domain| format!("{command} {domain}")).collect::<Vec<_>>().join("; ")
 }
 
+/// The kernel refuses a BPF program while a signal waits for who loads it (`EAGAIN`, kernel/bpf/verifier.c), and libvirt,
+/// which loads one for each domain that it starts, does not try again, as libbpf does. Seen once in 140 restores, seven at a
+/// time on two busy processors.
+fn is_interrupted(error: &anyhow::Error) -> bool {
+    format!("{error:#}").contains("failed to load cgroup BPF prog: Resource temporarily unavailable")
+}
+
 /// The definition of a domain without its `<backingStore/>`: libvirt writes that for a disk that built on nothing when its
 /// memory was saved, and would then read nothing of what that disk builds on now
 /// (<https://libvirt.org/formatdomain.html#hard-drives-floppy-disks-cdroms>, `backingStore`).
@@ -207,6 +223,14 @@ fn without_ends(xml: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_start_that_was_interrupted_is_told_from_one_that_failed() {
+        let said = "error: Failed to restore domain from /x\nerror: failed to load cgroup BPF prog: ";
+        let failed = |why: &str| anyhow::anyhow!("{said}{why}").context("virsh failed");
+        assert!(is_interrupted(&failed("Resource temporarily unavailable")));
+        assert!(!is_interrupted(&failed("Operation not permitted")));
+    }
 
     #[test]
     fn a_real_virsh_answers_what_is_asked() {
