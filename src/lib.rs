@@ -11,7 +11,8 @@
 //!    with [`build::Graph`] to see how a build runs.
 //! 5. [`pki`] issues certificates, and [`node`] puts files, templates and certificates together as one Ignition config per
 //!    node.
-//! 6. [`lab`] writes all of it into the lab's folder, where Vagrant reads it. [`cluster`] then looks at what runs.
+//! 6. [`lab`] writes all of it into the lab's folder, where Vagrant reads it, and [`labs`] knows where this user's labs
+//!    are. [`cluster`] then looks at what runs.
 //! 7. [`saves`] keeps a running lab as it is at one moment, and brings it back to that.
 //! 8. [`roll`] makes nodes of a running lab anew, and [`leave`] has the cluster forget one.
 //! 9. [`backup`] keeps what the cluster knows in a file, and brings it back.
@@ -31,6 +32,7 @@ mod arch;
 mod parallel;
 pub mod exec;
 mod sparse;
+mod terminal;
 pub mod digest;
 mod atomic_fs;
 pub mod cache;
@@ -54,6 +56,8 @@ pub mod boot_test;
 pub mod vagrant_box;
 pub mod build;
 pub mod lab;
+pub mod labs;
+pub mod kubeconfig;
 pub mod cluster;
 pub mod saves;
 pub mod roll;

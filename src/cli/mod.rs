@@ -6,12 +6,14 @@ mod build;
 mod check;
 mod clean;
 mod completions;
+mod console;
 mod fetch;
 mod hosts;
 mod init;
 mod kubeconfig;
 mod leave;
 mod lock;
+mod ls;
 mod man;
 mod plan;
 mod print;
@@ -27,7 +29,7 @@ mod wait;
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -35,6 +37,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::exec::signal;
 use crate::lab::{self, Opened};
+use crate::labs::Labs;
 use crate::problems::Problems;
 
 /// The widest that help is wrapped to.
@@ -89,6 +92,7 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Init(init::Init),
+    Ls(ls::Ls),
     Check(check::Check),
     Plan(plan::Plan),
     Lock(lock::Lock),
@@ -97,6 +101,7 @@ enum Verb {
     Build(build::Build),
     Wait(wait::Wait),
     Status(status::Status),
+    Console(console::Console),
     Kubeconfig(kubeconfig::Kubeconfig),
     Hosts(hosts::Hosts),
     Roll(roll::Roll),
@@ -116,6 +121,7 @@ impl Verb {
     fn run(&self, global: &Global) -> Result<()> {
         match self {
             Self::Init(verb) => verb.run(global),
+            Self::Ls(verb) => verb.run(global),
             Self::Check(verb) => verb.run(global),
             Self::Plan(verb) => verb.run(global),
             Self::Lock(verb) => verb.run(global),
@@ -124,6 +130,7 @@ impl Verb {
             Self::Build(verb) => verb.run(global),
             Self::Wait(verb) => verb.run(global),
             Self::Status(verb) => verb.run(global),
+            Self::Console(verb) => verb.run(global),
             Self::Kubeconfig(verb) => verb.run(global),
             Self::Hosts(verb) => verb.run(global),
             Self::Roll(verb) => verb.run(global),
@@ -171,6 +178,13 @@ fn plan(global: &Global) -> Result<crate::plan::Plan> {
         print::stderr(warnings.to_string().trim_end());
     }
     Ok(plan)
+}
+
+/// Notes that the user has a lab in `folder`. A home that can't be written to is no reason to build nothing.
+fn note_lab(folder: &Path) {
+    if let Some(Err(error)) = Labs::of_user().map(|labs| labs.note(folder)) {
+        print::stderr(&format!("hab: `hab ls` will not show this lab: {error:#}"));
+    }
 }
 
 /// Says what went wrong and finds its code.

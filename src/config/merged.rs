@@ -60,6 +60,9 @@ pub struct MergedMachines {
     pub overrides: Vec<(Marked<String>, RawOverride)>,
 }
 
+/// The network of the machines when nothing else is said.
+pub const NODES: &str = "192.168.56.0/24";
+
 /// Sets what is not said. The numbers are the original lab's (1 etcd, 1 master, 2 workers; pods 10.2.0.0/16, services
 /// 10.3.0.0/24); the nodes' network lies in the one range VirtualBox allows without configuration (192.168.56.0/21).
 pub fn merge(raw: Raw) -> Merged {
@@ -78,7 +81,7 @@ pub fn merge(raw: Raw) -> Merged {
         domain: or(raw.domain, "cluster.local"),
         cni: or(raw.cni, "routed"),
         network: MergedNetwork {
-            nodes: or(nodes, "192.168.56.0/24"),
+            nodes: or(nodes, NODES),
             pods: or(pods, "10.2.0.0/16"),
             services: or(services, "10.3.0.0/24"),
             extra,
