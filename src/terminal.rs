@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::termios::{LocalModes, OptionalActions, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr};
 
 /// What leaves a console: Ctrl-], as with `virsh console` and telnet.
@@ -48,24 +49,53 @@ impl Terminal {
         Ok(Some(Self { stdin, before }))
     }
 
-    /// What was pressed within `time`; `None` if nothing was, and no bytes when the terminal is gone.
+    /// What was pressed within `time`, at most so many bytes; `None` if nothing was, and no bytes when the terminal is gone.
     ///
     /// # Errors
     /// It can't be read.
-    pub fn pressed(&self, time: Duration) -> Result<Option<Vec<u8>>> {
-        let mut wanted = [PollFd::new(&self.stdin, PollFlags::IN)];
-        let time = Timespec::try_from(time).context("a time to wait")?;
-        match poll(&mut wanted, Some(&time)) {
-            Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(None),
-            Ok(_) => {}
-            Err(error) => return Err(error).context("waiting for a key"),
-        }
-        let mut bytes = vec![0; 1024];
-        // Not by Stdin, which would keep bytes back that a later poll does not see.
-        let length = rustix::io::read(&self.stdin, &mut bytes).context("reading the terminal")?;
-        bytes.truncate(length);
-        Ok(Some(bytes))
+    pub fn pressed(&self, time: Duration, most: usize) -> Result<Option<Vec<u8>>> {
+        next(&self.stdin, time, most)
     }
+}
+
+/// Standard input, whatever it is, as it is.
+#[derive(Debug)]
+pub struct Standard(Stdin);
+
+impl Standard {
+    /// It.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "there is only one")]
+    pub fn new() -> Self {
+        Self(io::stdin())
+    }
+
+    /// What has come within `time`, at most so many bytes; `None` if nothing has, and no bytes at its end.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn next(&self, time: Duration, most: usize) -> Result<Option<Vec<u8>>> {
+        next(&self.0, time, most)
+    }
+}
+
+fn next(stdin: &Stdin, time: Duration, most: usize) -> Result<Option<Vec<u8>>> {
+    let mut wanted = [PollFd::new(stdin, PollFlags::IN)];
+    let time = Timespec::try_from(time).context("a time to wait")?;
+    match poll(&mut wanted, Some(&time)) {
+        Ok(0) | Err(Errno::INTR) => return Ok(None),
+        Ok(_) => {}
+        Err(error) => return Err(error).context("waiting for standard input"),
+    }
+    let mut bytes = vec![0; most];
+    // Not by Stdin itself, which would keep bytes back that a later poll does not see.
+    match rustix::io::read(stdin, &mut bytes) {
+        Ok(length) => bytes.truncate(length),
+        // Nobody is at a terminal's other end any more.
+        Err(Errno::IO) => bytes.clear(),
+        Err(error) => return Err(error).context("reading standard input"),
+    }
+    Ok(Some(bytes))
 }
 
 impl Drop for Terminal {

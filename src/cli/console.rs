@@ -13,6 +13,9 @@ use crate::terminal::{LEAVE, Terminal, harmless};
 /// How often it is looked whether there is more.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// More than are pressed at once.
+const KEYS: usize = 64;
+
 /// Show what a node's machine has said on its serial port, and go on as it speaks; Ctrl-] leaves
 ///
 /// It begins with the recording of the machine's boots (`out/console/NODE.log`). It needs nothing of the node but that it
@@ -48,7 +51,7 @@ impl Console {
             signal::check()?;
             let time = if more { Duration::ZERO } else { LOOK };
             match &terminal {
-                Some(terminal) => match terminal.pressed(time)? {
+                Some(terminal) => match terminal.pressed(time, KEYS)? {
                     Some(keys) if keys.is_empty() || keys.contains(&LEAVE) => return Ok(()),
                     _ => {}
                 },

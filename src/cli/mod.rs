@@ -13,6 +13,7 @@ mod init;
 mod kubeconfig;
 mod leave;
 mod lock;
+mod logs;
 mod ls;
 mod man;
 mod plan;
@@ -24,7 +25,9 @@ mod restore;
 mod roll;
 mod save;
 mod saves;
+mod shell;
 mod status;
+mod support;
 mod wait;
 
 use std::ffi::OsString;
@@ -102,6 +105,8 @@ enum Verb {
     Wait(wait::Wait),
     Status(status::Status),
     Console(console::Console),
+    Logs(logs::Logs),
+    Shell(shell::Shell),
     Kubeconfig(kubeconfig::Kubeconfig),
     Hosts(hosts::Hosts),
     Roll(roll::Roll),
@@ -112,6 +117,7 @@ enum Verb {
     Backup(backup::Backup),
     Backups(backups::Backups),
     Restore(restore::Restore),
+    Support(support::Support),
     Clean(clean::Clean),
     Completions(completions::Completions),
     Man(man::Man),
@@ -131,6 +137,8 @@ impl Verb {
             Self::Wait(verb) => verb.run(global),
             Self::Status(verb) => verb.run(global),
             Self::Console(verb) => verb.run(global),
+            Self::Logs(verb) => verb.run(global),
+            Self::Shell(verb) => verb.run(global),
             Self::Kubeconfig(verb) => verb.run(global),
             Self::Hosts(verb) => verb.run(global),
             Self::Roll(verb) => verb.run(global),
@@ -141,6 +149,7 @@ impl Verb {
             Self::Backup(verb) => verb.run(global),
             Self::Backups(verb) => verb.run(global),
             Self::Restore(verb) => verb.run(global),
+            Self::Support(verb) => verb.run(global),
             Self::Clean(verb) => verb.run(global),
             Self::Completions(verb) => verb.run(),
             Self::Man(verb) => verb.run(global),
@@ -187,8 +196,26 @@ fn note_lab(folder: &Path) {
     }
 }
 
+/// What a command on a node ended with, which is how hab ends, too; it has said itself what there is to say.
+#[derive(Debug)]
+struct Code(u8);
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "it ended with {}", self.0)
+    }
+}
+
+impl std::error::Error for Code {}
+
+/// No command could be run on a node, or its end not be heard; ssh says so by this code, too.
+const NO_SESSION: u8 = 255;
+
 /// Says what went wrong and finds its code.
 fn fail(error: &anyhow::Error) -> ExitCode {
+    if let Some(Code(code)) = error.downcast_ref::<Code>() {
+        return ExitCode::from(*code);
+    }
     if let Some(problems) = error.downcast_ref::<Problems>() {
         print::stderr(problems.to_string().trim_end());
         return ExitCode::from(2);

@@ -46,6 +46,8 @@ pub struct Plan {
     pub supply: Supply,
     /// What `vagrant up` begins with.
     pub start: Start,
+    /// Whether who may use the hypervisor has root's shell on the nodes.
+    pub shell: bool,
     /// Kubernetes itself.
     pub kubernetes: Kubernetes,
     /// HAProxy on every worker.
@@ -155,6 +157,7 @@ impl Plan {
             providers: config.providers.clone(),
             supply: config.supply,
             start: config.start,
+            shell: config.shell,
             kubernetes: config.kubernetes.clone(),
             haproxy: config.haproxy.clone(),
             network: config.network.clone(),

@@ -10,4 +10,5 @@ mod isolated;
 mod labs;
 #[path = "../support/mod.rs"]
 mod support;
+mod support_archive;
 mod verbs;
