@@ -5,7 +5,7 @@
 //! (<https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/>, `extensions`), which kubectl keeps. So what another
 //! program wrote under the same name is never replaced, and what hab wrote is found again.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -70,11 +70,11 @@ pub fn merged(text: &str, own: &str, lab: &str) -> Result<String> {
     let mut result = if text.trim().is_empty() { EMPTY.to_owned() } else { without_entries(text, lab)? };
     let others = parse(&result)?;
     for (list, part) in LISTS {
-        let names: BTreeSet<&Value> = entries(&others, list).iter().map(|entry| &entry["name"]).collect();
+        let names: Vec<&Value> = entries(&others, list).iter().map(|entry| &entry["name"]).collect();
         let mut new = String::new();
         for entry in entries(&own, list) {
             ensure!(
-                !names.contains(&entry["name"]),
+                !names.contains(&&entry["name"]),
                 "it has one of `{list}` named {} that is not hab's: `kubectl config` renames or deletes it",
                 entry["name"]
             );
@@ -85,7 +85,7 @@ pub fn merged(text: &str, own: &str, lab: &str) -> Result<String> {
     if before[CURRENT].as_str().unwrap_or_default().is_empty() {
         result = set_current(&result, own[CURRENT].as_str().unwrap_or_default());
     }
-    check(&others, &result)?;
+    check(&before, &result, lab)?;
     Ok(result)
 }
 
@@ -102,7 +102,7 @@ pub fn without(text: &str, lab: &str) -> Result<String> {
     if known(&before) && !known(&left) {
         result = set_current(&result, "");
     }
-    check(&left, &result)?;
+    check(&before, &result, lab)?;
     Ok(result)
 }
 
@@ -122,7 +122,7 @@ fn parse(text: &str) -> Result<Value> {
 }
 
 fn entries<'v>(config: &'v Value, list: &str) -> &'v [Value] {
-    config[list].as_array().map_or(&[], Vec::as_slice)
+    config[list].as_array().map_or(&[][..], Vec::as_slice)
 }
 
 /// Whether hab wrote this entry for this lab.
@@ -131,18 +131,20 @@ fn is_of(entry: &Value, part: &str, lab: &str) -> bool {
     extensions.into_iter().any(|it| it["name"] == EXTENSION && it["extension"]["lab"] == lab)
 }
 
-/// What hab wrote is as it should be, and all else as it was.
-fn check(others: &Value, result: &str) -> Result<()> {
+/// The entries of a list that are not the lab's.
+fn theirs<'v>(config: &'v Value, (list, part): (&str, &str), lab: &str) -> Vec<&'v Value> {
+    entries(config, list).iter().filter(|entry| !is_of(entry, part, lab)).collect()
+}
+
+/// All that is not the lab's is as it was.
+fn check(before: &Value, result: &str, lab: &str) -> Result<()> {
     let after = parse(result)?;
-    let mut keys: BTreeSet<&String> = BTreeSet::new();
-    for config in [others, &after] {
-        keys.extend(config.as_object().into_iter().flat_map(Map::keys));
-    }
-    for key in keys.into_iter().filter(|key| *key != CURRENT) {
-        let same = if LISTS.iter().any(|(list, _)| list == key) {
-            entries(&after, key).starts_with(entries(others, key))
-        } else {
-            others.is_null() || others[key] == after[key]
+    let parts: BTreeMap<&str, &str> = LISTS.into_iter().collect();
+    let keys = before.as_object().into_iter().flat_map(Map::keys).filter(|key| *key != CURRENT);
+    for key in keys {
+        let same = match parts.get(key.as_str()) {
+            Some(part) => theirs(before, (key, part), lab) == theirs(&after, (key, part), lab),
+            None => before[key] == after[key],
         };
         ensure!(same, "its layout is none that can be changed line by line; `kubectl config view --raw` writes it anew");
     }
@@ -166,7 +168,7 @@ fn region(lines: &[&str], list: &str) -> Option<(usize, usize)> {
     let is_key = |line: &&str| line.strip_prefix(list).is_some_and(|rest| rest.starts_with(':'));
     let start = lines.iter().position(is_key)?;
     let own = |line: &&str| line.trim_end().is_empty() || line.starts_with([' ', '\t', '-', '#']) && !line.starts_with("---");
-    let length = lines[start + 1..].iter().take_while(|line| own(line)).count();
+    let length = lines[start + 1..].iter().take_while(|line| own(*line)).count();
     Some((start, start + 1 + length))
 }
 

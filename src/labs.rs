@@ -12,7 +12,7 @@ use fs_err as fs;
 use ipnet::Ipv4Net;
 
 use crate::atomic_fs;
-use crate::config::{FILE, Label, Reading, host_routes, load};
+use crate::config::{FILE, Label, Reading, Route, host_routes, load};
 use crate::digest::sha256;
 use crate::kinds::Provider;
 use crate::lab::absolute;
@@ -112,7 +112,7 @@ impl Taken {
     /// Adds what this host reaches, and what providers have for themselves.
     #[must_use]
     pub fn and_the_hosts(mut self) -> Self {
-        self.networks.extend(host_routes().iter().map(crate::config::Route::network));
+        self.networks.extend(host_routes().iter().map(Route::network));
         let providers = Provider::ALL.iter().flat_map(|(_, provider)| facts(*provider).taken);
         self.networks.extend(providers.map(|(network, _)| *network));
         self
@@ -121,9 +121,9 @@ impl Taken {
     /// The first network for machines that is in nobody's way; `None` when there is none left.
     #[must_use]
     pub fn free_network(&self) -> Option<Ipv4Net> {
-        let networks = THIRD.map(|third| Ipv4Net::new_assert([192, 168, third, 0].into(), 24));
+        let mut networks = THIRD.map(|third| Ipv4Net::new_assert([192, 168, third, 0].into(), 24));
         let free = |wanted: &Ipv4Net| !self.networks.iter().any(|it| it.contains(wanted) || wanted.contains(it));
-        networks.into_iter().find(free)
+        networks.find(free)
     }
 
     /// `wanted`, or that with the first number behind it that makes it no other lab's name: machines are called by it.

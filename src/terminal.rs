@@ -89,7 +89,7 @@ fn next(stdin: &Stdin, time: Duration, most: usize) -> Result<Option<Vec<u8>>> {
     }
     let mut bytes = vec![0; most];
     // Not by Stdin itself, which would keep bytes back that a later poll does not see.
-    match rustix::io::read(stdin, &mut bytes) {
+    match rustix::io::read(stdin, &mut bytes[..]) {
         Ok(length) => bytes.truncate(length),
         // Nobody is at a terminal's other end any more.
         Err(Errno::IO) => bytes.clear(),

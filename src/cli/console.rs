@@ -41,7 +41,7 @@ impl Console {
         };
         let terminal = if self.past { None } else { Terminal::keys()? };
         loop {
-            let bytes = recording.next()?;
+            let bytes = recording.read_on()?;
             let more = !bytes.is_empty();
             if more {
                 show(bytes)?;

@@ -43,8 +43,8 @@ impl Init {
         }
         // Two runs at once do not choose the same.
         let labs = Labs::of_user();
-        let _held = labs.as_ref().map(Labs::hold).transpose()?;
-        let taken = labs.as_ref().map(|labs| labs.taken(&folder)).transpose()?.unwrap_or_default().and_the_hosts();
+        let _held = labs.as_ref().map(Labs::hold);
+        let taken = labs.as_ref().and_then(|labs| labs.taken(&folder).ok()).unwrap_or_default().and_the_hosts();
         let name = match &self.name {
             Some(name) => name.clone(),
             None => taken.free_name(name_of(&folder)?),

@@ -99,9 +99,15 @@ impl Ls {
 fn look(folder: &Path, machines: &mut Machines) -> Lab {
     let shown = folder.display().to_string();
     let Ok(Opened { plan, .. }) = lab::open(folder) else {
-        let none = (None, None, None, None);
-        let (lab, provider, network, api) = none;
-        return Lab { folder: shown, lab, state: State::Wrong, provider, network, api, nodes: Vec::new() };
+        return Lab {
+            folder: shown,
+            lab: None,
+            state: State::Wrong,
+            provider: None,
+            network: None,
+            api: None,
+            nodes: Vec::new(),
+        };
     };
     let built = folder.join(OUT).join("nodes.json").is_file();
     let known = if built { machines.of(plan.provider) } else { None };

@@ -40,7 +40,7 @@ impl Recording {
     ///
     /// # Errors
     /// It can't be read.
-    pub fn next(&mut self) -> Result<Vec<u8>> {
+    pub fn read_on(&mut self) -> Result<Vec<u8>> {
         let mut bytes = self.piece()?;
         if bytes.is_empty() && self.is_replaced() {
             // Between two machines there may be none.
@@ -55,7 +55,7 @@ impl Recording {
     fn piece(&mut self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.file.seek(SeekFrom::Start(self.at))?;
-        Read::by_ref(&mut self.file).take(PIECE).read_to_end(&mut bytes)?;
+        self.file.by_ref().take(PIECE).read_to_end(&mut bytes)?;
         self.at += bytes.len() as u64;
         Ok(bytes)
     }
@@ -81,7 +81,7 @@ mod tests {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, "one\n").unwrap();
         let mut recording = Recording::open(dir.path(), "n").unwrap();
-        let mut next = || String::from_utf8(recording.next().unwrap()).unwrap();
+        let mut next = || String::from_utf8(recording.read_on().unwrap()).unwrap();
         assert_eq!([next(), next()], ["one\n", ""]);
         fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"two\n").unwrap();
         assert_eq!([next(), next()], ["two\n", ""]);
@@ -102,7 +102,7 @@ mod tests {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, vec![b'x'; 600 << 10]).unwrap();
         let mut recording = Recording::open(dir.path(), "n").unwrap();
-        let lengths = [(); 4].map(|()| recording.next().unwrap().len());
+        let lengths = [(); 4].map(|()| recording.read_on().unwrap().len());
         assert_eq!(lengths, [256 << 10, 256 << 10, 88 << 10, 0]);
     }
 }

@@ -79,7 +79,7 @@ fn a_console_is_shown_as_it_was_recorded() {
     let said = std::str::from_utf8(said).unwrap();
     let test = test.run(["console", "etcd-01", "--past"]).code(0).prints_only(said).quietly().then();
     // It follows until it is told to end.
-    let wrapper = ["timeout", "--signal=INT", "1"].map(str::to_owned).to_vec();
+    let wrapper = ["timeout", "--signal=INT", "5"].map(str::to_owned).to_vec();
     test.through(wrapper).run(["console", "etcd-01"]).prints_only(said).complains("ended by SIGINT");
 }
 

@@ -8,7 +8,7 @@ module HabLab
         wanted = node.lab[:shell]
         Libvirt.redefine(env[:machine]) do |xml|
           devices = xml.root.elements["devices"]
-          there = devices.get_elements("console").select { |console| console.elements["target"].attributes["type"] == "virtio" }
+          there = REXML::XPath.match(devices, "console[target/@type='virtio']")
           next if there.any? == wanted
 
           there.each(&:remove)

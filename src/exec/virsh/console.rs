@@ -65,7 +65,7 @@ fn terminal() -> Result<(File, File)> {
     unlockpt(&ours)?;
     let name = ptsname(&ours, Vec::new())?;
     let name = name.to_str().context("the name of a terminal")?;
-    let theirs = fs_err::OpenOptions::new().read(true).write(true).open(name)?.into();
+    let theirs = fs_err::OpenOptions::new().read(true).write(true).open(name)?.into_parts().0;
     let mut mode = tcgetattr(&theirs)?;
     mode.make_raw();
     tcsetattr(&theirs, OptionalActions::Now, &mode)?;
