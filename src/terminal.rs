@@ -65,7 +65,6 @@ pub struct Standard(Stdin);
 impl Standard {
     /// It.
     #[must_use]
-    #[expect(clippy::new_without_default, reason = "there is only one")]
     pub fn new() -> Self {
         Self(io::stdin())
     }

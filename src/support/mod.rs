@@ -58,16 +58,16 @@ pub fn write(folder: &Path, plan: &Plan, path: &Path, progress: &dyn Progress) -
     let mut archive = Archive { secrets: Secrets::of(&folder.join(PRIVATE))?, ..Archive::default() };
     archive.take_files(folder);
     let step = progress.step("versions", None);
-    archive.put("versions.txt", versions(plan));
+    archive.put("versions.txt", &versions(plan));
     step.done("known");
     let step = progress.step("status", None);
-    archive.put("plan.json", json(plan));
-    archive.put("status.json", status(folder, plan).unwrap_or_else(|error| missing(&error)));
-    archive.put("cluster.txt", cluster(folder, plan).unwrap_or_else(|error| missing(&error)));
+    archive.put("plan.json", &json(plan));
+    archive.put("status.json", &status(folder, plan).unwrap_or_else(|error| missing(&error)));
+    archive.put("cluster.txt", &cluster(folder, plan).unwrap_or_else(|error| missing(&error)));
     step.done("known");
     let step = progress.step(&format!("{} nodes", plan.nodes.len()), None);
     for (name, text) in nodes(plan) {
-        archive.put(&name, text);
+        archive.put(&name, &text);
     }
     step.done("asked");
     let count = archive.files.len();
@@ -77,8 +77,8 @@ pub fn write(folder: &Path, plan: &Plan, path: &Path, progress: &dyn Progress) -
 
 impl Archive {
     /// Adds a text, without secrets, and without its beginning if it is too long.
-    fn put(&mut self, name: &str, text: String) {
-        let mut text = self.secrets.hide(&text);
+    fn put(&mut self, name: &str, text: &str) {
+        let mut text = self.secrets.hide(text);
         if text.len() > MOST {
             let from = (text.len() - MOST..).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
             text.replace_range(..from, "[the beginning is left out]\n");
@@ -105,7 +105,7 @@ impl Archive {
         let path = folder.join(name);
         if path.is_file() {
             let text = fs::read(&path).map_or_else(|error| missing(&error.into()), lossy);
-            self.put(name, text);
+            self.put(name, &text);
         }
     }
 
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn a_long_text_keeps_its_end() {
         let mut archive = Archive::default();
-        archive.put("a", "ä".repeat(MOST) + "end");
+        archive.put("a", &("ä".repeat(MOST) + "end"));
         let kept = &archive.files["a"];
         assert!(kept.starts_with("[the beginning is left out]\n") && kept.ends_with("ääend") && kept.len() <= MOST + 40);
     }

@@ -79,13 +79,13 @@ mod tests {
     #[test]
     fn what_virsh_says_is_said_in_a_users_words() {
         let virsh = Virsh::new("test:///default".to_owned()).unwrap();
-        let talk = |_: &mut (dyn Write + Send), from: &mut dyn Read| {
-            // Whatever it says before it ends.
-            Ok(std::io::copy(from, &mut std::io::sink()).map(drop)?)
-        };
         // A real virsh: it took the terminal for one, asked libvirt, and ended.
-        let error = virsh.console("none", |port, from| talk(port, from).and_then(|()| -> Result<()> { Err(anyhow!("x")) }));
-        assert_eq!(error.unwrap_err().to_string(), "it has no machine: `vagrant up` makes it");
+        let outcome = virsh.console("none", |_, from| {
+            std::io::copy(from, &mut std::io::sink())?;
+            anyhow::bail!("it has ended")
+        });
+        let error: anyhow::Error = outcome.map(|(): ()| ()).unwrap_err();
+        assert_eq!(error.to_string(), "it has no machine: `vagrant up` makes it");
         for (said, meant) in [("Active console session exists for this domain", "one at a time"), ("else", "else")] {
             assert!(explained(anyhow!("`virsh` ended with 1\n  error: {said}")).to_string().contains(meant));
         }
