@@ -11,11 +11,14 @@
 //!    with [`build::Graph`] to see how a build runs.
 //! 5. [`pki`] issues certificates, and [`node`] puts files, templates and certificates together as one Ignition config per
 //!    node.
-//! 6. [`lab`] writes all of it into the lab's folder, where Vagrant reads it. [`cluster`] then looks at what runs.
+//! 6. [`lab`] writes all of it into the lab's folder, where Vagrant reads it, and [`labs`] knows where this user's labs
+//!    are. [`cluster`] then looks at what runs.
+//!    [`session`] runs a command on one of its nodes.
 //! 7. [`saves`] keeps a running lab as it is at one moment, and brings it back to that.
 //! 8. [`roll`] makes nodes of a running lab anew, and [`leave`] has the cluster forget one.
 //! 9. [`backup`] keeps what the cluster knows in a file, and brings it back.
-//! 10. [`cli`] has the verbs: each parses, calls the modules above and prints.
+//! 10. [`support`] puts what a helper needs into one archive.
+//! 11. [`cli`] has the verbs: each parses, calls the modules above and prints.
 //!
 //! What follows from a choice is a table: [`provider`] for what runs the machines, [`base`] for their operating system,
 //! [`arch`] for their processor. Other programs are run by [`exec`] alone, and the lab's files are written by
@@ -31,6 +34,7 @@ mod arch;
 mod parallel;
 pub mod exec;
 mod sparse;
+mod terminal;
 pub mod digest;
 mod atomic_fs;
 pub mod cache;
@@ -54,9 +58,13 @@ pub mod boot_test;
 pub mod vagrant_box;
 pub mod build;
 pub mod lab;
+pub mod session;
+pub mod labs;
+pub mod kubeconfig;
 pub mod cluster;
 pub mod saves;
 pub mod roll;
 pub mod leave;
 pub mod backup;
+pub mod support;
 pub mod cli;

@@ -245,7 +245,7 @@ mod tests {
     }
 
     fn kind(role: Role) -> NodeKind {
-        NodeKind { base: Base::Debian, role, network: Cni::Routed }
+        NodeKind { base: Base::Debian, role, network: Cni::Routed, shell: true }
     }
 
     #[test]

@@ -30,6 +30,7 @@ impl Build {
         let plan = plan(global)?;
         let progress = progress::printer(global);
         let _held = lab::hold(&global.lab, progress.as_ref())?;
+        super::note_lab(&global.lab);
         let built = self.build(global, &plan, progress.as_ref())?;
         let written = lab::render::render(&global.lab, &plan, progress.as_ref())?;
         drop(progress);

@@ -9,18 +9,21 @@ use super::{Global, print};
 use crate::atomic_fs;
 use crate::config::{FILE, Label, template};
 use crate::lab;
+use crate::labs::Labs;
 
 /// What a lab keeps out of git: keys, what can be built again, and Vagrant's own notes.
 const GITIGNORE: &str = "private/\nout/\n.vagrant/\n";
 
 /// Make a folder for a new lab, with a commented hab.yaml that shows every default
+///
+/// The network of its machines is one that neither this host nor another lab of yours has; nor has another lab its name.
 #[derive(Debug, clap::Args)]
 pub struct Init {
     /// The folder; made when it is not there
     #[arg(default_value = ".", hide_default_value = true)]
     dir: PathBuf,
 
-    /// The lab's name [default: the folder's name]
+    /// The lab's name [default: the folder's name, with a number if another lab has it]
     #[arg(long, value_parser = label)]
     name: Option<Label>,
 }
@@ -38,13 +41,22 @@ impl Init {
         if fs::symlink_metadata(&config).is_ok() {
             bail!("{} is there already; hab init never overwrites one", lab::shown(&config));
         }
+        // Two runs at once do not choose the same.
+        let labs = Labs::of_user();
+        let _held = labs.as_ref().map(Labs::hold);
+        let taken = labs.as_ref().and_then(|labs| labs.taken(&folder).ok()).unwrap_or_default().and_the_hosts();
         let name = match &self.name {
             Some(name) => name.clone(),
-            None => name_of(&folder)?,
+            None => taken.free_name(name_of(&folder)?),
         };
-        let text = template::render(&name);
+        let network = taken.free_network();
+        let text = template::render(&name, network);
         let files = [(".gitignore", GITIGNORE.as_bytes()), (FILE, text.as_bytes())];
         atomic_fs::create_all_or_nothing(&folder, &files)?;
+        super::note_lab(&folder);
+        if network.is_none() {
+            print::stderr("hab: no network is free for its machines: look at `network.nodes` in hab.yaml");
+        }
         if !global.quiet {
             let text = format!("wrote {}: look through it, then run `hab build` beside it\n", lab::shown(&config));
             print::out(text)?;

@@ -6,12 +6,15 @@ mod build;
 mod check;
 mod clean;
 mod completions;
+mod console;
 mod fetch;
 mod hosts;
 mod init;
 mod kubeconfig;
 mod leave;
 mod lock;
+mod logs;
+mod ls;
 mod man;
 mod plan;
 mod print;
@@ -22,12 +25,14 @@ mod restore;
 mod roll;
 mod save;
 mod saves;
+mod shell;
 mod status;
+mod support;
 mod wait;
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -35,6 +40,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::exec::signal;
 use crate::lab::{self, Opened};
+use crate::labs::Labs;
 use crate::problems::Problems;
 
 /// The widest that help is wrapped to.
@@ -89,6 +95,7 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Init(init::Init),
+    Ls(ls::Ls),
     Check(check::Check),
     Plan(plan::Plan),
     Lock(lock::Lock),
@@ -97,6 +104,9 @@ enum Verb {
     Build(build::Build),
     Wait(wait::Wait),
     Status(status::Status),
+    Console(console::Console),
+    Logs(logs::Logs),
+    Shell(shell::Shell),
     Kubeconfig(kubeconfig::Kubeconfig),
     Hosts(hosts::Hosts),
     Roll(roll::Roll),
@@ -107,6 +117,7 @@ enum Verb {
     Backup(backup::Backup),
     Backups(backups::Backups),
     Restore(restore::Restore),
+    Support(support::Support),
     Clean(clean::Clean),
     Completions(completions::Completions),
     Man(man::Man),
@@ -116,6 +127,7 @@ impl Verb {
     fn run(&self, global: &Global) -> Result<()> {
         match self {
             Self::Init(verb) => verb.run(global),
+            Self::Ls(verb) => verb.run(global),
             Self::Check(verb) => verb.run(global),
             Self::Plan(verb) => verb.run(global),
             Self::Lock(verb) => verb.run(global),
@@ -124,6 +136,9 @@ impl Verb {
             Self::Build(verb) => verb.run(global),
             Self::Wait(verb) => verb.run(global),
             Self::Status(verb) => verb.run(global),
+            Self::Console(verb) => verb.run(global),
+            Self::Logs(verb) => verb.run(global),
+            Self::Shell(verb) => verb.run(global),
             Self::Kubeconfig(verb) => verb.run(global),
             Self::Hosts(verb) => verb.run(global),
             Self::Roll(verb) => verb.run(global),
@@ -134,6 +149,7 @@ impl Verb {
             Self::Backup(verb) => verb.run(global),
             Self::Backups(verb) => verb.run(global),
             Self::Restore(verb) => verb.run(global),
+            Self::Support(verb) => verb.run(global),
             Self::Clean(verb) => verb.run(global),
             Self::Completions(verb) => verb.run(),
             Self::Man(verb) => verb.run(global),
@@ -173,8 +189,33 @@ fn plan(global: &Global) -> Result<crate::plan::Plan> {
     Ok(plan)
 }
 
+/// Notes that the user has a lab in `folder`. A home that can't be written to is no reason to build nothing.
+fn note_lab(folder: &Path) {
+    if let Some(Err(error)) = Labs::of_user().map(|labs| labs.note(folder)) {
+        print::stderr(&format!("hab: `hab ls` will not show this lab: {error:#}"));
+    }
+}
+
+/// What a command on a node ended with, which is how hab ends, too; it has said itself what there is to say.
+#[derive(Debug)]
+struct Code(u8);
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "it ended with {}", self.0)
+    }
+}
+
+impl std::error::Error for Code {}
+
+/// No command could be run on a node, or its end not be heard; ssh says so by this code, too.
+const NO_SESSION: u8 = 255;
+
 /// Says what went wrong and finds its code.
 fn fail(error: &anyhow::Error) -> ExitCode {
+    if let Some(Code(code)) = error.downcast_ref::<Code>() {
+        return ExitCode::from(*code);
+    }
     if let Some(problems) = error.downcast_ref::<Problems>() {
         print::stderr(problems.to_string().trim_end());
         return ExitCode::from(2);

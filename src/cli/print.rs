@@ -37,6 +37,14 @@ pub fn json(data: &impl Serialize) -> Result<()> {
     out(text + "\n")
 }
 
+/// Writes what somebody else said to standard error.
+///
+/// # Errors
+/// Standard error can't be written.
+pub fn err(bytes: &[u8]) -> Result<()> {
+    io::stderr().write_all(bytes).context("writing to standard error")
+}
+
 /// Writes a line to standard error. There is nobody left to tell when that fails.
 pub fn stderr(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");

@@ -20,6 +20,7 @@ impl Render {
         let plan = plan(global)?;
         let progress = progress::printer(global);
         let _held = lab::hold(&global.lab, progress.as_ref())?;
+        super::note_lab(&global.lab);
         let changed = lab::render::render(&global.lab, &plan, progress.as_ref())?;
         drop(progress);
         if self.json {

@@ -7,7 +7,7 @@ use crate::problems::{Place, Problems};
 
 /// All sections with their keys, in the order of the template. A section's name is its path.
 const KEYS: [(&str, &[&str]); 24] = [
-    ("", &["lab", "base", "provider", "supply", "start", "kubernetes", "network", "nodes", "haproxy", "ignition"]),
+    ("", &["lab", "base", "provider", "supply", "start", "shell", "kubernetes", "network", "nodes", "haproxy", "ignition"]),
     ("kubernetes", &KUBERNETES),
     // After it: who writes `version` alone more likely means that of Kubernetes.
     ("base", &["name", "channel", "version"]),

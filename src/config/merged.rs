@@ -24,6 +24,7 @@ pub struct Merged {
     pub providers: Vec<Marked<String>>,
     pub supply: Marked<String>,
     pub start: Marked<String>,
+    pub shell: bool,
     pub version: Marked<String>,
     pub domain: Marked<String>,
     pub cni: Marked<String>,
@@ -60,6 +61,9 @@ pub struct MergedMachines {
     pub overrides: Vec<(Marked<String>, RawOverride)>,
 }
 
+/// The network of the machines when nothing else is said.
+pub const NODES: &str = "192.168.56.0/24";
+
 /// Sets what is not said. The numbers are the original lab's (1 etcd, 1 master, 2 workers; pods 10.2.0.0/16, services
 /// 10.3.0.0/24); the nodes' network lies in the one range VirtualBox allows without configuration (192.168.56.0/21).
 pub fn merge(raw: Raw) -> Merged {
@@ -74,11 +78,12 @@ pub fn merge(raw: Raw) -> Merged {
         providers: raw.provider.unwrap_or_else(|| vec![or(None, "libvirt")]),
         supply: or(raw.supply, "source"),
         start: or(raw.start, "boot"),
+        shell: raw.shell.is_none_or(|said| said.value),
         version: or(raw.version, newest()),
         domain: or(raw.domain, "cluster.local"),
         cni: or(raw.cni, "routed"),
         network: MergedNetwork {
-            nodes: or(nodes, "192.168.56.0/24"),
+            nodes: or(nodes, NODES),
             pods: or(pods, "10.2.0.0/16"),
             services: or(services, "10.3.0.0/24"),
             extra,

@@ -54,6 +54,8 @@ pub struct Config {
     pub supply: Supply,
     /// What `vagrant up` begins with.
     pub start: Start,
+    /// Whether who may use the hypervisor has root's shell on the nodes.
+    pub shell: bool,
     /// Kubernetes itself.
     pub kubernetes: Kubernetes,
     /// The three address ranges.

@@ -26,6 +26,7 @@ pub struct Raw {
     pub provider: Option<Vec<Marked<String>>>,
     pub supply: Option<Marked<String>>,
     pub start: Option<Marked<String>>,
+    pub shell: Option<Marked<bool>>,
     pub version: Option<Marked<String>>,
     pub domain: Option<Marked<String>>,
     pub cni: Option<Marked<String>>,
@@ -84,6 +85,7 @@ pub fn read(root: &YamlNode, problems: &mut Problems) -> Raw {
         provider: free::words(&mut top, "provider", problems),
         supply: top.text("supply", problems),
         start: top.text("start", problems),
+        shell: top.truth("shell", problems),
         ..Raw::default()
     };
     if let Some(mut section) = top.section("kubernetes", problems) {

@@ -92,6 +92,12 @@ impl Reading {
 }
 
 impl Route {
+    /// The network.
+    #[must_use]
+    pub const fn network(&self) -> Ipv4Net {
+        self.network
+    }
+
     /// What is wrong with a lab's network `range` on a host with this route, and what will come of it.
     fn in_the_way(&self, key: &str, range: Ipv4Net, providers: &[Provider]) -> Option<(String, String)> {
         let Self { network, device } = self;

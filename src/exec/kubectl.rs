@@ -48,6 +48,14 @@ impl Kubectl {
         self.tool()?.args(["delete", "nodes", "--ignore-not-found", "--wait=false"]).args(nodes).run()
     }
 
+    /// A table of all objects of a kind, in all namespaces; an API server that does not answer is not waited for.
+    ///
+    /// # Errors
+    /// No API server answers.
+    pub fn list(&self, kind: &str) -> Result<String> {
+        self.tool()?.args(["get", kind, "--all-namespaces", "--output=wide", "--request-timeout=20s"]).text()
+    }
+
     fn tool(&self) -> Result<Tool> {
         let mut option = std::ffi::OsString::from("--kubeconfig=");
         option.push(&self.kubeconfig);

@@ -42,6 +42,14 @@ pub fn reload(lab: &Path, nodes: &[&str], each: impl FnMut(&str)) -> Result<()> 
     vagrant(lab)?.env("HAB_WAIT", "off").arg("reload").args(nodes).stream(each)
 }
 
+/// Vagrant's version, as it says it.
+///
+/// # Errors
+/// vagrant is not installed, or fails.
+pub fn version() -> Result<String> {
+    Ok(Tool::find("vagrant", "vagrant")?.arg("--version").text()?.trim().to_owned())
+}
+
 fn vagrant(lab: &Path) -> Result<Tool> {
     Ok(Tool::find("vagrant", "vagrant")?.dir(lab).arg("--no-color"))
 }

@@ -5,6 +5,7 @@ pub mod lock;
 pub mod nodes_json;
 pub mod origin;
 pub mod publish;
+pub mod recording;
 pub mod render;
 
 use std::path::{Component, Path, PathBuf};

@@ -12,7 +12,7 @@ use crate::provider::{MakeDrive, facts};
 use crate::role::{PerRole, Role};
 
 /// The layout's version; the Vagrantfile's `SCHEMA` refuses any other.
-const SCHEMA: u32 = 6;
+const SCHEMA: u32 = 7;
 
 /// Where things lie below the lab's folder.
 const BOXES: &str = "out/boxes";
@@ -37,6 +37,7 @@ pub struct Data<'a> {
     lab: &'a str,
     providers: &'a [Provider],
     start: Start,
+    shell: bool,
     hab: &'a str,
     network: Network,
     nodes: Vec<Node<'a>>,
@@ -136,6 +137,7 @@ impl<'a> Data<'a> {
             lab: plan.lab.as_str(),
             providers: &plan.providers,
             start: plan.start,
+            shell: plan.shell,
             hab: rendered.hab.to_str().context("the path of hab is not text")?,
             network: Network {
                 name: network(plan),

@@ -13,26 +13,23 @@ pub struct NodeKind {
     pub role: Role,
     /// The pod network.
     pub network: Cni,
+    /// Whether the host has a shell there.
+    pub shell: bool,
 }
 
 impl NodeKind {
     /// The nodes of `role` in `plan`.
     #[must_use]
     pub const fn of(plan: &Plan, role: Role) -> Self {
-        Self { base: plan.base, role, network: plan.kubernetes.cni }
+        Self { base: plan.base, role, network: plan.kubernetes.cni, shell: plan.shell }
     }
 
-    /// Its groups, see [`groups`].
+    /// Its groups. A new base or pod network is one more line in a function below, and a folder.
     #[must_use]
     pub fn groups(self) -> Vec<&'static str> {
-        groups(self.base, self.role, self.network)
+        let Self { base, role, network, shell } = self;
+        [&["common"], of_base(base), of_role(role), of_network(network, role), of_shell(shell)].concat()
     }
-}
-
-/// The groups of a node. A new base or pod network is one more line in a function below, and a folder.
-#[must_use]
-pub fn groups(base: Base, role: Role, network: Cni) -> Vec<&'static str> {
-    [&["common"], of_base(base), of_role(role), of_network(network, role)].concat()
 }
 
 /// What only this operating system needs.
@@ -61,6 +58,11 @@ const fn of_network(network: Cni, role: Role) -> &'static [&'static str] {
     }
 }
 
+/// What answers `hab shell`.
+const fn of_shell(shell: bool) -> &'static [&'static str] {
+    if shell { &["shell"] } else { &[] }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -70,8 +72,10 @@ mod tests {
 
     #[test]
     fn a_node_is_its_base_its_role_and_its_network() {
-        let of = |role| groups(Base::Debian, role, Cni::Routed);
+        let kind = |role, shell| NodeKind { base: Base::Debian, role, network: Cni::Routed, shell };
+        let of = |role| kind(role, false).groups();
         assert_eq!(of(Role::Etcd), ["common", "base-debian", "etcd"]);
+        assert_eq!(kind(Role::Etcd, true).groups(), ["common", "base-debian", "etcd", "shell"]);
         assert_eq!(of(Role::Master), ["common", "base-debian", "kubelet", "master", "network-routed", "kube-proxy"]);
         assert_eq!(of(Role::Worker), ["common", "base-debian", "kubelet", "worker", "network-routed", "kube-proxy"]);
     }
@@ -81,7 +85,10 @@ mod tests {
         let folders = embedded(&IGNITION).into_iter().chain(embedded(&TEMPLATES));
         let folders: BTreeSet<_> = folders.filter_map(|file| Some(file.name.split_once('/')?.0)).collect();
         let bases = Base::ALL.iter().map(|(_, base)| *base);
-        let named = bases.flat_map(|base| Role::ALL.map(|role| groups(base, role, Cni::Routed))).flatten();
+        let named = bases.flat_map(|base| {
+            let of = |role| NodeKind { base, role, network: Cni::Routed, shell: true }.groups();
+            Role::ALL.map(of).into_iter().flatten()
+        });
         assert_eq!(named.collect::<BTreeSet<_>>(), folders);
     }
 }

@@ -4,7 +4,7 @@ mod slots;
 
 use std::net::Ipv4Addr;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use ipnet::Ipv4Net;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -46,6 +46,8 @@ pub struct Plan {
     pub supply: Supply,
     /// What `vagrant up` begins with.
     pub start: Start,
+    /// Whether who may use the hypervisor has root's shell on the nodes.
+    pub shell: bool,
     /// Kubernetes itself.
     pub kubernetes: Kubernetes,
     /// HAProxy on every worker.
@@ -155,6 +157,7 @@ impl Plan {
             providers: config.providers.clone(),
             supply: config.supply,
             start: config.start,
+            shell: config.shell,
             kubernetes: config.kubernetes.clone(),
             haproxy: config.haproxy.clone(),
             network: config.network.clone(),
@@ -171,6 +174,17 @@ impl Plan {
     /// The nodes of one role, in order.
     pub fn of(&self, role: Role) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(move |node| node.role == role)
+    }
+
+    /// The node of this name.
+    ///
+    /// # Errors
+    /// There is none; the message says which there are.
+    pub fn node(&self, name: &str) -> Result<&Node> {
+        self.nodes.iter().find(|node| node.name == name).with_context(|| {
+            let known: Vec<&str> = self.nodes.iter().map(|node| node.name.as_str()).collect();
+            format!("{name} is no node of this lab; it has: {}", known.join(", "))
+        })
     }
 
     /// The port of kube-apiserver on every master.

@@ -42,6 +42,7 @@ pub const FACTS: Facts = Facts {
         include_str!("../../vagrant/libvirt/console.rb"),
         include_str!("../../vagrant/libvirt/disks.rb"),
         include_str!("../../vagrant/libvirt/devices.rb"),
+        include_str!("../../vagrant/libvirt/shell.rb"),
         include_str!("../../vagrant/libvirt/machine.rb"),
         include_str!("../../vagrant/libvirt/provider.rb"),
     ),

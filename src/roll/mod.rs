@@ -79,9 +79,8 @@ impl<'a> Roll<'a> {
     /// # Errors
     /// A name is no node's.
     pub fn wanted(&self, names: &[String], state: &ClusterState) -> Result<Vec<Wanted>> {
-        if let Some(unknown) = names.iter().find(|name| self.plan.nodes.iter().all(|node| node.name != **name)) {
-            let known: Vec<&str> = self.plan.nodes.iter().map(|node| node.name.as_str()).collect();
-            bail!("{unknown} is no node of this lab; it has: {}", known.join(", "));
+        for name in names {
+            self.plan.node(name)?;
         }
         let mut wanted = Vec::new();
         for node in state.nodes.iter().filter(|node| names.is_empty() || names.contains(&node.name)) {

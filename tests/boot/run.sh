@@ -5,7 +5,7 @@
 #
 #   run.sh            all chapters
 #   run.sh --keep     the lab as well, built, started and saved for the chapters one by one
-#   run.sh CHAPTER    one of outside, nodes, reset or lifecycle, with that lab, from its save
+#   run.sh CHAPTER    one of outside, nodes, look, reset or lifecycle, with that lab, from its save
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -16,9 +16,9 @@ kept='' chapter=''
 case ${1:-} in
 '') ;;
 --keep) kept=kept ;;
-outside | nodes | reset | lifecycle) kept=kept chapter=$1 ;;
+outside | nodes | look | reset | lifecycle) kept=kept chapter=$1 ;;
 *)
-    echo "usage: run.sh [--keep | outside | nodes | reset | lifecycle]" >&2
+    echo "usage: run.sh [--keep | outside | nodes | look | reset | lifecycle]" >&2
     exit 2
     ;;
 esac
@@ -50,6 +50,7 @@ fi
 . "$here/reset.sh"
 . "$here/outside.sh"
 . "$here/nodes.sh"
+. "$here/look.sh"
 consoles
 . "$here/lifecycle.sh"
 

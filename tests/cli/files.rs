@@ -47,7 +47,9 @@ fn a_full_disk_is_named() {
             .args(&line[1..])
             .args(["sh", "-c", script, "sh"])
             .arg(test.path())
-            .args([env!("CARGO_BIN_EXE_hab"), bytes]);
+            .args([env!("CARGO_BIN_EXE_hab"), bytes])
+            .env("HOME", test.home())
+            .env_remove("XDG_STATE_HOME");
         let output = command.output().unwrap();
         let [listed, said] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
         (output.status.code(), listed, said)

@@ -7,6 +7,8 @@ mod help;
 mod input;
 #[path = "../support/isolated.rs"]
 mod isolated;
+mod labs;
 #[path = "../support/mod.rs"]
 mod support;
+mod support_archive;
 mod verbs;

@@ -17,6 +17,7 @@ mod node;
 mod pki;
 mod snippets;
 mod scripts;
+mod shell;
 #[path = "../support/rendered.rs"]
 mod rendered;
 mod vagrant;

@@ -12,6 +12,8 @@ use tempfile::TempDir;
 /// A folder to work in and the surroundings of the next command.
 pub struct Test {
     dir: TempDir,
+    /// A home of its own: no test knows of the user's labs or kubeconfig.
+    home: TempDir,
     wrapper: Vec<String>,
     stdout: Option<Stdio>,
 }
@@ -26,7 +28,8 @@ pub struct Ran {
 impl Test {
     /// An empty folder.
     pub fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), wrapper: Vec::new(), stdout: None }
+        let (dir, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        Self { dir, home, wrapper: Vec::new(), stdout: None }
     }
 
     /// A folder with a good, small lab in it.
@@ -73,6 +76,11 @@ impl Test {
         self.dir.path()
     }
 
+    /// The user's home.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     /// Runs hab in the folder, with the cache beside the lab's files in `.cache`.
     pub fn run<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Ran {
         let mut command = match self.wrapper.split_first() {
@@ -85,6 +93,7 @@ impl Test {
         };
         command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
         command.env("XDG_CACHE_HOME", self.dir.path().join(".cache")).env("COLUMNS", "100").env("NO_COLOR", "1");
+        command.env("HOME", self.home.path()).env_remove("XDG_STATE_HOME").env_remove("KUBECONFIG");
         if let Some(stdout) = self.stdout.take() {
             command.stdout(stdout).stderr(Stdio::piped());
             let output = command.spawn().unwrap().wait_with_output().unwrap();

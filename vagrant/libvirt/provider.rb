@@ -73,6 +73,7 @@ module HabLab
         hook.before(actions::StartDomain, AttachDisks)
         hook.before(actions::StartDomain, Devices)
         hook.before(actions::StartDomain, Console)
+        hook.before(actions::StartDomain, ShellPort)
         hook.before(actions::ShutdownDomain, PowerButton)
         hook.before(actions::DestroyDomain, DetachDisks)
         hook.after(actions::DestroyDomain, ForgetDisks)

@@ -19,7 +19,8 @@ pub struct BootTest {
 
 impl BootTest {
     fn kind(&self, context: &Context<'_>) -> NodeKind {
-        NodeKind { base: context.base, role: self.role, network: context.network }
+        // A box is the same for labs with a shell and without.
+        NodeKind { base: context.base, role: self.role, network: context.network, shell: true }
     }
 }
 

@@ -77,6 +77,7 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
         providers: providers?,
         supply: supply?,
         start: start?,
+        shell: merged.shell,
         kubernetes: Kubernetes { version: version?, domain: domain?, cni: cni?, components },
         haproxy,
         network: network.whole()?,

@@ -1,5 +1,6 @@
 //! virsh: asks libvirt how its domains (its word for virtual machines) are, and has it work with them and their disks.
 
+mod console;
 mod domain;
 mod volume;
 
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 
 use super::{Tool, locate};
+pub use console::LEAVE;
 pub use volume::{Overlay, Volume};
 
 /// Where vagrant-libvirt looks when nothing else is set.

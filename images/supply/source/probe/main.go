@@ -1,6 +1,6 @@
 // hab-probe speaks HTTP with nothing but what the payload carries. A node's gates wait with it for etcd and the API
 // server, a master applies the cluster's own objects with it, a pod shows with it that the cluster's network works, and a node
-// sets its clock and hears its power button with it.
+// sets its clock, hears its power button and gives its user a shell with it.
 //
 //	hab-probe serve [-listen :8080]             answers every GET with this node's and pod's name
 //	hab-probe check [-within 60s] [-every 1s] [-cacert FILE] [-cert FILE -key FILE] [-resolve NAME]... [-fetch URL]...
@@ -11,6 +11,7 @@
 //	hab-probe apply [-within 60s] [-every 1s] [-cacert FILE] [-cert FILE -key FILE] -server URL -manager NAME FILE|FOLDER...
 //	                                            hands an API server the objects of these files (apply.go)
 //	hab-probe agent [-port FILE]                sets this machine's clock when the host asks (agent.go)
+//	hab-probe shell [-port FILE]                runs what the host asks for (shell.go)
 //	hab-probe power                             powers this machine off when its power button is pressed (power.go)
 package main
 
@@ -68,6 +69,8 @@ func main() {
 		label(os.Args[2:])
 	case "agent":
 		agent(os.Args[2:])
+	case "shell":
+		shell(os.Args[2:])
 	case "power":
 		power(os.Args[2:])
 	case "-version", "--version", "version":
@@ -78,7 +81,7 @@ func main() {
 }
 
 func usage() {
-	fmt.Fprintln(os.Stderr, "usage: hab-probe serve [-listen ADDR] | check|any ASKING [-resolve NAME]... [-fetch URL]... | apply ASKING -server URL -manager NAME FILE|FOLDER... | label ASKING -server URL -role ROLE=PREFIX... | agent [-port FILE] | power | version")
+	fmt.Fprintln(os.Stderr, "usage: hab-probe serve [-listen ADDR] | check|any ASKING [-resolve NAME]... [-fetch URL]... | apply ASKING -server URL -manager NAME FILE|FOLDER... | label ASKING -server URL -role ROLE=PREFIX... | agent [-port FILE] | shell [-port FILE] | power | version")
 	fmt.Fprintln(os.Stderr, "ASKING: [-within TIME] [-every TIME] [-cacert FILE] [-cert FILE -key FILE]")
 	os.Exit(2)
 }

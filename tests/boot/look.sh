@@ -1,0 +1,115 @@
+# hab shell, hab logs, hab console, hab ls: looking into nodes without SSH. Sourced by run.sh.
+# shellcheck shell=bash
+
+echo "-- looking into nodes"
+hab() { ns_user "$hab" -C "$lab" "$@"; }
+virsh() { ns_root virsh -q -c qemu:///system "$@"; }
+etcd=$(nodes name etcd | head -n 1) master=$(nodes name master | head -n 1) worker=$(nodes name worker | tail -n 1)
+domain=hab-$(jq -r .lab "$lab/out/nodes.json")
+
+# What a node is called, where its own unit runs, by root, in a word of its own.
+for node in "$etcd" "$master" "$worker"; do
+    case $node in "$etcd") unit=etcd ;; *) unit=kubelet ;; esac
+    took=$SECONDS
+    said=$(hab shell "$node" -- bash -c "echo \$(</proc/sys/kernel/hostname) \$(id -un) \$(systemctl is-active $unit)" 2>&1)
+    claim "hab shell $node -- COMMAND ($((SECONDS - took)) s)" "$([ "$said" = "$node root active" ]; echo $?)"
+    said=$(hab logs "$node" hab-node 2>&1)
+    claim "hab logs $node hab-node" "$([[ $said == *'"event":"network"'* ]]; echo $?)"
+done
+hab shell "$etcd" -- bash -c 'echo out; echo err >&2; exit 7' >"$work/out" 2>"$work/err"
+status=$?
+claim 'it ends as the command did, and keeps its two streams apart' \
+    "$([ "$status $(<"$work/out") $(<"$work/err")" = '7 out err' ]; echo $?)"
+hab shell "$etcd" -- /no/such/program >/dev/null 2>&1
+claim 'a program that is not there: 127' "$([ $? -eq 127 ]; echo $?)"
+head -c 300000 /dev/urandom >"$work/random" && chmod 0644 "$work/random"
+took=$SECONDS
+hab shell "$etcd" -- cat <"$work/random" >"$work/back"
+claim "every byte passes, in both directions at once (300 kB, $((SECONDS - took)) s)" "$(cmp -s "$work/random" "$work/back"; echo $?)"
+# As a person has it: a terminal, with a size.
+said=$(hab shell "$etcd" 2>&1 < <(echo 'echo is-$((40 + 2))'))
+claim 'a script by standard input' "$([ "$said" = is-42 ]; echo $?)"
+said=$(ns_user env TERM=vt100 script --quiet --return --command "stty rows 33 cols 99; '$hab' -C '$lab' shell $etcd" /dev/null < <(
+    sleep 5
+    printf 'tty; stty size; exit 9\n'
+    sleep 20
+))
+status=$?
+claim 'on a terminal it is a shell on a terminal of the same size, and ends as that does' \
+    "$([[ $status -eq 9 && $said == *'/dev/pts/'*'33 99'* ]]; echo $?)"
+
+echo "-- one at a time"
+# Is there a process `sleep` on the node that is to sleep so long?
+seen() { hab shell "$etcd" -- bash -c "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -q '[s]leep $1 '" 2>/dev/null; }
+hab shell "$etcd" -- sleep 1111 & first=$!
+for ((try = 0; try < 30; try++)); do
+    said=$(hab shell "$etcd" -- true 2>&1)
+    status=$?
+    [ "$status" -eq 255 ] && break
+    sleep 1
+done
+claim "a second client is told so: $said" "$([[ $status -eq 255 && $said == *'another session is open'* ]]; echo $?)"
+said=$(hab shell "$master" -- echo here 2>&1)
+claim 'another node is none of its business' "$([ "$said" = here ]; echo $?)"
+# The whole tree of it: sudo's and env's are between.
+pkill -KILL -f "shell $etcd -- sleep 1111"
+wait "$first" 2>/dev/null
+for ((try = 0; try < 30; try++)); do
+    hab shell "$etcd" -- true 2>/dev/null && break
+    sleep 1
+done
+claim "a client that was killed keeps the next one out for no longer than $((try + 1)) tries" "$([ "$try" -lt 30 ]; echo $?)"
+hab shell "$etcd" -- bash -c 'sleep 2222 >/dev/null 2>&1 &'
+holds 'what it ran has ended, what was left in the background has not' tells_apart 2222 1111 seen
+said=$(ns_user timeout --signal=INT 20 "$hab" -C "$lab" logs "$etcd" etcd --follow --lines 1 2>&1)
+claim 'hab logs --follow goes on until it is ended' "$([[ $said == *' etcd['*'ended by SIGINT'* ]]; echo $?)"
+
+echo "-- after a save, a reset and a halt"
+hab shell "$etcd" -- systemd-cat --identifier=look echo hab-look-word
+hab save look >/dev/null 2>&1
+said=$(hab shell "$etcd" -- echo here 2>&1)
+claim 'the shell is there after hab save' "$([ "$said" = here ]; echo $?)"
+hab shell "$etcd" -- sleep 3333 & open=$!
+sleep 10
+said=$(hab reset look 2>&1)
+status=$?
+claim "hab reset, with a session open: $(tail -n 1 <<<"$said")" "$status"
+wait "$open" 2>/dev/null
+claim 'that session has ended, and says so by 255' "$([ $? -eq 255 ]; echo $?)"
+for node in "$etcd" "$master" "$worker"; do
+    said=$(hab shell "$node" -- echo here 2>&1)
+    claim "hab shell $node after hab reset" "$([ "$said" = here ]; echo $?)"
+done
+hab saves rm look >/dev/null 2>&1
+vagrant halt "$etcd" >/dev/null
+said=$(hab shell "$etcd" -- true 2>&1)
+claim "a machine that is off: $said" "$([[ $? -eq 255 && $said == *'does not run'* ]]; echo $?)"
+said=$(hab console "$etcd" --past 2>&1)
+claim 'its console is there all the same' "$([[ $said == *'"event":"network"'* ]]; echo $?)"
+said=$(hab ls 2>&1)
+claim "hab ls: $(tail -n 1 <<<"$said")" "$([[ $said == *"3 of 4 machines run"*"$lab"* ]]; echo $?)"
+vagrant up "$etcd" >/dev/null
+written() { hab logs "$etcd" --boot "$1" 2>/dev/null | grep -q hab-look-word; }
+holds 'the log of the boot before is there, and is not this boot'"'"'s' tells_apart -1 0 written
+
+echo "-- who gets in"
+said=$(ns_root runuser -u nobody -- env HOME=/nonexistent virsh -c qemu:///system list 2>&1)
+claim 'nobody else may use libvirt, so nobody else gets in' "$([[ $? -ne 0 && $said == *error* ]]; echo $?)"
+port() { virsh dumpxml "$domain-$1" --inactive | grep -q "<target type='virtio' port="; }
+printf 'shell: false\n' | cat - "$lab/hab.yaml" >"$work/hab.yaml"
+cp "$lab/hab.yaml" "$work/kept.yaml" && cp "$work/hab.yaml" "$lab/hab.yaml"
+said=$(hab shell "$worker" -- true 2>&1)
+claim "shell: false: $said" "$([[ $? -eq 1 && $said == *'shell: false'* ]]; echo $?)"
+"$hab" --quiet -C "$lab" render && chown -R "$user:" "$work"
+said=$(hab roll "$worker" 2>&1)
+claim 'hab roll makes the worker anew with it' $?
+holds 'its machine has no such port, another that was not made anew has' tells_apart "$master" "$worker" port
+# As if hab.yaml said nothing: what the machine answers is what counts.
+cp "$work/kept.yaml" "$lab/hab.yaml"
+said=$(hab shell "$worker" -- true 2>&1)
+claim "nobody gets in there: $said" "$([[ $? -eq 255 && $said == *'no port'* ]]; echo $?)"
+"$hab" --quiet -C "$lab" render && chown -R "$user:" "$work"
+said=$(hab roll "$worker" 2>&1)
+claim 'hab roll gives it the port again' $?
+said=$(hab shell "$worker" -- echo here 2>&1)
+claim 'and the shell' "$([ "$said" = here ]; echo $?)"
