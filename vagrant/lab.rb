@@ -3,7 +3,7 @@
 module HabLab
   # The version of the layout of nodes.json that this code reads. It also changes when code of an older hab could not
   # serve a lab that this one wrote, or the other way round.
-  SCHEMA = 6
+  SCHEMA = 7
 
   # A provider's part of this file registers itself here, under the name that nodes.json calls it by. It answers to
   # why_not (why can it not be used here? nil if it can), define (a machine's settings), existing and running (the names of

@@ -13,19 +13,22 @@ pub struct NodeKind {
     pub role: Role,
     /// The pod network.
     pub network: Cni,
+    /// Whether the lab brings container images along.
+    pub images: bool,
 }
 
 impl NodeKind {
     /// The nodes of `role` in `plan`.
     #[must_use]
     pub const fn of(plan: &Plan, role: Role) -> Self {
-        Self { base: plan.base, role, network: plan.kubernetes.cni }
+        Self { base: plan.base, role, network: plan.kubernetes.cni, images: !plan.images.is_empty() }
     }
 
     /// Its groups, see [`groups`].
     #[must_use]
     pub fn groups(self) -> Vec<&'static str> {
-        groups(self.base, self.role, self.network)
+        let images: &[&str] = if self.images && self.role.has_kubelet() { &["images"] } else { &[] };
+        [groups(self.base, self.role, self.network).as_slice(), images].concat()
     }
 }
 
@@ -81,7 +84,8 @@ mod tests {
         let folders = embedded(&IGNITION).into_iter().chain(embedded(&TEMPLATES));
         let folders: BTreeSet<_> = folders.filter_map(|file| Some(file.name.split_once('/')?.0)).collect();
         let bases = Base::ALL.iter().map(|(_, base)| *base);
-        let named = bases.flat_map(|base| Role::ALL.map(|role| groups(base, role, Cni::Routed))).flatten();
+        let kind = |base, role| NodeKind { base, role, network: Cni::Routed, images: true };
+        let named = bases.flat_map(|base| Role::ALL.map(|role| kind(base, role).groups())).flatten();
         assert_eq!(named.collect::<BTreeSet<_>>(), folders);
     }
 }

@@ -120,7 +120,7 @@ mod tests {
     use crate::node::files::Entry;
 
     fn files(role: Role) -> NodeFiles {
-        files_of_kind(NodeKind { base: Base::Debian, role, network: Cni::Routed }).unwrap()
+        files_of_kind(NodeKind { base: Base::Debian, role, network: Cni::Routed, images: false }).unwrap()
     }
 
     #[test]

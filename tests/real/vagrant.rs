@@ -52,7 +52,8 @@ impl Test {
         plan.providers = providers.to_vec();
         let versions = PerRole { etcd: Some(VERSION.to_owned()), master: None, worker: None };
         let ignition = vec!["0".repeat(64); plan.nodes.len()];
-        let rendered = Rendered { hab: Path::new("/nowhere/hab"), versions: &versions, ignition: &ignition };
+        let rendered =
+            Rendered { hab: Path::new("/nowhere/hab"), versions: &versions, ignition: &ignition, images: None };
         std::fs::create_dir_all(folder.join("out/boxes")).unwrap();
         let data = Data::new(&plan, &rendered).unwrap().to_json().unwrap();
         std::fs::write(folder.join("out/nodes.json"), data).unwrap();
@@ -169,10 +170,10 @@ fn each_lab_of_one_process_keeps_its_own_settings() {
 fn labs_of_two_versions_of_hab_are_not_mixed_up() {
     let test = Test::new();
     let (old, new) = (test.lab("old", "old", 1), test.lab("new", "new", 1));
-    let newer = vagrantfile().replace("__dir__, 6)", "__dir__, 7)").replace("SCHEMA = 6\n", "SCHEMA = 7\n");
+    let newer = vagrantfile().replace("__dir__, 7)", "__dir__, 8)").replace("SCHEMA = 7\n", "SCHEMA = 8\n");
     std::fs::write(new.join("Vagrantfile"), newer).unwrap();
     let nodes = new.join("out/nodes.json");
-    let data = std::fs::read_to_string(&nodes).unwrap().replace("\"schema\": 6", "\"schema\": 7");
+    let data = std::fs::read_to_string(&nodes).unwrap().replace("\"schema\": 7", "\"schema\": 8");
     std::fs::write(&nodes, data).unwrap();
     test.index(&"1".repeat(32), &old, "etcd-01");
     test.index(&"2".repeat(32), &new, "etcd-01");

@@ -19,7 +19,8 @@ pub struct BootTest {
 
 impl BootTest {
     fn kind(&self, context: &Context<'_>) -> NodeKind {
-        NodeKind { base: context.base, role: self.role, network: context.network }
+        // A role's box is the same with images and without.
+        NodeKind { base: context.base, role: self.role, network: context.network, images: false }
     }
 }
 
@@ -73,6 +74,7 @@ impl Step for BootTest {
             role: self.role,
             disk: &job.needs.get(&base_disk(BOOTED))?.join(disk_file(BOOTED)),
             payload: &job.needs.get(&payload_disk(self.role, BOOTED))?.join(disk_file(BOOTED)),
+            images: None,
             config: &config,
             checks: &checks,
             memory: boot_test::memory(context.base),
