@@ -37,7 +37,7 @@ pub struct Pace {
 
 /// An image of 1 GiB would take a day; apt itself ends a download in which nothing comes for 30 s (apt.conf(5),
 /// `Acquire::http::Timeout`), and tries three times more.
-const PACE: Pace = Pace { bytes: 1 << 20, within: Duration::from_secs(120) };
+pub const PACE: Pace = Pace { bytes: 1 << 20, within: Duration::from_secs(120) };
 
 /// How large a file is.
 #[derive(Debug, Clone, Copy)]

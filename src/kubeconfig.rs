@@ -146,7 +146,10 @@ fn check(before: &Value, result: &str, lab: &str) -> Result<()> {
             Some(part) => theirs(before, (key, part), lab) == theirs(&after, (key, part), lab),
             None => before[key] == after[key],
         };
-        ensure!(same, "its layout is none that can be changed line by line; `kubectl config view --raw` writes it anew");
+        ensure!(
+            same,
+            "its layout is none that can be changed line by line; `kubectl config view --raw` writes it anew"
+        );
     }
     Ok(())
 }
@@ -167,7 +170,8 @@ fn item(entry: &Value, part: &str, lab: &str) -> String {
 fn region(lines: &[&str], list: &str) -> Option<(usize, usize)> {
     let is_key = |line: &&str| line.strip_prefix(list).is_some_and(|rest| rest.starts_with(':'));
     let start = lines.iter().position(is_key)?;
-    let own = |line: &&str| line.trim_end().is_empty() || line.starts_with([' ', '\t', '-', '#']) && !line.starts_with("---");
+    let own =
+        |line: &&str| line.trim_end().is_empty() || line.starts_with([' ', '\t', '-', '#']) && !line.starts_with("---");
     let length = lines[start + 1..].iter().take_while(|line| own(*line)).count();
     Some((start, start + 1 + length))
 }

@@ -53,6 +53,7 @@ mod disk;
 mod debian;
 pub mod base;
 pub mod artifacts;
+pub mod images;
 mod payload;
 pub mod boot_test;
 pub mod vagrant_box;

@@ -31,7 +31,7 @@ const DATA: [(&str, &str); 4] =
 
 /// The modules that write files themselves: `atomic_fs` to the lab's folder, `pki` whole folders of keys to its private
 /// part, the others to entries of the cache or to temporary folders.
-const WRITERS: [&str; 14] = [
+const WRITERS: [&str; 15] = [
     "atomic_fs",
     "provider",
     "cache",
@@ -42,6 +42,7 @@ const WRITERS: [&str; 14] = [
     "debian",
     "base",
     "artifacts",
+    "images",
     "payload",
     "boot_test",
     "vagrant_box",

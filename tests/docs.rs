@@ -210,6 +210,7 @@ fn flatten(path: &str, value: &serde_yaml::Value, into: &mut BTreeMap<String, St
         serde_yaml::Value::String(text) => text.clone(),
         serde_yaml::Value::Number(number) => number.to_string(),
         serde_yaml::Value::Bool(value) => value.to_string(),
+        serde_yaml::Value::Sequence(items) if items.is_empty() => "[]".to_owned(),
         other => format!("{other:?}"),
     };
     into.insert(path.to_owned(), text);

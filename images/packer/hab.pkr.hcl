@@ -8,6 +8,8 @@ variable "role" { type = string }
 variable "disk" { type = string }
 variable "disk_sha256" { type = string }
 variable "payload" { type = string }
+# Further disks, read-only: none, or the one of container images.
+variable "images" { type = list(string) }
 variable "ignition" { type = string }
 variable "console" { type = string }
 variable "answers" { type = string }
@@ -37,7 +39,7 @@ source "qemu" "role" {
 
   # Nothing the guest writes survives (-snapshot), so the disk that comes out is the one that went in. The network
   # card leads nowhere (restrict); its address is the one the self-test's node.env names.
-  qemuargs = [
+  qemuargs = concat([
     ["-snapshot", ""],
     ["-nodefaults", ""],
     ["-no-reboot", ""],
@@ -54,7 +56,7 @@ source "qemu" "role" {
     ["-device", "virtio-rng-pci"],
     ["-netdev", "user,id=user.0,restrict=on"],
     ["-device", "virtio-net-pci,netdev=user.0,mac=52:54:00:12:34:56,romfile="],
-  ]
+  ], [for disk in var.images : ["-drive", "file=${disk},if=virtio,format=qcow2,readonly=on,cache=unsafe"]])
 }
 
 build {

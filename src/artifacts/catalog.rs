@@ -12,6 +12,9 @@ use crate::kinds::Supply;
 /// The folder of the upstreams' folders.
 const FOLDER: &str = "supply/source";
 
+/// The table, and the folder, of what is no supply's.
+const LINKER: &str = "linker";
+
 /// The upstream that has a folder for each of its versions.
 const KUBERNETES: &str = "kubernetes";
 
@@ -20,12 +23,14 @@ const KUBERNETES: &str = "kubernetes";
 #[serde(deny_unknown_fields)]
 pub struct Catalog {
     /// The Go toolchain, such as `go1.26.8`.
+    #[serde(default)]
     pub go: String,
     /// What Go builds from, by name.
     pub upstreams: BTreeMap<String, Upstream>,
     /// Every program, by its name on the node.
     pub artifacts: BTreeMap<String, Artifact>,
     /// Container images packed from artifacts.
+    #[serde(default)]
     pub images: BTreeMap<String, ImageSpec>,
     /// What the publishers have built, by name; nothing but in the supply `upstream`.
     #[serde(skip)]
@@ -143,6 +148,16 @@ impl Catalog {
                 kubernetes.clone_into(&mut upstream.version);
             }
             embedded::folder(&upstream.folder).with_context(|| format!("this hab builds no {name} {kubernetes}"))?;
+        }
+        Ok(catalog)
+    }
+
+    /// What tells containerd of the images that a lab brings along: `images/linker.yaml`, whose program is in no payload.
+    pub fn of_images() -> Result<Self> {
+        let text = embedded::text(&format!("{LINKER}.yaml"))?;
+        let mut catalog: Self = serde_yaml::from_str(text).with_context(|| format!("reading images/{LINKER}.yaml"))?;
+        for upstream in catalog.upstreams.values_mut() {
+            LINKER.clone_into(&mut upstream.folder);
         }
         Ok(catalog)
     }

@@ -72,12 +72,16 @@ pub fn same_results(own: &Built, locked: Option<&Built>) -> Result<()> {
 }
 
 fn upstreams(catalog: &Catalog) -> Result<BTreeMap<String, Upstream>> {
-    let pins = catalog.upstreams.iter().map(|(name, upstream)| {
-        let go_sum = go::sum_of_sums(upstream)?;
-        let pin = Upstream { module: upstream.module.clone(), version: upstream.version.clone(), go_sum };
-        Ok((name.clone(), pin))
-    });
-    pins.collect()
+    catalog.upstreams.iter().map(|(name, upstream)| Ok((name.clone(), pin_upstream(upstream)?))).collect()
+}
+
+/// The lock of one upstream.
+///
+/// # Errors
+/// hab was built without its folder.
+pub fn pin_upstream(upstream: &super::Upstream) -> Result<Upstream> {
+    let go_sum = go::sum_of_sums(upstream)?;
+    Ok(Upstream { module: upstream.module.clone(), version: upstream.version.clone(), go_sum })
 }
 
 #[cfg(test)]

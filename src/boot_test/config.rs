@@ -3,11 +3,15 @@
 //! It carries the role's own files, the same bytes every node gets, but none of its secrets, and wants only the
 //! self-test, which starts what it needs.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, ensure};
 
 use crate::cache::KeyBuilder;
 use crate::embedded::embedded;
+use crate::images::{LINKER, disk};
 use crate::kinds::Base;
+use crate::lock::ContainerImage;
 use crate::node::NodeKind;
 use crate::node::files::{Entry, NodeFiles, mode_of};
 use crate::node::ignition::{UNITS, WANTS, config_of, files_of_kind};
@@ -193,6 +197,41 @@ pub fn config(kind: NodeKind, payload: &Payload) -> Result<(Vec<u8>, Vec<Check>)
     config_of_checks(kind, checks(kind, payload))
 }
 
+/// The same for a node with a disk of these images, whose layers' file systems have these digests: every byte of every layer,
+/// every name's digest, and every image as a container would find it.
+///
+/// # Errors
+/// As [`config`].
+pub fn config_of_images(
+    kind: NodeKind,
+    images: &[ContainerImage],
+    layers: &BTreeMap<String, String>,
+) -> Result<(Vec<u8>, Vec<Check>)> {
+    let start = |unit: &str| Check::Start(unit.to_owned());
+    let mut checks: Vec<Check> =
+        ["hab-node.service", "containerd.service", "hab-linked-images.service"].map(start).into();
+    checks.extend(layers.iter().map(|(path, sha256)| Check::Run {
+        name: path.clone(),
+        expect: sha256.clone(),
+        argv: vec!["sha256sum".to_owned(), format!("{}/{path}", disk::MOUNT)],
+    }));
+    for image in images {
+        let digest = &image.target().digest;
+        let named = |name: &String| Check::Image { reference: name.clone(), digest: digest.clone() };
+        checks.extend(image.names.iter().map(named));
+        if let Some(name) = image.names.first() {
+            let program = format!("{}/bin/{LINKER}", disk::MOUNT);
+            let argv = vec![program, "try".to_owned(), name.clone()];
+            checks.push(Check::Run {
+                name: format!("a container of {name}"),
+                expect: image.config.digest.clone(),
+                argv,
+            });
+        }
+    }
+    config_of_checks(kind, checks)
+}
+
 fn config_of_checks(kind: NodeKind, mut checks: Vec<Check>) -> Result<(Vec<u8>, Vec<Check>)> {
     let mut tree = NodeFiles::new();
     for (path, item) in files_of_kind(kind)?.iter() {
@@ -245,7 +284,7 @@ mod tests {
     }
 
     fn kind(role: Role) -> NodeKind {
-        NodeKind { base: Base::Debian, role, network: Cni::Routed, shell: true }
+        NodeKind { base: Base::Debian, role, network: Cni::Routed, images: false, shell: true }
     }
 
     #[test]

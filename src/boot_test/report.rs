@@ -31,6 +31,9 @@ pub struct Answer {
 pub struct Report {
     /// The role.
     pub role: Role,
+    /// What was tested is not its box, but the disk of container images with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub images: bool,
     /// All answers, in the order given.
     pub answers: Vec<Answer>,
     /// Checks the guest never answered.
@@ -71,13 +74,15 @@ pub fn write(entry: &Path, report: &Report) -> Result<()> {
 pub struct Unfinished {
     /// The role whose disks were booted.
     pub role: Role,
+    /// What was tested is the disk of container images.
+    pub images: bool,
     /// All that was on the machine's console.
     pub console: String,
 }
 
 impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "booting the {} box through packer", self.role)
+        write!(f, "booting {} through packer", subject(self.role, self.images))
     }
 }
 
@@ -87,11 +92,22 @@ pub struct Failed(pub Report);
 
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the {} box is not what it should be:\n  {}", self.0.role, self.0.failures().join("\n  "))
+        let subject = subject(self.0.role, self.0.images);
+        write!(f, "{subject} is not what it should be:\n  {}", self.0.failures().join("\n  "))
     }
 }
 
 impl std::error::Error for Failed {}
+
+fn subject(role: Role, images: bool) -> String {
+    if images { "the disk of images".to_owned() } else { format!("the {role} box") }
+}
+
+/// How the files of a report are called.
+#[must_use]
+pub fn file_name(role: Role, images: bool) -> &'static str {
+    if images { "images" } else { role.name() }
+}
 
 impl Report {
     /// Holds the answers against what had to be answered.
@@ -99,7 +115,7 @@ impl Report {
     pub fn new(role: Role, checks: &[Check], answers: Vec<Answer>, took: Duration) -> Self {
         let heard: BTreeSet<&str> = answers.iter().map(|answer| answer.check.as_str()).collect();
         let missing = checks.iter().map(Check::name).filter(|name| !heard.contains(name.as_str())).collect();
-        Self { role, missing, answers, seconds: took.as_secs_f64(), console: String::new() }
+        Self { role, images: false, missing, answers, seconds: took.as_secs_f64(), console: String::new() }
     }
 
     /// The checks that did not hold, each with what was seen.
@@ -118,7 +134,7 @@ impl Report {
         let _ = writeln!(
             text,
             "<testsuite name=\"hab {}\" tests=\"{tests}\" failures=\"{}\" time=\"{:.1}\">",
-            self.role,
+            file_name(self.role, self.images),
             self.failures().len(),
             self.seconds
         );

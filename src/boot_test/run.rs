@@ -36,6 +36,8 @@ pub struct Subject<'a> {
     pub disk: &'a Path,
     /// The payload, as qcow2.
     pub payload: &'a Path,
+    /// The disk of container images, as qcow2, if that is what is tested.
+    pub images: Option<&'a Path>,
     /// The self-test's Ignition config.
     pub config: &'a [u8],
     /// Everything the guest must answer.
@@ -52,7 +54,7 @@ pub struct Subject<'a> {
 /// An [`Unfinished`]: packer is missing or fails, the guest says nothing or can't go on, or the disk that comes out is not
 /// the one that went in. A check that does not hold is no error here: the report has it.
 pub fn run(subject: &Subject<'_>, scratch: &Path, step: &Step<'_>) -> Result<Report> {
-    let unfinished = |console: String| Unfinished { role: subject.role, console };
+    let unfinished = |console: String| Unfinished { role: subject.role, images: subject.images.is_some(), console };
     let prepared = prepare(subject, scratch).with_context(|| unfinished(String::new()))?;
     let report = boot(subject, scratch, &prepared, step);
     let console = read(&prepared.console);
@@ -83,6 +85,7 @@ fn boot(subject: &Subject<'_>, scratch: &Path, prepared: &Prepared, step: &Step<
     let heard = heard.with_context(|| tail(&read(console)))?;
     let (judged, stuck, count, of) = (heard.is_judged(), heard.stuck, heard.answers.len(), subject.checks.len());
     let report = Report::new(subject.role, subject.checks, heard.answers, started.elapsed());
+    let report = Report { images: subject.images.is_some(), ..report };
     if let (Some(why), false) = (stuck, judged) {
         bail!("the guest can't go on after {count} of {of} answers: {why}\n{}", tail(&read(console)));
     }
@@ -113,8 +116,16 @@ pub fn preflight(scratch: &Path) -> Result<()> {
     let disk = scratch.join("disk.qcow2");
     fs::write(&disk, "")?;
     let accelerator = Accelerator::Tcg;
-    let subject =
-        Subject { role: Role::Etcd, disk: &disk, payload: &disk, config: b"", checks: &[], memory: 1, accelerator };
+    let subject = Subject {
+        role: Role::Etcd,
+        disk: &disk,
+        payload: &disk,
+        images: None,
+        config: b"",
+        checks: &[],
+        memory: 1,
+        accelerator,
+    };
     let Prepared { template, variables, .. } = prepare(&subject, scratch)?;
     let sockets = sockets(&std::env::temp_dir())?;
     packer::validate(Folders { sockets: sockets.path(), scratch }, &template, &variables)
@@ -155,6 +166,7 @@ pub fn prepare(subject: &Subject<'_>, scratch: &Path) -> Result<Prepared> {
         "disk": path(subject.disk)?,
         "disk_sha256": disk_sha256,
         "payload": path(subject.payload)?,
+        "images": subject.images.map(path).into_iter().collect::<Result<Vec<_>>>()?,
         "ignition": path(&config)?,
         "console": path(&console)?,
         "answers": path(&answers)?,

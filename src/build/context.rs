@@ -1,5 +1,6 @@
 //! What every step may use.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, ensure};
@@ -7,9 +8,11 @@ use anyhow::{Context as _, Result, ensure};
 use crate::artifacts::go::Toolchain;
 use crate::artifacts::{Catalog, GO, same_parts};
 use crate::cache::Cache;
+use crate::config::{ImageSource, Registries};
 use crate::exec::qemu::{self, Accelerator};
+use crate::images::{self, Fetcher};
 use crate::kinds::{Base, Cni, Provider};
-use crate::lock::{Lock, Releases, Supply};
+use crate::lock::{ContainerImage, FILE, Images, Lock, Releases, Supply};
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::provider::{self, Facts};
@@ -32,6 +35,11 @@ pub struct Context<'a> {
     pub provider: &'static Facts,
     /// Who hears how far it is.
     pub progress: &'a dyn Progress,
+    /// Where container images come from, in the order of the lock's.
+    sources: Vec<ImageSource>,
+    registries: Registries,
+    /// Where archives and layouts are.
+    lab: PathBuf,
     accelerator: Mutex<Option<Accelerator>>,
 }
 
@@ -46,7 +54,21 @@ impl<'a> Context<'a> {
         let provider = provider::facts(plan.provider);
         let (base, network) = (plan.base, plan.kubernetes.cni);
         let (providers, accelerator) = (plan.providers.clone(), Mutex::default());
-        let context = Self { cache, catalog, lock, base, network, providers, provider, progress, accelerator };
+        let (sources, registries, lab) = (plan.images.clone(), plan.registries.clone(), PathBuf::from("."));
+        let context = Self {
+            cache,
+            catalog,
+            lock,
+            base,
+            network,
+            providers,
+            provider,
+            progress,
+            sources,
+            registries,
+            lab,
+            accelerator,
+        };
         lock.base.fits(plan.base, plan.release.as_ref())?;
         let locked = lock.supply.kind();
         ensure!(
@@ -56,7 +78,43 @@ impl<'a> Context<'a> {
             plan.supply.name()
         );
         same_parts(&context.catalog, &lock.supply)?;
+        ensure!(lock.has_images(&plan.images), "{FILE} does not pin the images of hab.yaml: `hab lock` pins them");
+        if let Some(locked) = &lock.images {
+            let same = locked.linker == images::linker()?;
+            ensure!(same, "{FILE} pins another {} than this hab builds: `hab lock --images` pins anew", images::LINKER);
+        }
         Ok(context)
+    }
+
+    /// The same for the lab in this folder.
+    #[must_use]
+    pub fn in_lab(self, lab: &Path) -> Self {
+        Self { lab: lab.to_owned(), ..self }
+    }
+
+    /// What the lock pins of container images.
+    ///
+    /// # Errors
+    /// The lab has none.
+    pub fn images(&self) -> Result<&Images> {
+        self.lock.images.as_ref().context("the lock has no container images")
+    }
+
+    /// The image that hab.lock calls `from`, and where it comes from.
+    ///
+    /// # Errors
+    /// The lab has none of this name.
+    pub fn image(&self, from: &str) -> Result<(&ContainerImage, &ImageSource)> {
+        let found = self.images()?.list.iter().zip(&self.sources).find(|(image, _)| image.from == from);
+        found.with_context(|| format!("the lock has no image {from}"))
+    }
+
+    /// What fetches container images.
+    ///
+    /// # Errors
+    /// The lab has none.
+    pub fn fetcher(&self) -> Result<Fetcher<'_>> {
+        Ok(Fetcher::new(self.cache, &self.lab, &self.registries, &self.images()?.packages))
     }
 
     /// What the lock pins of the supply `upstream`.

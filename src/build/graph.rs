@@ -1,21 +1,22 @@
 //! All steps of a build, each after those it needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 
 use super::steps::{
-    BOOTED, BaseDisk, BootTest, DebianPrograms, GoPrograms, Image, Payload, ProviderDisk, ReleasePrograms, Tools,
-    VagrantBox, VendorDisk,
+    BOOTED, BaseDisk, BootTest, ContainerImage, DebianPrograms, GoPrograms, Image, ImageLayer, ImagesDisk, ImagesTest,
+    Linker, Payload, ProviderDisk, ReleasePrograms, Tools, VagrantBox, VendorDisk,
 };
 use super::{Context, Step};
 use crate::artifacts::{Catalog, GO, Origin};
 use crate::cache::{Key, KeyBuilder};
 use crate::kinds::{Base, Provider};
+use crate::lock;
 use crate::payload::Contents;
 use crate::role::Role;
 
-pub use super::steps::{boot_test, vagrant_box};
+pub use super::steps::{IMAGES, boot_test, disk_of_images, images_test, vagrant_box};
 
 /// The steps that bring programs for the host, and the programs: the cluster's own kubectl, and what makes data for etcd
 /// of a backup. No node carries them.
@@ -27,6 +28,8 @@ pub struct Graph {
     keys: Vec<Key>,
     /// What boxes are for.
     providers: Vec<Provider>,
+    /// Whether the lab brings container images along.
+    images: bool,
 }
 
 impl Graph {
@@ -35,7 +38,11 @@ impl Graph {
     /// # Errors
     /// hab was built without a part.
     pub fn new(context: &Context<'_>) -> Result<Self> {
-        Self::of(steps(&context.catalog, context.base, &context.providers)?, context)
+        let mut all = steps(&context.catalog, context.base, &context.providers)?;
+        if let Some(images) = &context.lock.images {
+            all.extend(image_steps(images)?);
+        }
+        Self::of(all, context)
     }
 
     /// A graph of these steps.
@@ -53,7 +60,8 @@ impl Graph {
             }
             keys.push(step.inputs(context, key)?.key());
         }
-        Ok(Self { steps, keys, providers: context.providers.clone() })
+        let (providers, images) = (context.providers.clone(), context.lock.images.is_some());
+        Ok(Self { steps, keys, providers, images })
     }
 
     /// The steps in their order.
@@ -77,14 +85,19 @@ impl Graph {
         place.with_context(|| format!("there is no step {name}"))
     }
 
-    /// What a build is for: every box, tested, and kubectl for the host.
+    /// What a build is for: every box and the disk of images, tested, and kubectl for the host.
     ///
     /// # Errors
     /// A step is missing.
     pub fn goals(&self) -> Result<Vec<usize>> {
         let boxes = |role| self.providers.iter().map(move |provider| vagrant_box(role, *provider));
         let roles = Role::ALL.into_iter().flat_map(|role| std::iter::once(boot_test(role)).chain(boxes(role)));
-        roles.chain(HOST_PROGRAMS.map(|(step, _)| step.to_owned())).map(|name| self.place(&name)).collect()
+        let images = [IMAGES.to_owned(), disk_of_images(), images_test()].into_iter().filter(|_| self.images);
+        roles
+            .chain(images)
+            .chain(HOST_PROGRAMS.map(|(step, _)| step.to_owned()))
+            .map(|name| self.place(&name))
+            .collect()
     }
 
     /// The places of the steps that a step needs.
@@ -135,6 +148,24 @@ pub fn steps(catalog: &Catalog, base: Base, providers: &[Provider]) -> Result<Ve
             steps.push(Box::new(VagrantBox { role, provider: *provider }));
         }
     }
+    Ok(steps)
+}
+
+/// The steps of the lab's container images, which come after those of the boxes.
+fn image_steps(images: &lock::Images) -> Result<Vec<Box<dyn Step>>> {
+    let mut steps: Vec<Box<dyn Step>> = vec![Box::new(Linker::new()?)];
+    let mut layers = BTreeSet::new();
+    for image in &images.list {
+        steps.push(Box::new(ContainerImage { from: image.from.clone() }));
+        // What two images have in common is made once.
+        for layer in image.layers.iter().filter(|layer| layers.insert(layer.diff_id.clone())) {
+            steps.push(Box::new(ImageLayer { from: image.from.clone(), layer: layer.clone() }));
+        }
+    }
+    steps.push(Box::new(ImagesDisk::new(images)));
+    // VirtualBox has no such disk (`config`).
+    steps.push(Box::new(ProviderDisk::images()));
+    steps.push(Box::new(ImagesTest));
     Ok(steps)
 }
 

@@ -15,11 +15,11 @@ mod times;
 
 pub use context::Context;
 pub use explain::{Explanation, before_lock, explain};
-pub use graph::{Graph, HOST_PROGRAMS, boot_test, vagrant_box};
+pub use graph::{Graph, HOST_PROGRAMS, IMAGES, boot_test, disk_of_images, images_test, vagrant_box};
 pub use run::{Outcome, fetch, preflight, run, verify};
 pub use state::present;
 pub use step::{Entries, Job, Step};
-pub use steps::{BOX, packed};
+pub use steps::{BOX, images_file, packed};
 
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,7 @@ use crate::lock::{Archive, Base, Deb, Image, Lock, Pinned, Supply};
 use crate::plan::Plan;
 use crate::progress::Silent;
 
+mod images;
 mod steps;
 
 /// A lab with a lock, and a cache.

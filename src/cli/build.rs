@@ -56,7 +56,7 @@ impl Build {
         let known = Lock::read(&global.lab)?;
         let is_new = known.is_none();
         let lock = if let Some(lock) = known {
-            lock
+            lab::lock::with_images(&global.lab, &cache, plan, lock, progress)?
         } else {
             // Before the lock is made: that takes a network and some seconds.
             let blank = lab::lock::blank(plan)?;
@@ -64,7 +64,7 @@ impl Build {
             preflight(&Graph::new(&context)?, &context)?;
             lab::lock::update(&global.lab, &cache, plan, progress, false)?
         };
-        let context = Context::new(&cache, &lock, plan, progress)?;
+        let context = Context::new(&cache, &lock, plan, progress)?.in_lab(&global.lab);
         let graph = Graph::new(&context)?;
         if !is_new {
             preflight(&graph, &context)?;

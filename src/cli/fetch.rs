@@ -25,7 +25,7 @@ impl Fetch {
         let _held = lab::hold(&global.lab, progress.as_ref())?;
         cache.hold()?;
         let lock = lab::lock::open(&global.lab, &cache, &plan, progress.as_ref())?;
-        let context = Context::new(&cache, &lock, &plan, progress.as_ref())?;
+        let context = Context::new(&cache, &lock, &plan, progress.as_ref())?.in_lab(&global.lab);
         let graph = Graph::new(&context)?;
         let fetched = build::fetch(&graph, &context, &graph.goals()?)?;
         drop(context);

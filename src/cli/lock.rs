@@ -14,6 +14,10 @@ pub struct Lock {
     #[arg(long)]
     update: bool,
 
+    /// Pin anew what hab.yaml names in `images`, and nothing else
+    #[arg(long, conflicts_with = "update")]
+    images: bool,
+
     /// Also pin a vendor's image that is older than the one pinned already
     #[arg(long, requires = "update")]
     allow_downgrade: bool,
@@ -27,10 +31,21 @@ impl Lock {
         let progress = progress::printer(global);
         // A build that runs meanwhile would write its old lock back.
         let _held = lab::hold(&global.lab, progress.as_ref())?;
-        let made = self.update || lock::Lock::read(&global.lab)?.is_none();
-        if made {
-            lab::lock::update(&global.lab, &cache, &plan, progress.as_ref(), self.allow_downgrade)?;
-        }
+        let known = if self.update { None } else { lock::Lock::read(&global.lab)? };
+        let made = match known {
+            None => {
+                lab::lock::update(&global.lab, &cache, &plan, progress.as_ref(), self.allow_downgrade)?;
+                true
+            }
+            Some(mut lock) => {
+                if self.images {
+                    lock.images = None;
+                }
+                let pins = !lock.has_images(&plan.images);
+                lab::lock::with_images(&global.lab, &cache, &plan, lock, progress.as_ref())?;
+                pins
+            }
+        };
         drop(progress);
         if global.quiet {
             return Ok(());

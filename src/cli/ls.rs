@@ -120,9 +120,8 @@ fn look(folder: &Path, machines: &mut Machines) -> Lab {
         .iter()
         .map(|node| Node { name: node.name.clone(), address: node.address.to_string(), running: runs(&node.name) })
         .collect();
-    let there = known.is_some_and(|known| {
-        plan.nodes.iter().any(|node| known.contains_key(&nodes_json::domain(&plan, &node.name)))
-    });
+    let there = known
+        .is_some_and(|known| plan.nodes.iter().any(|node| known.contains_key(&nodes_json::domain(&plan, &node.name))));
     let running = nodes.iter().filter(|node| node.running == Some(true)).count();
     let state = match (built, known.is_some(), there) {
         (false, _, _) => State::NotBuilt,

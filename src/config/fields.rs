@@ -6,8 +6,8 @@ use super::yaml::{Key, Kind, YamlNode, shown};
 use crate::problems::{Place, Problems};
 
 /// All sections with their keys, in the order of the template. A section's name is its path.
-const KEYS: [(&str, &[&str]); 24] = [
-    ("", &["lab", "base", "provider", "supply", "start", "shell", "kubernetes", "network", "nodes", "haproxy", "ignition"]),
+const KEYS: [(&str, &[&str]); 26] = [
+    ("", &TOP),
     ("kubernetes", &KUBERNETES),
     // After it: who writes `version` alone more likely means that of Kubernetes.
     ("base", &["name", "channel", "version"]),
@@ -31,7 +31,25 @@ const KEYS: [(&str, &[&str]); 24] = [
     ("haproxy", &["port", "timeout", "stats"]),
     ("haproxy.timeout", &TIMEOUTS),
     ("haproxy.stats", &["enabled", "port"]),
+    ("images.*", &["archive", "oci", "name"]),
+    ("registry", &["mirrors", "insecure"]),
     ("ignition", &["common", "etcd", "master", "worker"]),
+];
+
+const TOP: [&str; 13] = [
+    "lab",
+    "base",
+    "provider",
+    "supply",
+    "start",
+    "shell",
+    "kubernetes",
+    "network",
+    "nodes",
+    "haproxy",
+    "images",
+    "registry",
+    "ignition",
 ];
 
 const KUBERNETES: [&str; 9] =

@@ -4,6 +4,7 @@ use super::base::RawBase;
 use super::components::{self, RawComponents, RawHaproxy};
 use super::free::{Entry, RawKubelet};
 use super::hardware::RawHardware;
+use super::images::RawImages;
 use super::memory;
 use super::raw::{Marked, Raw, RawMachines, RawNetwork, RawOverride};
 use crate::kinds::{Base, Supply};
@@ -32,6 +33,7 @@ pub struct Merged {
     pub nodes: MergedNodes,
     pub components: RawComponents,
     pub haproxy: RawHaproxy,
+    pub images: RawImages,
     pub common: Option<Marked<String>>,
     pub snippets: PerRole<Option<Marked<String>>>,
 }
@@ -91,6 +93,7 @@ pub fn merge(raw: Raw) -> Merged {
         nodes: machines.map(|role, raw| machine_defaults(base, role, raw)),
         components: components::merge(raw.components),
         haproxy: components::merge_haproxy(raw.haproxy),
+        images: raw.images,
         common: raw.common,
         snippets: raw.snippets,
     }

@@ -7,6 +7,7 @@ mod decode;
 mod fields;
 mod free;
 mod hardware;
+mod images;
 pub mod label;
 mod load;
 mod memory;
@@ -14,6 +15,7 @@ mod merged;
 pub mod qualified;
 pub mod quantity;
 mod raw;
+pub mod reference;
 mod routes;
 pub mod settings;
 pub mod template;
@@ -22,6 +24,7 @@ mod yaml;
 
 pub use audit::AuditPolicy;
 pub use hardware::{ForwardedPort, Hardware, Protocol, SharedFolder};
+pub use images::{ImageSource, Mirror, Registries};
 pub use label::{Domain, Label};
 pub use load::{FILE, OUT, PRIVATE, Reading, load, read};
 pub use qualified::{Effect, LabelValue, QualifiedName, Taint};
@@ -64,6 +67,12 @@ pub struct Config {
     pub nodes: PerRole<Machines>,
     /// HAProxy on every worker.
     pub haproxy: Haproxy,
+    /// The container images that every master and worker has from the start.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<ImageSource>,
+    /// How their registries are reached.
+    #[serde(skip_serializing_if = "Registries::is_default")]
+    pub registries: Registries,
     /// The user's own Ignition snippets: for all nodes, and per role.
     pub ignition: Snippets,
 }

@@ -5,6 +5,7 @@ use super::components::{self, RawComponents, RawHaproxy};
 use super::fields::{Section, read_like, read_section};
 use super::free::{self, Entry, RawKubelet};
 use super::hardware::{self, RawHardware};
+use super::images::{self, RawImages};
 use super::yaml::YamlNode;
 use crate::problems::{Place, Problems};
 use crate::role::{PerRole, Role};
@@ -34,6 +35,7 @@ pub struct Raw {
     pub nodes: PerRole<RawMachines>,
     pub components: RawComponents,
     pub haproxy: RawHaproxy,
+    pub images: RawImages,
     pub common: Option<Marked<String>>,
     pub snippets: PerRole<Option<Marked<String>>>,
 }
@@ -86,6 +88,7 @@ pub fn read(root: &YamlNode, problems: &mut Problems) -> Raw {
         supply: top.text("supply", problems),
         start: top.text("start", problems),
         shell: top.truth("shell", problems),
+        images: images::read(&mut top, problems),
         ..Raw::default()
     };
     if let Some(mut section) = top.section("kubernetes", problems) {

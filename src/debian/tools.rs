@@ -34,7 +34,13 @@ const SEPARATORS: [char; 3] = [':', ';', '$'];
 /// Everything that could change what the programs write.
 #[must_use]
 pub fn key(debs: &[Deb], key: KeyBuilder) -> KeyBuilder {
-    let key = PROGRAMS.iter().fold(key.add("script", script("", "")), |key, (name, file)| key.add(name, file));
+    key_of(debs, &PROGRAMS, key)
+}
+
+/// As [`key`], for these programs: those of [`unpack`].
+#[must_use]
+pub fn key_of(debs: &[Deb], programs: &[(&str, &str)], key: KeyBuilder) -> KeyBuilder {
+    let key = programs.iter().fold(key.add("script", script("", "")), |key, (name, file)| key.add(name, file));
     key.add_all("deb", debs.iter().map(|deb| &deb.sha256))
 }
 

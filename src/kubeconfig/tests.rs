@@ -57,9 +57,10 @@ fn lists_may_be_indented_and_values_may_have_many_lines() {
                 name: y\n      cluster: {server: y}\n\nusers: []\n";
     let with = merged(text, OWN, "demo").unwrap();
     let parsed = parse(&with).unwrap();
-    assert_eq!(entries(&parsed, "clusters").iter().map(|it| it["name"].as_str().unwrap()).collect::<Vec<_>>(), [
-        "x", "y", "demo"
-    ]);
+    assert_eq!(
+        entries(&parsed, "clusters").iter().map(|it| it["name"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["x", "y", "demo"]
+    );
     assert_eq!(parsed["clusters"][0]["cluster"]["server"], "- https://x");
     let left = without(&with, "demo").unwrap();
     assert_eq!(parse(&left).unwrap()["clusters"], parse(text).unwrap()["clusters"]);
@@ -70,7 +71,9 @@ fn what_is_somebody_elses_is_refused() {
     let same = THEIRS.replace("name: x", "name: demo");
     let error = merged(&same, OWN, "demo").unwrap_err().to_string();
     assert!(error.contains("`clusters` named \"demo\" that is not hab's"), "{error}");
-    for text in ["clusters: [{name: x, cluster: {server: y}}]\n", "{\"clusters\": [{\"name\": \"x\"}]}\n", "- a\n", "a: ["] {
+    for text in
+        ["clusters: [{name: x, cluster: {server: y}}]\n", "{\"clusters\": [{\"name\": \"x\"}]}\n", "- a\n", "a: ["]
+    {
         merged(text, OWN, "demo").unwrap_err();
     }
 }

@@ -9,20 +9,56 @@ use crate::atomic_fs;
 use crate::base::{self, Wanted};
 use crate::cache::Cache;
 use crate::debian::Index;
+use crate::images::{self, Fetcher};
 use crate::kinds;
-use crate::lock::{self, Deb, FILE, Lock, Supply};
+use crate::lock::{self, ContainerImage, Deb, FILE, Images, Lock, Supply};
 use crate::plan::Plan;
 use crate::progress::{Progress, Step};
 
-/// The lab's lock; one that is not there yet is made and written.
+/// The lab's lock; one that is not there yet is made and written, and so is what it does not pin yet of images.
 ///
 /// # Errors
 /// It is damaged, or what it is to pin can't be had.
 pub fn open(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress) -> Result<Lock> {
-    if let Some(lock) = Lock::read(lab)? {
+    match Lock::read(lab)? {
+        Some(lock) => with_images(lab, cache, plan, lock, progress),
+        None => update(lab, cache, plan, progress, false),
+    }
+}
+
+/// The lock with the container images of hab.yaml: those that it does not pin yet are pinned, those that hab.yaml does not
+/// name any more leave it, and all else stays as it is.
+///
+/// # Errors
+/// An image can't be had, or the lock not be written.
+pub fn with_images(lab: &Path, cache: &Cache, plan: &Plan, mut lock: Lock, progress: &dyn Progress) -> Result<Lock> {
+    if lock.has_images(&plan.images) {
         return Ok(lock);
     }
-    update(lab, cache, plan, progress, false)
+    let step = progress.step("lock images", None);
+    let packages = match &lock.images {
+        Some(old) => old.packages.clone(),
+        None => images::packages_of_today(cache)?,
+    };
+    let fetcher = Fetcher::new(cache, lab, &plan.registries, &packages);
+    lock.images = pin_images(&fetcher, plan, lock.images.as_ref(), &step)?;
+    write(lab, &lock)?;
+    step.done(&format!("{} pinned", plan.images.len()));
+    Ok(lock)
+}
+
+/// The images of hab.yaml; those that `old` has stay as they are there.
+fn pin_images(fetcher: &Fetcher<'_>, plan: &Plan, old: Option<&Images>, step: &Step<'_>) -> Result<Option<Images>> {
+    if plan.images.is_empty() {
+        return Ok(None);
+    }
+    let known = |from: &str| old.and_then(|old| old.list.iter().find(|image| image.from == from)).cloned();
+    let list = plan.images.iter().map(|source| match known(&source.to_string()) {
+        Some(image) => Ok(image),
+        None => images::resolve(fetcher, source, step),
+    });
+    let list = list.collect::<Result<Vec<_>>>()?;
+    Ok(Some(Images { packages: fetcher.packages.to_vec(), linker: images::linker()?, list, disk: None }))
 }
 
 /// Pins everything as it is today, and writes the lock. From the old lock, if there is one that can be read, the
@@ -41,6 +77,7 @@ pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress, d
     let wanted = Wanted { cache, base: plan.base, release, old: old_base, downgrade };
     let base = base::resolve(&wanted, &index, &step)?;
     let debs = index.closure(catalog.debian_packages())?;
+    let tools_of_images = if plan.images.is_empty() { Vec::new() } else { images::packages(&index)? };
     // Other runs may want the indexes meanwhile.
     drop(index);
     let mut supply = match plan.supply {
@@ -55,7 +92,9 @@ pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress, d
         format!("; {} {} {}, signed by {}", plan.base.name(), image.channel, image.version, image.signed_by)
     });
     let outcome = format!("{packages} packages and {} pinned{image}", parts(&supply));
+    let fetcher = Fetcher::new(cache, lab, &plan.registries, &tools_of_images);
     let mut lock = Lock::new(tools, base, supply);
+    lock.images = pin_images(&fetcher, plan, None, &step)?;
     lock.boxes = old.map(|old| old.boxes).unwrap_or_default();
     write(lab, &lock)?;
     step.done(&outcome);
@@ -92,7 +131,12 @@ pub fn blank(plan: &Plan) -> Result<Lock> {
             Supply::Upstream(artifacts::pin_releases(&catalog, Vec::new(), release::unresolved(&catalog)?)?)
         }
     };
-    Ok(Lock::new(Vec::new(), lock::Base::none(plan.base, plan.release.as_ref()), supply))
+    let mut lock = Lock::new(Vec::new(), lock::Base::none(plan.base, plan.release.as_ref()), supply);
+    if !plan.images.is_empty() {
+        let list = plan.images.iter().map(|source| ContainerImage::unknown(source.to_string())).collect();
+        lock.images = Some(Images { packages: Vec::new(), linker: images::linker()?, list, disk: None });
+    }
+    Ok(lock)
 }
 
 /// Writes the lock.

@@ -19,6 +19,9 @@ const BOXES: &str = "out/boxes";
 const IGNITION: &str = "out/ignition";
 const CONSOLES: &str = "out/console";
 
+/// Where the disk of container images lies below the lab's folder.
+pub const IMAGES: &str = "out/images";
+
 /// What is known beside the plan once a lab is rendered.
 #[derive(Debug)]
 pub struct Rendered<'a> {
@@ -28,6 +31,8 @@ pub struct Rendered<'a> {
     pub versions: &'a PerRole<Option<String>>,
     /// The SHA-256 of each node's Ignition config, in the order of the plan's nodes.
     pub ignition: &'a [String],
+    /// The SHA-256 of the disk of container images, once it is built.
+    pub images: Option<&'a str>,
 }
 
 /// The file's content.
@@ -75,6 +80,25 @@ struct Node<'a> {
     /// The CD-ROM that it gets its config by, with a provider that wants one.
     config_drive: Option<String>,
     console: String,
+    /// The disk of container images, on nodes of a lab that has one.
+    images: Option<Images>,
+}
+
+#[derive(Debug, Serialize)]
+struct Images {
+    /// What the provider calls it; another disk is another volume.
+    volume: String,
+    /// Where it lies; none before it is built.
+    file: Option<String>,
+}
+
+impl Images {
+    fn new(plan: &Plan, sha256: Option<&str>) -> Self {
+        let file = sha256.map(images_path);
+        let name = file.as_deref().and_then(|file| file.rsplit_once('/')).map_or("none", |(_, name)| name);
+        // A dot is in no label, so no machine's volume has this name.
+        Self { volume: format!("hab-{}.images-{name}", plan.lab), file }
+    }
 }
 
 /// A card on a further network, and that network.
@@ -109,6 +133,7 @@ impl<'a> Data<'a> {
     /// The path of hab is not text, or a node has no Ignition config.
     pub fn new(plan: &'a Plan, rendered: &Rendered<'a>) -> Result<Self> {
         let mut nodes = Vec::with_capacity(plan.nodes.len());
+        let has_images = !plan.images.is_empty();
         for (index, node) in plan.nodes.iter().enumerate() {
             let sha256 =
                 rendered.ignition.get(index).with_context(|| format!("{} has no Ignition config", node.name))?;
@@ -130,6 +155,7 @@ impl<'a> Data<'a> {
                 ignition_sha256: sha256,
                 config_drive: maker(plan).map(|_| config_drive_path(&node.name)),
                 console: console_path(&node.name),
+                images: (has_images && node.role.has_kubelet()).then(|| Images::new(plan, rendered.images)),
             });
         }
         Ok(Self {
@@ -178,6 +204,14 @@ pub fn config_drive_path(node: &str) -> String {
 #[must_use]
 pub fn maker(plan: &Plan) -> Option<MakeDrive> {
     plan.providers.iter().find_map(|provider| facts(*provider).config_drive)
+}
+
+/// Where the disk of container images with this SHA-256 lies, from the lab's folder.
+#[must_use]
+pub fn images_path(sha256: &str) -> String {
+    /// So many digits tell all disks of a lab apart.
+    const SHOWN: usize = 16;
+    format!("{IMAGES}/{}.qcow2", sha256.get(..SHOWN).unwrap_or(sha256))
 }
 
 /// Where what a node says on its console is recorded, from the lab's folder.
@@ -262,6 +296,7 @@ mod tests {
             ignition_sha256: "",
             config_drive: None,
             console: String::new(),
+            images: None,
         };
         let json = serde_json::to_value(&node).unwrap();
         let hardware = json["hardware"].as_object().unwrap().keys().filter(|key| *key != "networks");

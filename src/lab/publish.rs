@@ -5,11 +5,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Error, Result, anyhow};
 
-use super::{OUT, absolute, lock};
+use super::{OUT, absolute, lock, nodes_json};
 use crate::artifacts::{built, program_file};
 use crate::atomic_fs::{self, Batch};
-use crate::boot_test::{Failed, Report, Unfinished};
-use crate::build::{Context, Entries, Graph, HOST_PROGRAMS, Outcome, boot_test, packed, present, vagrant_box};
+use crate::boot_test::{Failed, Report, Unfinished, file_name};
+use crate::build::{
+    Context, Entries, Graph, HOST_PROGRAMS, IMAGES, Outcome, boot_test, disk_of_images, images_file, images_test,
+    packed, present, vagrant_box,
+};
+use crate::images::disk;
 use crate::kinds::Provider;
 use crate::lock::{Built, Digests, Lock, LockedBox};
 use crate::plan::Plan;
@@ -56,9 +60,9 @@ pub fn publish(lab: &Path, plan: &Plan, context: &Context<'_>, outcome: Outcome)
         write_report(&reports, report)?;
     }
     for unfinished in errors.iter().filter_map(|(_, error)| error.downcast_ref::<Unfinished>()) {
-        write_console(&reports, unfinished.role, &unfinished.console)?;
+        write_console(&reports, file_name(unfinished.role, unfinished.images), &unfinished.console)?;
     }
-    let is_failed = |role: Role| failed.iter().any(|report| report.role == role);
+    let is_failed = |role: Role| failed.iter().any(|report| report.role == role && !report.images);
     atomic_fs::remove_stale(&boxes, |name| {
         let role = Role::ALL.into_iter().find(|role| name.split('.').next() == Some(role.name()));
         let of_a_provider = |role| plan.providers.iter().any(|provider| name == box_file(role, *provider));
@@ -67,13 +71,14 @@ pub fn publish(lab: &Path, plan: &Plan, context: &Context<'_>, outcome: Outcome)
     atomic_fs::remove_stale(&out, |name| failed.is_empty() || name != CATALOG)?;
     all(errors.into_iter().map(|(_, error)| error).collect())?;
 
-    for role in Role::ALL {
-        if let Some(entry) = entries.0.get(&boot_test(role)) {
+    for test in Role::ALL.map(boot_test).into_iter().chain([images_test()]) {
+        if let Some(entry) = entries.0.get(&test) {
             write_report(&reports, &crate::boot_test::read(entry)?)?;
         }
     }
     let lock = locked(context, &entries)?;
     let (new, mut batch) = boxes_of(&out, plan, (context, &lock), &entries)?;
+    let disk = share_images(lab, &lock, &entries, &mut batch)?;
     let bin = out.join("bin");
     atomic_fs::create_dir(&bin, 0o755)?;
     for (step, name) in HOST_PROGRAMS {
@@ -87,7 +92,21 @@ pub fn publish(lab: &Path, plan: &Plan, context: &Context<'_>, outcome: Outcome)
         lock::write(lab, &lock)?;
     }
     batch.commit()?;
+    let images = out.join("images");
+    if images.is_dir() {
+        atomic_fs::remove_stale(&images, |name| disk.as_deref() == Some(name))?;
+    }
     Ok(new)
+}
+
+/// The disk of container images, written beside its place; and its name there.
+fn share_images(lab: &Path, lock: &Lock, entries: &Entries, batch: &mut Batch) -> Result<Option<String>> {
+    let Some(sha256) = lock.images.as_ref().and_then(|images| images.disk.as_deref()) else { return Ok(None) };
+    let source = images_file(entries.get(&disk_of_images())?);
+    let path = lab.join(nodes_json::images_path(sha256));
+    atomic_fs::create_dir(&lab.join(nodes_json::IMAGES), 0o755)?;
+    batch.share(&source, &path)?;
+    Ok(path.file_name().map(|name| name.to_string_lossy().into_owned()))
 }
 
 /// Reads an entry through before its bytes leave the cache for good.
@@ -146,9 +165,14 @@ fn locked(context: &Context<'_>, entries: &Entries) -> Result<Lock> {
             all.programs.extend(built.programs);
             all.images.extend(built.images);
         }
+        // No supply has the program of the disk of images.
+        all.programs.retain(|name, _| context.catalog.artifacts.contains_key(name));
         // What was thrown away since is not known.
         let whole = context.catalog.artifacts.keys().all(|name| all.programs.contains_key(name));
         lock.supply.set_built(whole.then_some(all));
+    }
+    if let Some(images) = &mut lock.images {
+        images.disk = Some(disk::read(entries.get(IMAGES)?)?.sha256);
     }
     lock.boxes = PerRole::try_from_fn(|role| {
         let digest = |provider: &Provider| {
@@ -175,14 +199,15 @@ fn next(before: Option<&LockedBox>, digests: Digests) -> LockedBox {
 fn write_report(folder: &Path, report: &Report) -> Result<()> {
     let mut json = serde_json::to_vec_pretty(report).context("writing the boot report as JSON")?;
     json.push(b'\n');
-    let path = |ending: &str| folder.join(format!("{}.{ending}", report.role));
+    let name = file_name(report.role, report.images);
+    let path = |ending: &str| folder.join(format!("{name}.{ending}"));
     atomic_fs::write(&path("json"), atomic_fs::PUBLIC, &json)?;
     atomic_fs::write(&path("xml"), atomic_fs::PUBLIC, report.junit().as_bytes())?;
-    write_console(folder, report.role, &report.console)
+    write_console(folder, name, &report.console)
 }
 
 /// All that a boot test's machine said on its console.
-fn write_console(folder: &Path, role: Role, console: &str) -> Result<()> {
-    atomic_fs::write(&folder.join(format!("{role}.console.log")), atomic_fs::PUBLIC, console.as_bytes())?;
+fn write_console(folder: &Path, name: &str, console: &str) -> Result<()> {
+    atomic_fs::write(&folder.join(format!("{name}.console.log")), atomic_fs::PUBLIC, console.as_bytes())?;
     Ok(())
 }

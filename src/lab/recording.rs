@@ -27,11 +27,7 @@ impl Recording {
     /// There is none, or it is not this user's.
     pub fn open(lab: &Path, node: &str) -> Result<Self> {
         let path = super::tidy(&lab.join(console_path(node)));
-        ensure!(
-            path.is_file(),
-            "there is no {}: {node} has never run, or with HAB_CONSOLE=off",
-            path.display()
-        );
+        ensure!(path.is_file(), "there is no {}: {node} has never run, or with HAB_CONSOLE=off", path.display());
         let file = fs::File::open(&path).context("a recording that libvirt began anew is root's alone")?;
         Ok(Self { path, file, at: 0 })
     }

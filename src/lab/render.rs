@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::AuditPolicy;
 use crate::digest::sha256;
 use crate::exec::{qemu, signal};
+use crate::lock::Lock;
 use crate::node::Snippet;
 use crate::node::ignition::Configs;
 use crate::pki::Pki;
@@ -72,7 +73,9 @@ fn write(lab: &Path, plan: &Plan, pki: &Pki) -> Result<usize> {
     let kubeconfig = pki.admin_kubeconfig(&servers.collect::<Vec<_>>());
     batch.add(&out.join("kubeconfig"), atomic_fs::SECRET, kubeconfig.reveal().as_bytes())?;
     let (hab, versions) = (own_file()?, versions(lab)?);
-    let nodes = Data::new(plan, &Rendered { hab: &hab, versions: &versions, ignition: &sums })?;
+    let images = images(lab, plan)?;
+    let rendered = Rendered { hab: &hab, versions: &versions, ignition: &sums, images: images.as_deref() };
+    let nodes = Data::new(plan, &rendered)?;
     batch.add(&out.join("nodes.json"), atomic_fs::PUBLIC, &nodes.to_json()?)?;
     batch.add(&out.join("trial.rom"), atomic_fs::PUBLIC, &qemu::trial_firmware())?;
     batch.add(&lab.join("Vagrantfile"), atomic_fs::PUBLIC, VAGRANTFILE.concat().as_bytes())?;
@@ -90,6 +93,15 @@ fn own_file() -> Result<std::path::PathBuf> {
     let path = std::env::current_exe().context("finding hab's own file")?;
     let text = path.to_str().and_then(|text| text.strip_suffix(" (deleted)"));
     Ok(text.filter(|_| !path.exists()).map_or_else(|| path.clone(), Into::into))
+}
+
+/// The digest of the disk of container images, if it is built.
+fn images(lab: &Path, plan: &Plan) -> Result<Option<String>> {
+    if plan.images.is_empty() {
+        return Ok(None);
+    }
+    let pinned = Lock::read(lab)?.filter(|lock| lock.has_images(&plan.images)).and_then(|lock| lock.images?.disk);
+    Ok(pinned.filter(|sha256| lab.join(nodes_json::images_path(sha256)).is_file()))
 }
 
 fn audit_policy(lab: &Path, plan: &Plan) -> Result<Option<AuditPolicy>> {

@@ -1,6 +1,7 @@
 //! What a lab is made of, written down: `hab.lock`, beside hab.yaml and for git like it.
 
 mod boxes;
+mod container;
 mod deb;
 mod image;
 mod supply;
@@ -13,11 +14,12 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
 pub use boxes::{Digests, LockedBox};
+pub use container::{Blob, ContainerImage, Images, Layer, hex};
 pub use deb::{Archive, Deb};
 pub use image::{Image, Pinned};
 pub use supply::{Built, ReleaseFile, Releases, Source, Supply, Upstream};
 
-use crate::config::{self, Release};
+use crate::config::{self, ImageSource, Release};
 use crate::role::PerRole;
 
 /// The file's name in the lab's folder.
@@ -37,6 +39,9 @@ pub struct Lock {
     pub base: Base,
     /// The parts of the cluster.
     pub supply: Supply,
+    /// The container images that the lab brings along, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<Images>,
     /// The boxes that were built last.
     #[serde(default)]
     pub boxes: PerRole<Option<LockedBox>>,
@@ -127,7 +132,14 @@ impl Lock {
     /// A lock of these parts, with no box built yet.
     #[must_use]
     pub fn new(tools: Vec<Deb>, base: Base, supply: Supply) -> Self {
-        Self { schema: SCHEMA, tools, base, supply, boxes: PerRole::default() }
+        Self { schema: SCHEMA, tools, base, supply, images: None, boxes: PerRole::default() }
+    }
+
+    /// Whether it pins these container images, and no others.
+    #[must_use]
+    pub fn has_images(&self, wanted: &[ImageSource]) -> bool {
+        let pinned = self.images.iter().flat_map(|images| &images.list).map(|image| &image.from);
+        pinned.eq(&wanted.iter().map(ToString::to_string).collect::<Vec<_>>())
     }
 
     /// Reads the lab's lock; `None` when it has none yet.

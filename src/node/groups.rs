@@ -13,6 +13,8 @@ pub struct NodeKind {
     pub role: Role,
     /// The pod network.
     pub network: Cni,
+    /// Whether the lab brings container images along.
+    pub images: bool,
     /// Whether the host has a shell there.
     pub shell: bool,
 }
@@ -21,14 +23,16 @@ impl NodeKind {
     /// The nodes of `role` in `plan`.
     #[must_use]
     pub const fn of(plan: &Plan, role: Role) -> Self {
-        Self { base: plan.base, role, network: plan.kubernetes.cni, shell: plan.shell }
+        let (images, shell) = (!plan.images.is_empty(), plan.shell);
+        Self { base: plan.base, role, network: plan.kubernetes.cni, images, shell }
     }
 
     /// Its groups. A new base or pod network is one more line in a function below, and a folder.
     #[must_use]
     pub fn groups(self) -> Vec<&'static str> {
-        let Self { base, role, network, shell } = self;
-        [&["common"], of_base(base), of_role(role), of_network(network, role), of_shell(shell)].concat()
+        let Self { base, role, network, images, shell } = self;
+        let of_lab = [of_images(images, role), of_shell(shell)].concat();
+        [&["common"], of_base(base), of_role(role), of_network(network, role), &of_lab].concat()
     }
 }
 
@@ -58,6 +62,11 @@ const fn of_network(network: Cni, role: Role) -> &'static [&'static str] {
     }
 }
 
+/// What brings the lab's container images to what runs containers.
+const fn of_images(images: bool, role: Role) -> &'static [&'static str] {
+    if images && role.has_kubelet() { &["images"] } else { &[] }
+}
+
 /// What answers `hab shell`.
 const fn of_shell(shell: bool) -> &'static [&'static str] {
     if shell { &["shell"] } else { &[] }
@@ -72,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_node_is_its_base_its_role_and_its_network() {
-        let kind = |role, shell| NodeKind { base: Base::Debian, role, network: Cni::Routed, shell };
+        let kind = |role, shell| NodeKind { base: Base::Debian, role, network: Cni::Routed, images: false, shell };
         let of = |role| kind(role, false).groups();
         assert_eq!(of(Role::Etcd), ["common", "base-debian", "etcd"]);
         assert_eq!(kind(Role::Etcd, true).groups(), ["common", "base-debian", "etcd", "shell"]);
@@ -86,7 +95,7 @@ mod tests {
         let folders: BTreeSet<_> = folders.filter_map(|file| Some(file.name.split_once('/')?.0)).collect();
         let bases = Base::ALL.iter().map(|(_, base)| *base);
         let named = bases.flat_map(|base| {
-            let of = |role| NodeKind { base, role, network: Cni::Routed, shell: true }.groups();
+            let of = |role| NodeKind { base, role, network: Cni::Routed, images: true, shell: true }.groups();
             Role::ALL.map(of).into_iter().flatten()
         });
         assert_eq!(named.collect::<BTreeSet<_>>(), folders);

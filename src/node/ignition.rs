@@ -120,7 +120,8 @@ mod tests {
     use crate::node::files::Entry;
 
     fn files(role: Role) -> NodeFiles {
-        files_of_kind(NodeKind { base: Base::Debian, role, network: Cni::Routed, shell: true }).unwrap()
+        let kind = NodeKind { base: Base::Debian, role, network: Cni::Routed, images: false, shell: true };
+        files_of_kind(kind).unwrap()
     }
 
     #[test]

@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 
 use crate::addressing::{DNS_SERVICE, capacity};
 use crate::config::{
-    Base, Config, Haproxy, Hardware, Kubelet, Kubernetes, Label, Network, Provider, Release, Snippets, Start, Supply,
+    Base, Config, Haproxy, Hardware, ImageSource, Kubelet, Kubernetes, Label, Network, Provider, Registries, Release,
+    Snippets, Start, Supply,
 };
 use crate::provider;
 use crate::role::{PerRole, Role};
@@ -52,6 +53,12 @@ pub struct Plan {
     pub kubernetes: Kubernetes,
     /// HAProxy on every worker.
     pub haproxy: Haproxy,
+    /// The container images that every master and worker has from the start.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<ImageSource>,
+    /// How their registries are reached.
+    #[serde(skip)]
+    pub registries: Registries,
     /// The three ranges.
     pub network: Network,
     /// The host's own address on the nodes' network.
@@ -160,6 +167,8 @@ impl Plan {
             shell: config.shell,
             kubernetes: config.kubernetes.clone(),
             haproxy: config.haproxy.clone(),
+            images: config.images.clone(),
+            registries: config.registries.clone(),
             network: config.network.clone(),
             host: host(config.network.nodes, 1),
             api_service: host(config.network.services, 1),

@@ -41,6 +41,7 @@ pub const FACTS: Facts = Facts {
         include_str!("../../vagrant/libvirt/definition.rb"),
         include_str!("../../vagrant/libvirt/console.rb"),
         include_str!("../../vagrant/libvirt/disks.rb"),
+        include_str!("../../vagrant/libvirt/images.rb"),
         include_str!("../../vagrant/libvirt/devices.rb"),
         include_str!("../../vagrant/libvirt/shell.rb"),
         include_str!("../../vagrant/libvirt/machine.rb"),

@@ -38,6 +38,8 @@ impl Definition {
             let (Some(target), Some(file)) = (child("target", "dev"), child("source", "file")) else { continue };
             match disk.attribute("device") {
                 Some("cdrom") => config = Some(file.to_owned()),
+                // The disk of container images, which is nobody's to write to.
+                _ if disk.children().any(|node| node.has_tag_name("readonly")) => {}
                 _ => disks.push((target.to_owned(), file.to_owned())),
             }
         }
@@ -66,6 +68,7 @@ mod tests {
             <disk type='file' device='disk'><source file='/pool/a.img'/><target dev='vda' bus='virtio'/></disk>
             <disk type='file' device='disk'><source file='/pool/a_1.img'/><target dev='vdb' bus='virtio'/></disk>
             <disk type='file' device='cdrom'><source file='/pool/a.ign'/><target dev='hdc' bus='ide'/><readonly/></disk>
+            <disk type='file' device='disk'><source file='/pool/i'/><target dev='vdd' bus='virtio'/><readonly/></disk>
             <interface type='network'><source network='hab-a'/></interface>
             <interface type='network'><source network='hab-a.b'/></interface>
             </devices></domain>";

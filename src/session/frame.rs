@@ -96,7 +96,10 @@ mod tests {
     fn a_frame_is_a_line_without_what_it_does_not_say() {
         let line = |frame: &HostFrame| serde_json::to_string(frame).unwrap();
         let id = "a".to_owned();
-        assert_eq!(line(&HostFrame { id: id.clone(), n: 2, input: vec![0, 255], ..HostFrame::default() }), r#"{"id":"a","n":2,"in":"AP8="}"#);
+        assert_eq!(
+            line(&HostFrame { id: id.clone(), n: 2, input: vec![0, 255], ..HostFrame::default() }),
+            r#"{"id":"a","n":2,"in":"AP8="}"#
+        );
         let argv = vec!["id".to_owned()];
         let open = Some(Request { argv, term: None, rows: None, cols: None });
         assert_eq!(line(&HostFrame { id, open, ..HostFrame::default() }), r#"{"id":"a","open":{"argv":["id"]}}"#);

@@ -253,6 +253,3 @@ impl Session<'_> {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests;

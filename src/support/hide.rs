@@ -131,7 +131,10 @@ mod tests {
         let text = format!("a\n{CERTIFICATE}{PEM}{CERTIFICATE}b\n");
         assert_eq!(none.hide(&text), format!("a\n{CERTIFICATE}{HIDDEN}\n{CERTIFICATE}b\n"));
         let (key, certificate) = (STANDARD.encode(PEM), STANDARD.encode(CERTIFICATE));
-        assert_eq!(none.hide(&format!("k: \"{key}\"\nc: {certificate}\n")), format!("k: \"{HIDDEN}\"\nc: {certificate}\n"));
+        assert_eq!(
+            none.hide(&format!("k: \"{key}\"\nc: {certificate}\n")),
+            format!("k: \"{HIDDEN}\"\nc: {certificate}\n")
+        );
         // Also what is cut off, for what is cut is not yet harmless.
         assert_eq!(none.hide(&PEM[..60]), HIDDEN);
         assert_eq!(none.hide(&key[..80]), HIDDEN);

@@ -225,6 +225,8 @@ mod tests {
         let mut archive = Archive::default();
         archive.put("a", &("ä".repeat(MOST) + "end"));
         let kept = &archive.files["a"];
-        assert!(kept.starts_with("[the beginning is left out]\n") && kept.ends_with("ääend") && kept.len() <= MOST + 40);
+        assert!(
+            kept.starts_with("[the beginning is left out]\n") && kept.ends_with("ääend") && kept.len() <= MOST + 40
+        );
     }
 }

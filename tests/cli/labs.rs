@@ -16,7 +16,10 @@ fn labs_side_by_side_get_names_and_networks_of_their_own() {
     assert_ne!(first.1, second.1);
     let ran = test.run(["-C", "b/lab", "check"]).code(0).quietly().then().run(["ls", "--json"]).code(0).quietly();
     let labs: serde_json::Value = serde_json::from_str(&ran.stdout()).unwrap();
-    assert_eq!((&labs[0]["lab"], &labs[1]["lab"], &labs[1]["state"]), (&"lab".into(), &"lab-2".into(), &"not-built".into()));
+    assert_eq!(
+        (&labs[0]["lab"], &labs[1]["lab"], &labs[1]["state"]),
+        (&"lab".into(), &"lab-2".into(), &"not-built".into())
+    );
     assert_eq!(labs[1]["network"], format!("1{}", second.1));
     assert_eq!(labs[0]["nodes"][0]["name"], "etcd-01");
     assert!(labs[0]["api"].as_str().unwrap().ends_with(".31:6443"), "{labs}");
@@ -45,14 +48,20 @@ fn a_home_that_can_not_be_written_to_keeps_nobody_from_working() {
 
 #[test]
 fn the_users_kubeconfig_gets_a_labs_entries_and_loses_them() {
-    let mine = "apiVersion: v1\nkind: Config\n# mine\nclusters:\n- {name: x, cluster: {server: y}}\ncurrent-context: x\n";
+    let mine =
+        "apiVersion: v1\nkind: Config\n# mine\nclusters:\n- {name: x, cluster: {server: y}}\ncurrent-context: x\n";
     let test = Test::lab().run(["kubeconfig", "--merge"]).code(1).complains("`hab render` writes it").then();
     let test = test.run(["kubeconfig", "--unmerge"]).code(0).prints("the lab demo is not in").then();
-    let ran = test.run(["render"]).code(0).then().file("user/config", mine).after("export KUBECONFIG=:user/none:user/config");
-    let ran = ran.run(["kubeconfig", "--merge"]).code(0).quietly().prints("the context demo is in ").prints("user/config\n");
+    let ran =
+        test.run(["render"]).code(0).then().file("user/config", mine).after("export KUBECONFIG=:user/none:user/config");
+    let ran =
+        ran.run(["kubeconfig", "--merge"]).code(0).quietly().prints("the context demo is in ").prints("user/config\n");
     let ran = ran.mode_is("user/config", 0o600);
     let with = std::fs::read_to_string(ran.then().path().join("user/config")).unwrap();
-    assert!(with.contains("# mine\n") && with.contains("client-key-data") && with.contains("current-context: x\n"), "{with}");
+    assert!(
+        with.contains("# mine\n") && with.contains("client-key-data") && with.contains("current-context: x\n"),
+        "{with}"
+    );
 }
 
 #[test]

@@ -72,7 +72,10 @@ fn an_archive_helps_and_tells_no_secret() {
         assert!(!tells(text, &secrets) && !text.contains("PRIVATE KEY") && !text.contains("hunter2"), "{name}: {text}");
     }
     let console = of("out/console/etcd-01.log");
-    assert!(console.starts_with("before") && console.ends_with("after\r\n") && console.contains("[hidden"), "{console}");
+    assert!(
+        console.starts_with("before") && console.ends_with("after\r\n") && console.contains("[hidden"),
+        "{console}"
+    );
     assert!(of("hab.yaml").contains("lab: demo") && of("out/nodes.json").contains("etcd-01"));
     assert!(of("plan.json").contains("192.168.56.11") && of("versions.txt").starts_with("hab "));
     assert!(of("status.json").contains("\"ready\": false"));

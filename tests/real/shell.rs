@@ -54,7 +54,9 @@ impl Node {
 
     /// Begins a session as a client that then says no more, and returns the number of the process that it started.
     fn forsaken(&mut self) -> i32 {
-        self.port.write_all(b"\n{\"id\":\"old\",\"open\":{\"argv\":[\"sh\",\"-c\",\"echo $$; exec sleep 1000\"]}}\n").unwrap();
+        self.port
+            .write_all(b"\n{\"id\":\"old\",\"open\":{\"argv\":[\"sh\",\"-c\",\"echo $$; exec sleep 1000\"]}}\n")
+            .unwrap();
         let mut lines = BufReader::new(self.port.try_clone().unwrap()).lines();
         let line = lines.find(|line| line.as_ref().unwrap().contains("\"out\"")).unwrap().unwrap();
         let frame: serde_json::Value = serde_json::from_str(&line).unwrap();
@@ -127,8 +129,10 @@ fn a_command_ends_as_it_does_and_every_byte_passes() {
 #[test]
 fn a_terminal_is_one_and_has_its_size() {
     let node = Node::new();
-    let on = |argv: &[&str]| Request { term: Some("vt100".to_owned()), rows: Some(31), cols: Some(97), ..request(argv) };
-    let (code, out, _) = node.run(&on(&["sh", "-c", "tty; stty size; echo $TERM; read -r word; echo got $word"]), b"a-word\n");
+    let on =
+        |argv: &[&str]| Request { term: Some("vt100".to_owned()), rows: Some(31), cols: Some(97), ..request(argv) };
+    let (code, out, _) =
+        node.run(&on(&["sh", "-c", "tty; stty size; echo $TERM; read -r word; echo got $word"]), b"a-word\n");
     let out = String::from_utf8(out).unwrap();
     assert_eq!(code, 0, "{out}");
     for said in ["/dev/pts/", "31 97\r\n", "vt100\r\n", "got a-word\r\n"] {

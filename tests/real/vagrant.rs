@@ -52,7 +52,8 @@ impl Test {
         plan.providers = providers.to_vec();
         let versions = PerRole { etcd: Some(VERSION.to_owned()), master: None, worker: None };
         let ignition = vec!["0".repeat(64); plan.nodes.len()];
-        let rendered = Rendered { hab: Path::new("/nowhere/hab"), versions: &versions, ignition: &ignition };
+        let rendered =
+            Rendered { hab: Path::new("/nowhere/hab"), versions: &versions, ignition: &ignition, images: None };
         std::fs::create_dir_all(folder.join("out/boxes")).unwrap();
         let data = Data::new(&plan, &rendered).unwrap().to_json().unwrap();
         std::fs::write(folder.join("out/nodes.json"), data).unwrap();

@@ -42,7 +42,8 @@ impl Lab {
         let ignition = vec![sha256(config); plan.nodes.len()];
         // Says that all is Ready.
         let hab = lab.program("hab", "#!/bin/sh\necho \"asked: $*\"\n");
-        let data = Data::new(&plan, &Rendered { hab: &hab, versions: &versions, ignition: &ignition }).unwrap();
+        let data =
+            Data::new(&plan, &Rendered { hab: &hab, versions: &versions, ignition: &ignition, images: None }).unwrap();
         std::fs::write(lab.path("lab/out/nodes.json"), data.to_json().unwrap()).unwrap();
         lab.program("VBoxManage", include_str!("vagrant/vboxmanage.py"));
         lab.publish(&plan);

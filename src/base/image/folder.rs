@@ -1,6 +1,6 @@
 //! Where an image is while it is made a disk: it stays from one run to the next until it is used.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use fs_err as fs;
@@ -32,6 +32,12 @@ impl Folder {
         atomic_fs::lock(&lock, || step.note(&format!("waiting for another run of hab that downloads {url}")))
             .context("waiting for another run of hab")?;
         Ok(Self { path, _lock: lock })
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Where the file goes as it comes.

@@ -19,8 +19,9 @@ pub struct BootTest {
 
 impl BootTest {
     fn kind(&self, context: &Context<'_>) -> NodeKind {
-        // A box is the same for labs with a shell and without.
-        NodeKind { base: context.base, role: self.role, network: context.network, shell: true }
+        // A role's box is the same for labs with images and a shell, and without.
+        let (images, shell) = (false, true);
+        NodeKind { base: context.base, role: self.role, network: context.network, images, shell }
     }
 }
 
@@ -74,6 +75,7 @@ impl Step for BootTest {
             role: self.role,
             disk: &job.needs.get(&base_disk(BOOTED))?.join(disk_file(BOOTED)),
             payload: &job.needs.get(&payload_disk(self.role, BOOTED))?.join(disk_file(BOOTED)),
+            images: None,
             config: &config,
             checks: &checks,
             memory: boot_test::memory(context.base),

@@ -2,9 +2,14 @@
 
 mod base;
 mod boot_test;
+mod container_image;
 mod debian_programs;
 mod go_programs;
 mod image;
+mod image_layer;
+mod images_disk;
+mod images_test;
+mod linker;
 mod payload;
 mod provider_disk;
 mod release_programs;
@@ -14,11 +19,16 @@ mod vendor_disk;
 
 pub use base::BaseDisk;
 pub use boot_test::{BootTest, boot_test};
+pub use container_image::ContainerImage;
 pub use debian_programs::DebianPrograms;
 pub use go_programs::GoPrograms;
 pub use image::Image;
+pub use image_layer::ImageLayer;
+pub use images_disk::{ImagesDisk, NAME as IMAGES};
+pub use images_test::{ImagesTest, images_test};
+pub use linker::Linker;
 pub use payload::Payload;
-pub use provider_disk::{BOOTED, ProviderDisk};
+pub use provider_disk::{BOOTED, ProviderDisk, disk_of_images, images_file};
 pub use release_programs::ReleasePrograms;
 pub use tools::Tools;
 pub use vagrant_box::{BOX, VagrantBox, packed, vagrant_box};

@@ -1,9 +1,11 @@
 //! A raw disk in the format of the provider's boxes: smaller to keep, to hand around and to upload.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Result;
 use fs_err as fs;
 
-use super::{base, payload};
+use super::{base, images_disk, payload};
 use crate::build::{Context, Job, Step};
 use crate::cache::KeyBuilder;
 use crate::exec::qemu_img;
@@ -45,6 +47,18 @@ pub fn payload_disk(role: Role, provider: Provider) -> String {
     format!("disk {}{}", payload::payload(role), suffix(provider))
 }
 
+/// The name of the step of the disk of container images.
+#[must_use]
+pub fn disk_of_images() -> String {
+    format!("disk {}", images_disk::NAME)
+}
+
+/// The disk of container images in the entry of that step.
+#[must_use]
+pub fn images_file(entry: &Path) -> PathBuf {
+    entry.join(disk_file(BOOTED))
+}
+
 impl ProviderDisk {
     /// The base disk.
     pub fn base(provider: Provider) -> Self {
@@ -55,6 +69,12 @@ impl ProviderDisk {
     pub fn payload(role: Role, provider: Provider) -> Self {
         let (name, source) = (payload_disk(role, provider), payload::payload(role));
         Self { name, source, file: crate::payload::DISK, provider }
+    }
+
+    /// The disk of container images.
+    pub fn images() -> Self {
+        let (name, source) = (disk_of_images(), images_disk::NAME.to_owned());
+        Self { name, source, file: crate::images::disk::DISK, provider: BOOTED }
     }
 }
 

@@ -5,6 +5,7 @@ mod components;
 mod fixed;
 mod hardware;
 mod haproxy;
+mod images;
 mod known;
 mod kubelet;
 mod machines;
@@ -61,6 +62,8 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
     let haproxy = haproxy::check(&merged.haproxy, &node_ports, problems);
     let taken: Vec<_> =
         providers.iter().flatten().flat_map(|provider| provider::facts(*provider).taken).copied().collect();
+    let sources = images::check(&merged.images, has_file, problems);
+    let registries = images::registries(&merged.images, problems);
     let network = network::check(&merged.network, &taken, problems);
     let nodes = machines::check(base.unwrap_or(Base::Debian), &merged.nodes, &network, problems);
     let mut snippet = |key: &str, said: Option<&Marked<String>>| {
@@ -80,6 +83,8 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
         shell: merged.shell,
         kubernetes: Kubernetes { version: version?, domain: domain?, cni: cni?, components },
         haproxy,
+        images: sources?,
+        registries: registries?,
         network: network.whole()?,
         nodes: nodes?,
         ignition,

@@ -45,6 +45,13 @@ fn virtualbox(merged: &Merged, problems: &mut Problems) {
             libvirt(),
         );
     }
+    if let Some(image) = merged.images.list.first() {
+        problems.error(
+            image.place(),
+            "`images` are on a disk of their own, which a machine in VirtualBox can't have yet",
+            libvirt(),
+        );
+    }
     if let Some((name, _)) = merged.network.extra.get(MOST_EXTRA) {
         let message = format!(
             "`network.extra` has more than {MOST_EXTRA} networks, all that a machine in VirtualBox has cards for"
@@ -119,6 +126,7 @@ mod tests {
                 "nodes: {worker: {override: {\"01\": {sharedFolders: [{host: data, guest: /srv/data}]}}}}",
                 "error: `nodes.worker.override.01.sharedFolders`",
             ),
+            ("images: [nginx:1]", "3:10: error: `images` are on a disk of their own"),
             (&networks, "`network.extra` has more than 6 networks"),
         ] {
             for provider in ["virtualbox", "[libvirt, virtualbox]"] {

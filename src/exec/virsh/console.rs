@@ -47,7 +47,10 @@ fn explained(error: anyhow::Error) -> anyhow::Error {
     let text = format!("{error:#}");
     for (words, meaning) in [
         ("Active console session exists", "another session is open, by you or by somebody else: one at a time can be"),
-        ("cannot find character device", "its machine has no port for it: `vagrant reload` gives it one, unless hab.yaml says `shell: false`"),
+        (
+            "cannot find character device",
+            "its machine has no port for it: `vagrant reload` gives it one, unless hab.yaml says `shell: false`",
+        ),
         ("domain is not running", "its machine does not run"),
         ("failed to get domain", "it has no machine: `vagrant up` makes it"),
     ] {

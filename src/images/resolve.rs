@@ -1,0 +1,152 @@
+//! What a name or a file means today: everything of an image that hab.lock pins.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use fs_err as fs;
+
+use super::archive::{self, Found};
+use super::fault::patiently;
+use super::fetch::{Session, blob_file, copied};
+use super::manifest::{Top, blob, layers, parts, top};
+use super::{Fetcher, manifest};
+use crate::config::ImageSource;
+use crate::config::reference::Reference;
+use crate::digest::sha256;
+use crate::lock::{Blob, ContainerImage};
+use crate::progress::Step;
+
+/// What the image at `source` is today.
+///
+/// # Errors
+/// It can't be had, or is none that nodes can run; says which image, and why.
+pub fn resolve(fetcher: &Fetcher<'_>, source: &ImageSource, step: &Step<'_>) -> Result<ContainerImage> {
+    step.status(&format!("asking for {source}"));
+    let session = Session::open(fetcher, step)?;
+    let image = match source {
+        ImageSource::Registry(reference) => registry(&session, reference),
+        ImageSource::Archive { path, name } => {
+            let found = archive::look(&fetcher.lab.join(path));
+            found.and_then(|found| local(&session, source, path, &named(found, name.as_ref())?))
+        }
+        ImageSource::Layout { path, name } => {
+            let found = archive::look_into_folder(&fetcher.lab.join(path));
+            found.and_then(|found| local(&session, source, path, &named(found, name.as_ref())?))
+        }
+    };
+    image.with_context(|| format!("the image {source}"))
+}
+
+/// The name that the user gave counts; without one, those that the file has.
+fn named(found: Found, name: Option<&Reference>) -> Result<Found> {
+    let names = name.map_or(found.names, |name| vec![name.clone()]);
+    ensure!(!names.is_empty(), "it says no name: give it one, such as `name: registry.example.com/app:1`");
+    Ok(Found { names, ..found })
+}
+
+fn registry(session: &Session<'_>, reference: &Reference) -> Result<ContainerImage> {
+    let at = |digest: &str| format!("docker://{}", reference.at(digest));
+    let asked = match reference.digest() {
+        Some(digest) => at(digest),
+        None => format!("docker://{reference}"),
+    };
+    let bytes = session.manifest(&asked)?;
+    if let Some(digest) = reference.digest() {
+        is(&bytes, digest)?;
+    }
+    let (index, manifest) = match top(&bytes)? {
+        Top::Manifest(manifest) => (None, manifest),
+        Top::Index(index, manifest) => (Some(index), manifest),
+    };
+    let bytes = if index.is_some() { session.manifest(&at(&manifest.digest))? } else { bytes };
+    is(&bytes, &manifest.digest)?;
+    let (config, blobs) = parts(&bytes)?;
+    let bytes = session.config(&at(&manifest.digest))?;
+    is(&bytes, &config.digest)?;
+    let layers = layers(&bytes, blobs)?;
+    let target = index.as_ref().unwrap_or(&manifest).digest.clone();
+    let names = reference.tagged().into_iter().chain([reference.at(&target)]).collect();
+    Ok(ContainerImage { from: reference.to_string(), names, index, manifest, config, layers })
+}
+
+/// An image out of a file or a folder. Its layers are copied for this, and stay for whoever fetches it.
+fn local(session: &Session<'_>, source: &ImageSource, path: &Path, found: &Found) -> Result<ContainerImage> {
+    let address = address(found.transport, path)?;
+    let (layout, manifest) = copied(session, &address)?;
+    let read = |blob: &Blob| Ok::<_, anyhow::Error>(fs::read(blob_file(&layout, &blob.digest))?);
+    let bytes = read(&manifest)?;
+    is(&bytes, &manifest.digest)?;
+    // Docker's archives have no list, and a manifest only by name: the digest is that of what skopeo makes of them.
+    let index = match found.transport {
+        "docker-archive" => None,
+        _ => {
+            let bytes = session.manifest(&address)?;
+            match top(&bytes)? {
+                Top::Manifest(_) => None,
+                Top::Index(index, chosen) => {
+                    let digest = &manifest.digest;
+                    ensure!(chosen.digest == *digest, "of its platforms skopeo takes {digest}, not {}", chosen.digest);
+                    fs::write(blob_file(&layout, &index.digest), &bytes)?;
+                    Some(index)
+                }
+            }
+        }
+    };
+    let (config, blobs) = parts(&bytes)?;
+    let layers = layers(&read(&config)?, blobs)?;
+    let target = index.as_ref().unwrap_or(&manifest).digest.clone();
+    let mut names: Vec<String> = found.names.iter().filter_map(Reference::tagged).collect();
+    for name in &found.names {
+        let name = name.at(&target);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let image = ContainerImage { from: source.to_string(), names, index, manifest, config, layers };
+    session.keep(&layout, &image)?;
+    Ok(image)
+}
+
+/// skopeo's word for an image in a file of the lab's folder.
+pub fn address(transport: &str, path: &Path) -> Result<String> {
+    match path.to_str() {
+        Some(path) => Ok(format!("{transport}:./{path}")),
+        None => bail!("its path is not text"),
+    }
+}
+
+/// Fails unless these bytes have this digest.
+pub fn is(bytes: &[u8], digest: &str) -> Result<()> {
+    let found = format!("sha256:{}", sha256(bytes));
+    ensure!(found == digest, "what came has the digest {found} in place of {digest}: somebody changed it");
+    Ok(())
+}
+
+impl Session<'_> {
+    /// As skopeo's, tried again where that may help.
+    pub fn manifest(&self, source: &str) -> Result<Vec<u8>> {
+        patiently(self.fetcher, self.step, || self.skopeo.manifest(source))
+    }
+
+    /// As above.
+    pub fn config(&self, source: &str) -> Result<Vec<u8>> {
+        patiently(self.fetcher, self.step, || self.skopeo.config(source))
+    }
+}
+
+/// The one manifest of a layout that skopeo wrote.
+pub fn only_manifest(layout: &Path) -> Result<Blob> {
+    #[derive(serde::Deserialize)]
+    struct Index {
+        manifests: Vec<Entry>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Entry {
+        digest: String,
+    }
+    let index: Index =
+        serde_json::from_slice(&fs::read(layout.join("index.json"))?).context("reading what skopeo wrote")?;
+    let entry = index.manifests.first().context("skopeo wrote no image")?;
+    let bytes = fs::read(blob_file(layout, &entry.digest))?;
+    Ok(blob(manifest::MANIFESTS[0], &bytes))
+}
