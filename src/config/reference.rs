@@ -158,7 +158,7 @@ pub fn checked_part(part: &str) -> Result<(), String> {
     let good = |text: &str| matches!(text, "." | "_" | "__") || text.chars().all(|c| c == '-');
     let ends = |c: char| !c.is_ascii_alphanumeric();
     if part.starts_with(ends) || part.ends_with(ends) || !between.all(good) {
-        return Err("has `.`, `_` or `-` where no letter or digit is on both sides".to_owned());
+        return Err("has a `.`, `_` or `-` with no letter or digit on both sides".to_owned());
     }
     Ok(())
 }

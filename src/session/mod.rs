@@ -18,6 +18,9 @@ use crate::exec::virsh::LEAVE;
 use crate::terminal;
 use frame::{GuestFrame, HostFrame, PIECE, WINDOW};
 
+/// A node's own shell; every base has it.
+pub const SHELL: &str = "/bin/bash";
+
 /// How often this end says that it is there; the node gives up after 45 s (`silence` in shell.go).
 const ALIVE: Duration = Duration::from_secs(3);
 

@@ -26,7 +26,7 @@ use crate::parallel::side_by_side;
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::role::Role;
-use crate::session::{self, Input, Output, Request};
+use crate::session::{self, Input, Output, Request, SHELL};
 use hide::Secrets;
 
 /// What of a node is asked of itself: the file, and the command.
@@ -34,7 +34,7 @@ const ASKED: [(&str, &[&str]); 4] = [
     ("journal.txt", &["journalctl", "--no-pager", "--output=short-iso-precise", "--boot=0", "--lines=20000"]),
     ("journal-before.txt", &["journalctl", "--no-pager", "--output=short-iso-precise", "--boot=-1", "--lines=5000"]),
     ("units.txt", &["systemctl", "--no-pager", "--all", "list-units"]),
-    ("state.txt", &["/bin/bash", "-c", STATE]),
+    ("state.txt", &[SHELL, "-c", STATE]),
 ];
 
 const STATE: &str = "for command in 'uname -a' 'cat /etc/os-release' 'cat /proc/meminfo' 'cat /proc/mounts' 'df -h' 'ip address' \

@@ -61,7 +61,7 @@ fn an_archive_helps_and_tells_no_secret() {
     // A node that says on its console what it should not, and reports that have it.
     let console = format!("before\r\n{key}{kubeconfig}password {password}after\r\n");
     let test = test.file("out/console/etcd-01.log", &console).file("out/report/etcd.json", &key);
-    let ran = test.run(["support", "x.tar.gz"]).code(0).quietly().prints("look through it before you send it");
+    let ran = test.run(["support", "x.tar.gz"]).code(0).prints("look through it before you send it");
     let ran = ran.mode_is("x.tar.gz", 0o600);
     let archive = unpack(&ran.then().path().join("x.tar.gz"));
     let of = |name: &str| {
