@@ -158,7 +158,7 @@ pub fn checked_part(part: &str) -> Result<(), String> {
     let good = |text: &str| matches!(text, "." | "_" | "__") || text.chars().all(|c| c == '-');
     let ends = |c: char| !c.is_ascii_alphanumeric();
     if part.starts_with(ends) || part.ends_with(ends) || !between.all(good) {
-        return Err("has `.`, `_` or `-` where no letter or digit is on both sides".to_owned());
+        return Err("has a `.`, `_` or `-` with no letter or digit on both sides".to_owned());
     }
     Ok(())
 }
@@ -223,8 +223,8 @@ mod tests {
             ("nginx:a b", "no tag"),
             ("nginx@sha256:12", "no digest"),
             ("nginx@latest", "no digest"),
-            ("a_/b", "letter or digit on both sides"),
-            ("a._b", "letter or digit on both sides"),
+            ("a_/b", "no letter or digit on both sides"),
+            ("a._b", "no letter or digit on both sides"),
             ("localhost:port/a", "no port"),
             ("exa_mple.com/a", "no host's name"),
             ("-a.com/b", "no host's name"),
