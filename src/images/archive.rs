@@ -49,7 +49,7 @@ pub fn look(path: &Path) -> Result<Found> {
     let mut start = Vec::new();
     file.take(2).read_to_end(&mut start)?;
     let file = fs::File::open(path)?;
-    let (docker, oci) = if start == GZIP { lists(MultiGzDecoder::new(file))? } else { lists(file)? };
+    let Lists { docker, oci } = if start == GZIP { lists(MultiGzDecoder::new(file))? } else { lists(file)? };
     match (docker, oci) {
         // Newer Dockers write both; Docker's own has the names.
         (Some(list), _) => {
@@ -76,24 +76,30 @@ pub fn look_into_folder(path: &Path) -> Result<Found> {
     Ok(Found { transport: "oci", names: layout_names(&list)? })
 }
 
-/// Both lists of a tar.
-fn lists(tar: impl Read) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>)> {
-    let (mut docker, mut oci) = (None, None);
+/// The lists of images in a tar.
+#[derive(Default)]
+struct Lists {
+    docker: Option<Vec<u8>>,
+    oci: Option<Vec<u8>>,
+}
+
+fn lists(tar: impl Read) -> Result<Lists> {
+    let mut lists = Lists::default();
     let mut archive = tar::Archive::new(tar);
     for entry in archive.entries().context("reading the archive")? {
         let entry = entry.context("reading the archive")?;
         let path = entry.path_bytes();
         let name = path.strip_prefix(b"./").unwrap_or(&path).to_owned();
         let place = match name.as_slice() {
-            name if name == DOCKER.as_bytes() => &mut docker,
-            name if name == OCI.as_bytes() => &mut oci,
+            name if name == DOCKER.as_bytes() => &mut lists.docker,
+            name if name == OCI.as_bytes() => &mut lists.oci,
             _ => continue,
         };
         let mut bytes = Vec::new();
         entry.take(MAX_LIST).read_to_end(&mut bytes).context("reading the archive")?;
         *place = Some(bytes);
     }
-    Ok((docker, oci))
+    Ok(lists)
 }
 
 fn layout_names(list: &[u8]) -> Result<Vec<Reference>> {

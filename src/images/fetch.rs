@@ -107,6 +107,7 @@ fn complete(fetcher: &Fetcher<'_>, source: &ImageSource, image: &ContainerImage,
         ImageSource::Registry(reference) => {
             let at = |digest: &str| format!("docker://{}", reference.at(digest));
             patiently(fetcher, step, || {
+                tidy(&layout, image)?;
                 let mut look = watch(fetcher.pace, image, &layout, step);
                 session.skopeo.copy(&at(&image.manifest.digest), &layout, &mut look)
             })?;
@@ -159,6 +160,23 @@ fn missing(layout: &Path, image: &ContainerImage) -> Result<Vec<String>> {
         }
     }
     Ok(missing)
+}
+
+/// Removes what is in a layout besides whole blobs of the image: skopeo, when it is ended, leaves what it was writing.
+fn tidy(layout: &Path, image: &ContainerImage) -> Result<()> {
+    let wanted: Vec<_> = image.blobs().map(|blob| blob_file(layout, &blob.digest)).collect();
+    for folder in [layout.to_owned(), layout.join("blobs/sha256")] {
+        if !folder.is_dir() {
+            continue;
+        }
+        for found in fs::read_dir(folder)? {
+            let found = found?;
+            if found.file_type()?.is_file() && !wanted.contains(&found.path()) {
+                fs::remove_file(found.path())?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Looks on while an image comes: it has a size, and a pace that it must keep.

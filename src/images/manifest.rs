@@ -137,11 +137,12 @@ pub fn blob(media_type: &str, bytes: &[u8]) -> Blob {
 
 fn read(bytes: &[u8]) -> Result<(Document, String)> {
     let document: Document = serde_json::from_slice(bytes).context("reading its manifest")?;
-    let mut kind = document.media_type.clone();
-    if kind.is_empty() {
+    let kind = match document.media_type.as_str() {
         // OCI leaves the word out at will.
-        kind = if document.manifests.is_some() { INDEXES[0] } else { MANIFESTS[0] }.to_owned();
-    }
+        "" if document.manifests.is_some() => INDEXES[0].to_owned(),
+        "" => MANIFESTS[0].to_owned(),
+        kind => kind.to_owned(),
+    };
     ensure!(
         document.schema_version == 2,
         "its manifest is of the old kind {}, which no runtime takes any more",

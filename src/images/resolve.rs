@@ -77,18 +77,17 @@ fn local(session: &Session<'_>, source: &ImageSource, path: &Path, found: &Found
     let bytes = read(&manifest)?;
     is(&bytes, &manifest.digest)?;
     // Docker's archives have no list, and a manifest only by name: the digest is that of what skopeo makes of them.
-    let index = match found.transport {
-        "docker-archive" => None,
-        _ => {
-            let bytes = session.manifest(&address)?;
-            match top(&bytes)? {
-                Top::Manifest(_) => None,
-                Top::Index(index, chosen) => {
-                    let digest = &manifest.digest;
-                    ensure!(chosen.digest == *digest, "of its platforms skopeo takes {digest}, not {}", chosen.digest);
-                    fs::write(blob_file(&layout, &index.digest), &bytes)?;
-                    Some(index)
-                }
+    let index = if found.transport == "docker-archive" {
+        None
+    } else {
+        let bytes = session.manifest(&address)?;
+        match top(&bytes)? {
+            Top::Manifest(_) => None,
+            Top::Index(index, chosen) => {
+                let digest = &manifest.digest;
+                ensure!(chosen.digest == *digest, "of its platforms skopeo takes {digest}, not {}", chosen.digest);
+                fs::write(blob_file(&layout, &index.digest), &bytes)?;
+                Some(index)
             }
         }
     };
