@@ -104,10 +104,10 @@ impl Drop for Terminal {
     }
 }
 
-/// Rows and columns of the terminal that standard output is, if it is one.
+/// Rows and columns of the terminal that standard input is, if it is one.
 #[must_use]
 pub fn size() -> Option<(u16, u16)> {
-    let Winsize { ws_row, ws_col, .. } = tcgetwinsize(io::stdout()).ok()?;
+    let Winsize { ws_row, ws_col, .. } = tcgetwinsize(io::stdin()).ok()?;
     (ws_row > 0 && ws_col > 0).then_some((ws_row, ws_col))
 }
 

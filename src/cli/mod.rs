@@ -54,7 +54,8 @@ Exit codes:
   2    the command line or hab.yaml is wrong
   129  ended by SIGHUP
   130  ended by SIGINT (Ctrl-C)
-  143  ended by SIGTERM";
+  143  ended by SIGTERM
+  255  hab shell, hab logs: not run on the node, or its end not heard";
 
 /// Builds golden Vagrant boxes and per-node Ignition configs for a Kubernetes lab.
 ///

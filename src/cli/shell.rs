@@ -13,9 +13,6 @@ use crate::provider::only_libvirt;
 use crate::session::{self, Input, Output, Request};
 use crate::terminal::{self, LEAVE, Standard, Terminal, harmless};
 
-/// A node's own shell; every base has it.
-const SHELL: &str = "/bin/bash";
-
 /// Open root's shell on a node, or run a command there, over its machine's own port: no SSH, no network, no cluster
 ///
 /// Whoever may use libvirt on this host may do this; `shell: false` in hab.yaml leaves the port out. One at a time can be on
@@ -41,14 +38,9 @@ impl Shell {
         let is_terminal = std::io::stdin().is_terminal();
         ensure!(is_terminal || !self.tty, "standard input is no terminal, so --tty has none to give");
         let on_terminal = self.tty || (self.command.is_empty() && is_terminal);
-        let argv = match (self.command.is_empty(), on_terminal) {
-            (false, _) => self.command.clone(),
-            (true, true) => vec![SHELL.to_owned(), "--login".to_owned()],
-            (true, false) => vec![SHELL.to_owned()],
-        };
         let term = on_terminal.then(|| std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned()));
         let (rows, cols) = terminal::size().filter(|_| on_terminal).unzip();
-        run(global, &self.node, &Request { argv, term, rows, cols })
+        run(global, &self.node, &Request { argv: self.command.clone(), term, rows, cols })
     }
 }
 
