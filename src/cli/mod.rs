@@ -55,7 +55,7 @@ Exit codes:
   129  ended by SIGHUP
   130  ended by SIGINT (Ctrl-C)
   143  ended by SIGTERM
-  255  hab shell and hab logs: nothing was run on the node; else they end as that did";
+  255  hab shell, hab logs: not run on the node, or its end not heard";
 
 /// Builds golden Vagrant boxes and per-node Ignition configs for a Kubernetes lab.
 ///

@@ -38,14 +38,9 @@ impl Shell {
         let is_terminal = std::io::stdin().is_terminal();
         ensure!(is_terminal || !self.tty, "standard input is no terminal, so --tty has none to give");
         let on_terminal = self.tty || (self.command.is_empty() && is_terminal);
-        let argv = match (self.command.is_empty(), on_terminal) {
-            (false, _) => self.command.clone(),
-            (true, true) => vec![SHELL.to_owned(), "--login".to_owned()],
-            (true, false) => vec![SHELL.to_owned()],
-        };
         let term = on_terminal.then(|| std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned()));
         let (rows, cols) = terminal::size().filter(|_| on_terminal).unzip();
-        run(global, &self.node, &Request { argv, term, rows, cols })
+        run(global, &self.node, &Request { argv: self.command.clone(), term, rows, cols })
     }
 }
 

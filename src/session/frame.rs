@@ -39,7 +39,7 @@ pub struct HostFrame {
 /// What is to run, and on what terminal, if on any.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Request {
-    /// The program and its arguments.
+    /// The program and its arguments; none for the node's own shell.
     pub argv: Vec<String>,
     /// What `TERM` says: there is a terminal.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -27,6 +27,9 @@ const ALIVE: Duration = Duration::from_secs(3);
 /// How often is looked whether something is to be said.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How often the node is asked to begin until it does: virsh throws away what comes before it is connected.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// How long the node may take to begin: emulated and busy it needs seconds.
 const BEGINS: Duration = Duration::from_secs(60);
 
@@ -64,6 +67,8 @@ struct Session<'p> {
     room: Condvar,
     begun: AtomicBool,
     over: AtomicBool,
+    /// Nothing more is read from the node.
+    closed: AtomicBool,
     /// When the node last said something, in milliseconds since `start`.
     heard: AtomicU64,
     start: Instant,
@@ -89,16 +94,15 @@ pub fn run(
         room: Condvar::new(),
         begun: AtomicBool::new(false),
         over: AtomicBool::new(false),
+        closed: AtomicBool::new(false),
         heard: AtomicU64::new(0),
         start: Instant::now(),
     };
-    // What an earlier client has half said ends here.
-    session.write(b"\n")?;
-    session.say(HostFrame { open: Some(request.clone()), ..HostFrame::default() })?;
     std::thread::scope(|scope| {
         let ticks = scope.spawn(|| session.tick(request));
         let inputs = scope.spawn(|| session.feed(input));
         let outcome = session.listen(from, show);
+        session.closed.store(true, Ordering::Release);
         session.finish();
         let trouble = [ticks.join(), inputs.join()].into_iter().find_map(|it| match it {
             Ok(Ok(())) => None,
@@ -134,12 +138,11 @@ impl Session<'_> {
         self.input.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the node, and virsh, that it is over. Once.
+    /// Tells the node that it is over. Once.
     fn finish(&self) {
         if !self.over.swap(true, Ordering::AcqRel) {
             // It fails where there is nobody to be told.
             let _ = self.say(HostFrame { end: true, ..HostFrame::default() });
-            let _ = self.write(&[LEAVE]);
             self.room.notify_all();
         }
     }
@@ -196,13 +199,23 @@ impl Session<'_> {
     }
 
     fn feed_all(&self, input: &mut dyn Input) -> Result<()> {
+        // A key may leave also before the node has answered. Nothing is sent until then.
+        let mut first = None;
+        while !self.is_over() && !self.begun.load(Ordering::Acquire) {
+            match first {
+                None => first = input.next(LOOK, PIECE)?,
+                Some(_) => std::thread::sleep(LOOK / 10),
+            }
+        }
         while !self.is_over() {
             let full = |(sent, taken): &mut (u64, u64)| *sent - *taken >= WINDOW;
             let waited = self.room.wait_timeout_while(self.counts(), LOOK, full);
             if waited.unwrap_or_else(PoisonError::into_inner).1.timed_out() {
                 continue;
             }
-            let Some(bytes) = input.next(LOOK, PIECE)? else { continue };
+            let Some(bytes) = first.take().map_or_else(|| input.next(LOOK, PIECE), |first| Ok(Some(first)))? else {
+                continue;
+            };
             let eof = bytes.is_empty();
             let n = {
                 let mut counts = self.counts();
@@ -217,17 +230,29 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Asks the node to begin. What an earlier client has half said ends here.
+    fn open(&self, request: &Request) -> Result<()> {
+        self.write(b"\n")?;
+        self.say(HostFrame { open: Some(request.clone()), ..HostFrame::default() })
+    }
+
     /// Says now and then that this end is there, and how large its terminal is; ends the session when the other is not.
     fn tick(&self, request: &Request) -> Result<()> {
         let outcome = self.tick_all(request);
         if outcome.is_err() {
             self.finish();
         }
+        // virsh takes a byte for this only if it comes alone, so it is said until virsh has heard it.
+        while !self.closed.load(Ordering::Acquire) && self.write(&[LEAVE]).is_ok() {
+            std::thread::sleep(LOOK);
+        }
         outcome
     }
 
     fn tick_all(&self, request: &Request) -> Result<()> {
-        let (mut size, mut said) = (request.rows.zip(request.cols), Instant::now());
+        let mut size = request.rows.zip(request.cols);
+        self.open(request)?;
+        let mut said = Instant::now();
         while !self.is_over() {
             std::thread::sleep(LOOK);
             signal::check()?;
@@ -239,6 +264,10 @@ impl Session<'_> {
                     "the node does not answer: it is not that far yet, or its machine has no such port (`hab console` shows \
                      how far it is)"
                 );
+                if said.elapsed() >= AGAIN {
+                    said = Instant::now();
+                    self.open(request)?;
+                }
                 continue;
             }
             ensure!(silent < SILENT, "the node has not answered for {} s", SILENT.as_secs());

@@ -30,15 +30,15 @@ use crate::session::{self, Input, Output, Request, SHELL};
 use hide::Secrets;
 
 /// What of a node is asked of itself: the file, and the command.
-const ASKED: [(&str, &[&str]); 4] = [
+const ASKED: [(&str, &[&str]); 7] = [
     ("journal.txt", &["journalctl", "--no-pager", "--output=short-iso-precise", "--boot=0", "--lines=20000"]),
     ("journal-before.txt", &["journalctl", "--no-pager", "--output=short-iso-precise", "--boot=-1", "--lines=5000"]),
     ("units.txt", &["systemctl", "--no-pager", "--all", "list-units"]),
-    ("state.txt", &[SHELL, "-c", STATE]),
+    ("kernel.txt", &["dmesg"]),
+    ("addresses.txt", &["ip", "address"]),
+    ("routes.txt", &["ip", "route"]),
+    ("state.txt", &["cat", "/proc/version", "/etc/os-release", "/proc/meminfo", "/proc/mounts"]),
 ];
-
-const STATE: &str = "for command in 'uname -a' 'cat /etc/os-release' 'cat /proc/meminfo' 'cat /proc/mounts' 'df -h' 'ip address' \
-                     'ip route' 'dmesg'; do echo \"== $command\"; $command 2>&1; done";
 
 /// The most of one file that is kept, in bytes: its end, where the trouble is.
 const MOST: usize = 8 << 20;

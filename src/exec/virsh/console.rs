@@ -31,20 +31,23 @@ impl Virsh {
         let mut talked = None;
         let outcome = tool.pipe(|from| {
             talked = Some(talk(&mut ours, from));
+            // virsh leaves when its terminal is gone.
+            drop(ours);
             Ok(())
         });
         match (outcome, talked) {
             (_, Some(Ok(value))) => Ok(value),
-            (Err(error), _) => Err(explained(error)),
+            (Err(said), Some(Err(error))) => Err(explained(&said).unwrap_or(error)),
+            (Err(said), None) => Err(explained(&said).unwrap_or(said)),
             (Ok(()), Some(Err(error))) => Err(error),
             (Ok(()), None) => Err(anyhow!("virsh said nothing")),
         }
     }
 }
 
-/// libvirt's words, where a user would not know what to do.
-fn explained(error: anyhow::Error) -> anyhow::Error {
-    let text = format!("{error:#}");
+/// Why libvirt let nobody in, in a user's words.
+fn explained(said: &anyhow::Error) -> Option<anyhow::Error> {
+    let text = format!("{said:#}");
     for (words, meaning) in [
         ("Active console session exists", "another session is open, by you or by somebody else: one at a time can be"),
         (
@@ -55,10 +58,11 @@ fn explained(error: anyhow::Error) -> anyhow::Error {
         ("failed to get domain", "it has no machine: `vagrant up` makes it"),
     ] {
         if text.contains(words) {
-            return anyhow!(meaning);
+            return Some(anyhow!(meaning));
         }
     }
-    error
+    // What libvirt says of itself; of a machine that goes off in the middle it says less than the session does.
+    text.contains("failed to connect").then(|| anyhow!("{text}"))
 }
 
 /// A terminal through which every byte passes as it is: our end, and the other.
@@ -89,9 +93,10 @@ mod tests {
         });
         let error: anyhow::Error = outcome.map(|(): ()| ()).unwrap_err();
         assert_eq!(error.to_string(), "it has no machine: `vagrant up` makes it");
-        for (said, meant) in [("Active console session exists for this domain", "one at a time"), ("else", "else")] {
-            assert!(explained(anyhow!("`virsh` ended with 1\n  error: {said}")).to_string().contains(meant));
-        }
+        let meaning = |said: &str| explained(&anyhow!("`virsh` ended with 1\n  error: {said}")).map(|it| it.to_string());
+        assert!(meaning("Active console session exists for this domain").unwrap().contains("one at a time"));
+        assert!(meaning("failed to connect to the hypervisor").unwrap().contains("`virsh`"));
+        assert_eq!(meaning("else"), None);
     }
 
     #[test]

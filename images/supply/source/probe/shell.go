@@ -34,6 +34,8 @@ const (
 	silence = 45 * time.Second
 	// appears is how long to wait for the port: the kernel may still be making it.
 	appears = 10 * time.Second
+	// rootShell is on every base.
+	rootShell = "/bin/bash"
 	// linger is how long what a command has started may hold its output open after it.
 	linger = time.Second
 )
@@ -153,6 +155,9 @@ func shell(argv []string) {
 			}
 		case frame := <-frames:
 			switch {
+			case frame.Open != nil && now != nil && now.id == frame.ID:
+				// Asked again by who has not heard the answer yet.
+				now.heard = time.Now()
 			case frame.Open != nil:
 				if now != nil {
 					now.end("another begins")
@@ -227,7 +232,10 @@ func begin(port *line, id string, asked *request) *session {
 // start runs the command, on a terminal of its own if one is asked for.
 func (s *session) start(asked *request) error {
 	if len(asked.Argv) == 0 {
-		return errors.New("nothing is asked for")
+		asked.Argv = []string{rootShell}
+		if asked.Term != "" {
+			asked.Argv = append(asked.Argv, "--login")
+		}
 	}
 	if err := os.Setenv("PATH", "/opt/hab/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"); err != nil {
 		return err
@@ -235,7 +243,7 @@ func (s *session) start(asked *request) error {
 	command := exec.Command(asked.Argv[0], asked.Argv[1:]...)
 	command.Dir = "/"
 	command.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/bash", "LANG=C.UTF-8",
+		"PATH=" + os.Getenv("PATH"), "HOME=/root", "USER=root", "LOGNAME=root", "SHELL=" + rootShell, "LANG=C.UTF-8",
 		"TERM=" + asked.Term, `PS1=\u@\h:\w\$ `,
 	}
 	var outputs []output
