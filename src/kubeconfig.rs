@@ -36,12 +36,11 @@ pub fn of_user(own: &Path) -> Result<PathBuf> {
     let named = std::env::var_os("KUBECONFIG").unwrap_or_default();
     let named = std::env::split_paths(&named).filter(|path| !path.as_os_str().is_empty());
     let named: Vec<PathBuf> = named.filter(|path| own.is_none() || path.canonicalize().ok() != own).collect();
-    let found = match named.iter().find(|path| path.exists()).or(named.last()) {
-        Some(path) => std::path::absolute(path)?,
-        None => {
-            let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
-            PathBuf::from(home.context("neither KUBECONFIG nor HOME is set")?).join(".kube/config")
-        }
+    let found = if let Some(path) = named.iter().find(|path| path.exists()).or(named.last()) {
+        std::path::absolute(path)?
+    } else {
+        let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
+        PathBuf::from(home.context("neither KUBECONFIG nor HOME is set")?).join(".kube/config")
     };
     Ok(found.canonicalize().unwrap_or(found))
 }
@@ -172,7 +171,7 @@ fn region(lines: &[&str], list: &str) -> Option<(usize, usize)> {
     let start = lines.iter().position(is_key)?;
     let own =
         |line: &&str| line.trim_end().is_empty() || line.starts_with([' ', '\t', '-', '#']) && !line.starts_with("---");
-    let length = lines[start + 1..].iter().take_while(|line| own(*line)).count();
+    let length = lines[start + 1..].iter().take_while(|line| own(line)).count();
     Some((start, start + 1 + length))
 }
 
@@ -235,7 +234,7 @@ fn insert(text: &str, list: &str, new: &str) -> Result<String> {
         return Ok(format!("{before}{list}:\n{new}{after}"));
     };
     let indent = " ".repeat(column);
-    let new: String = new.lines().map(|line| format!("{indent}{line}\n")).collect();
+    let new = new.lines().fold(String::new(), |text, line| text + &indent + line + "\n");
     Ok(format!("{}{new}{}", lines[..*last].concat(), lines[*last..].concat()))
 }
 

@@ -73,9 +73,6 @@ const CHILD: &str = "src/exec/child.rs";
 
 const SHELLS: [&str; 6] = ["sh", "bash", "dash", "zsh", "/bin/sh", "/bin/bash"];
 
-/// What names the shell of a node, where nothing of this host meets it.
-const SESSION: &str = "src/session/mod.rs";
-
 /// The one file that writes to standard output and error.
 const PRINT: &str = "src/cli/print.rs";
 

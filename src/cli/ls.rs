@@ -48,7 +48,7 @@ enum State {
 #[derive(Debug, Serialize)]
 struct Lab {
     folder: String,
-    lab: Option<String>,
+    name: Option<String>,
     state: State,
     provider: Option<Provider>,
     /// The network of its machines.
@@ -101,7 +101,7 @@ fn look(folder: &Path, machines: &mut Machines) -> Lab {
     let Ok(Opened { plan, .. }) = lab::open(folder) else {
         return Lab {
             folder: shown,
-            lab: None,
+            name: None,
             state: State::Wrong,
             provider: None,
             network: None,
@@ -133,7 +133,7 @@ fn look(folder: &Path, machines: &mut Machines) -> Lab {
     };
     Lab {
         folder: shown,
-        lab: Some(plan.lab.as_str().to_owned()),
+        name: Some(plan.lab.as_str().to_owned()),
         state,
         provider: Some(plan.provider),
         network: Some(plan.network.nodes.to_string()),
@@ -155,6 +155,6 @@ impl Lab {
             State::Running => "running".to_owned(),
         };
         let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-        [or_dash(&self.lab), state, or_dash(&self.network), or_dash(&self.api), self.folder.clone()]
+        [or_dash(&self.name), state, or_dash(&self.network), or_dash(&self.api), self.folder.clone()]
     }
 }

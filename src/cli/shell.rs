@@ -10,7 +10,7 @@ use crate::exec::signal;
 use crate::exec::virsh::{Virsh, default_uri};
 use crate::lab::nodes_json;
 use crate::provider::only_libvirt;
-use crate::session::{self, Input, Output, Request, SHELL};
+use crate::session::{self, Input, Output, Request};
 use crate::terminal::{self, LEAVE, Standard, Terminal, harmless};
 
 /// Open root's shell on a node, or run a command there, over its machine's own port: no SSH, no network, no cluster

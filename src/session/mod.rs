@@ -18,9 +18,6 @@ use crate::exec::virsh::LEAVE;
 use crate::terminal;
 use frame::{GuestFrame, HostFrame, PIECE, WINDOW};
 
-/// A node's own shell; every base has it.
-pub const SHELL: &str = "/bin/bash";
-
 /// How often this end says that it is there; the node gives up after 45 s (`silence` in shell.go).
 const ALIVE: Duration = Duration::from_secs(3);
 
@@ -112,8 +109,7 @@ pub fn run(
         match (outcome, trouble) {
             (Ok(code), _) => Ok(code),
             // What ended it from this end says more than that it has ended.
-            (Err(_), Some(error)) => Err(error),
-            (Err(error), None) => Err(error),
+            (Err(error), trouble) => Err(trouble.unwrap_or(error)),
         }
     })
 }

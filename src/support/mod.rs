@@ -5,7 +5,6 @@
 mod hide;
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ use crate::parallel::side_by_side;
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::role::Role;
-use crate::session::{self, Input, Output, Request, SHELL};
+use crate::session::{self, Input, Output, Request};
 use hide::Secrets;
 
 /// What of a node is asked of itself: the file, and the command.
@@ -80,7 +79,7 @@ impl Archive {
     fn put(&mut self, name: &str, text: &str) {
         let mut text = self.secrets.hide(text);
         if text.len() > MOST {
-            let from = (text.len() - MOST..).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            let from = (text.len() - MOST..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
             text.replace_range(..from, "[the beginning is left out]\n");
         }
         self.files.insert(name.to_owned(), text);
@@ -119,7 +118,7 @@ impl Archive {
             let path = format!("hab-support-{lab}/{name}");
             archive.append_data(&mut header, &path, text.as_bytes()).with_context(|| format!("packing {name}"))?;
         }
-        archive.into_inner().and_then(GzEncoder::finish).and_then(|file| file.flush()).context("packing the archive")
+        archive.into_inner().and_then(GzEncoder::finish).and_then(std::io::Write::flush).context("packing the archive")
     }
 }
 

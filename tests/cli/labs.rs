@@ -17,7 +17,7 @@ fn labs_side_by_side_get_names_and_networks_of_their_own() {
     let ran = test.run(["-C", "b/lab", "check"]).code(0).quietly().then().run(["ls", "--json"]).code(0).quietly();
     let labs: serde_json::Value = serde_json::from_str(&ran.stdout()).unwrap();
     assert_eq!(
-        (&labs[0]["lab"], &labs[1]["lab"], &labs[1]["state"]),
+        (&labs[0]["name"], &labs[1]["name"], &labs[1]["state"]),
         (&"lab".into(), &"lab-2".into(), &"not-built".into())
     );
     assert_eq!(labs[1]["network"], format!("1{}", second.1));

@@ -109,7 +109,7 @@ fn a_command_ends_as_it_does_and_every_byte_passes() {
     let (code, _, said) = node.run(&request(&["/no/such/program"]), b"");
     assert!(code == 127 && said.contains("/no/such/program"), "{said}");
     // More than there is room for on the way, in both directions at once.
-    let all: Vec<u8> = (0..400_000_u32).flat_map(|number| number.to_be_bytes()).collect();
+    let all: Vec<u8> = (0..400_000_u32).flat_map(u32::to_be_bytes).collect();
     let (code, out, _) = node.run(&request(&["cat"]), &all[..300_001]);
     assert_eq!(code, 0);
     assert!(out == all[..300_001], "{} bytes came back", out.len());

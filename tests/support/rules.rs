@@ -1,7 +1,7 @@
 //! The rules of `architecture.rs`: each finds what breaks it.
 
 use super::source::{Code, File};
-use super::{CHILD, EXEC, FILE_WRITES, FS_WRITES, MAX_LINES, MAX_PARAMETERS, PLACES, PRINT, SESSION, SHELLS, WRITES};
+use super::{CHILD, EXEC, FILE_WRITES, FS_WRITES, MAX_LINES, MAX_PARAMETERS, PLACES, PRINT, SHELLS, WRITES};
 
 /// The modules in the order in which the library names them.
 pub fn modules(library: &Code) -> Vec<String> {
@@ -98,7 +98,7 @@ pub fn programs(all: &[Code]) -> Vec<String> {
             let starts = [". spawn ( )", "command . output ( )", "command . status ( )"];
             found.extend(words(std::slice::from_ref(code), &starts));
         }
-        for shell in SHELLS.iter().filter(|_| code.path != SESSION) {
+        for shell in SHELLS {
             found.extend(words(std::slice::from_ref(code), &[&format!("\"{shell}\"")]));
         }
     }

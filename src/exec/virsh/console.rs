@@ -93,7 +93,8 @@ mod tests {
         });
         let error: anyhow::Error = outcome.map(|(): ()| ()).unwrap_err();
         assert_eq!(error.to_string(), "it has no machine: `vagrant up` makes it");
-        let meaning = |said: &str| explained(&anyhow!("`virsh` ended with 1\n  error: {said}")).map(|it| it.to_string());
+        let meaning =
+            |said: &str| explained(&anyhow!("`virsh` ended with 1\n  error: {said}")).map(|it| it.to_string());
         assert!(meaning("Active console session exists for this domain").unwrap().contains("one at a time"));
         assert!(meaning("failed to connect to the hypervisor").unwrap().contains("`virsh`"));
         assert_eq!(meaning("else"), None);
