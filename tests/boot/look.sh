@@ -41,18 +41,18 @@ claim 'on a terminal it is a shell on a terminal of the same size, and ends as t
 echo "-- one at a time"
 # Is there a process `sleep` on the node that is to sleep so long?
 seen() { hab shell "$etcd" -- bash -c "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -q '[s]leep $1 '" 2>/dev/null; }
-hab shell "$etcd" -- sleep 1111 & first=$!
-for ((try = 0; try < 30; try++)); do
-    said=$(hab shell "$etcd" -- true 2>&1)
-    status=$?
-    [ "$status" -eq 255 ] && break
+hab shell "$etcd" -- bash -c 'echo in; exec sleep 1111' >"$work/first" & first=$!
+for ((try = 0; try < 60; try++)); do
+    grep -q in "$work/first" && break
     sleep 1
 done
+said=$(hab shell "$etcd" -- true 2>&1)
+status=$?
 claim "a second client is told so: $said" "$([[ $status -eq 255 && $said == *'another session is open'* ]]; echo $?)"
 said=$(hab shell "$master" -- echo here 2>&1)
 claim 'another node is none of its business' "$([ "$said" = here ]; echo $?)"
 # The whole tree of it: sudo's and env's are between.
-pkill -KILL -f "shell $etcd -- sleep 1111"
+pkill -KILL -f "shell $etcd -- bash -c echo in; exec sleep 1111"
 wait "$first" 2>/dev/null
 for ((try = 0; try < 30; try++)); do
     hab shell "$etcd" -- true 2>/dev/null && break
