@@ -26,6 +26,12 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// Whether this is a SHA-256 as everything here writes it.
+#[must_use]
+pub fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// The SHA-256 of bytes.
 #[must_use]
 pub fn sha256(bytes: impl AsRef<[u8]>) -> String {

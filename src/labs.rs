@@ -17,6 +17,7 @@ use crate::digest::sha256;
 use crate::kinds::Provider;
 use crate::lab::absolute;
 use crate::provider::facts;
+use crate::xdg;
 
 /// The third bytes of the networks 192.168.x.0/24 that a new lab can get. It begins with the one that stands in the
 /// reference; up to 63 `VirtualBox` allows them to host-only networks without being asked.
@@ -39,8 +40,7 @@ impl Labs {
     /// Those of the environment; `None` where that names no home.
     #[must_use]
     pub fn of_user() -> Option<Self> {
-        let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")))?;
+        let state = xdg::folder("XDG_STATE_HOME", ".local/state")?;
         Some(Self { folder: state.join("hab").join("labs") })
     }
 

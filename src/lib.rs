@@ -28,6 +28,7 @@
 //! (`tests/architecture.rs` holds that). `docs/architecture.md` says more, `CONTRIBUTING.md` where a new thing goes.
 
 mod problems;
+mod xdg;
 pub mod progress;
 pub mod clock;
 mod arch;

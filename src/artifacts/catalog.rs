@@ -13,7 +13,7 @@ use crate::kinds::Supply;
 const FOLDER: &str = "supply/source";
 
 /// The table, and the folder, of what is no supply's.
-const LINKER: &str = "linker";
+const OF_IMAGES: &str = "linker";
 
 /// The upstream that has a folder for each of its versions.
 const KUBERNETES: &str = "kubernetes";
@@ -152,12 +152,17 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// What tells containerd of the images that a lab brings along: `images/linker.yaml`, whose program is in no payload.
+    /// What tells containerd of the images that a lab brings along: `images/linker.yaml`. No role's payload has its program, so
+    /// it is in no supply.
+    ///
+    /// # Errors
+    /// hab was built without it.
     pub fn of_images() -> Result<Self> {
-        let text = embedded::text(&format!("{LINKER}.yaml"))?;
-        let mut catalog: Self = serde_yaml::from_str(text).with_context(|| format!("reading images/{LINKER}.yaml"))?;
+        let text = embedded::text(&format!("{OF_IMAGES}.yaml"))?;
+        let mut catalog: Self =
+            serde_yaml::from_str(text).with_context(|| format!("reading images/{OF_IMAGES}.yaml"))?;
         for upstream in catalog.upstreams.values_mut() {
-            LINKER.clone_into(&mut upstream.folder);
+            OF_IMAGES.clone_into(&mut upstream.folder);
         }
         Ok(catalog)
     }

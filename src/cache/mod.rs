@@ -17,6 +17,7 @@ use fs_err as fs;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::atomic_fs;
+use crate::xdg;
 pub use key::{Key, KeyBuilder};
 use manifest::{Look, Manifest};
 pub use scratch::{Scratch, remove_stale};
@@ -58,14 +59,9 @@ impl Cache {
     /// # Errors
     /// Neither variable is set to an absolute path.
     pub fn from_env() -> Result<Self> {
-        let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        if let Some(cache) = folder("XDG_CACHE_HOME") {
-            return Ok(Self::at(cache.join("hab")));
-        }
-        match folder("HOME") {
-            Some(home) => Ok(Self::at(home.join(".cache/hab"))),
-            None => bail!("neither XDG_CACHE_HOME nor HOME is set, so there is no place for the cache"),
-        }
+        let folder = xdg::folder("XDG_CACHE_HOME", ".cache");
+        let folder = folder.context("neither XDG_CACHE_HOME nor HOME is set, so there is no place for the cache")?;
+        Ok(Self::at(folder.join("hab")))
     }
 
     /// The cache in the folder `root`.

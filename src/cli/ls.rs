@@ -11,6 +11,7 @@ use crate::exec::virsh::DomainState;
 use crate::kinds::Provider;
 use crate::lab::{self, OUT, Opened, nodes_json};
 use crate::labs::Labs;
+use crate::plan;
 use crate::provider::facts;
 use crate::role::Role;
 
@@ -111,19 +112,16 @@ fn look(folder: &Path, machines: &mut Machines) -> Lab {
     };
     let built = folder.join(OUT).join("nodes.json").is_file();
     let known = if built { machines.of(plan.provider) } else { None };
-    let runs = |node: &str| {
-        let state = known?.get(&nodes_json::domain(&plan, node));
-        Some(state == Some(&DomainState::Running))
+    let state = |name: &str| known?.get(&nodes_json::domain(&plan, name)).copied();
+    let states: Vec<Option<DomainState>> = plan.nodes.iter().map(|node| state(&node.name)).collect();
+    let node = |(node, state): (&plan::Node, &Option<DomainState>)| Node {
+        name: node.name.clone(),
+        address: node.address.to_string(),
+        running: known.map(|_| *state == Some(DomainState::Running)),
     };
-    let nodes: Vec<Node> = plan
-        .nodes
-        .iter()
-        .map(|node| Node { name: node.name.clone(), address: node.address.to_string(), running: runs(&node.name) })
-        .collect();
-    let there = known
-        .is_some_and(|known| plan.nodes.iter().any(|node| known.contains_key(&nodes_json::domain(&plan, &node.name))));
-    let running = nodes.iter().filter(|node| node.running == Some(true)).count();
-    let state = match (built, known.is_some(), there) {
+    let nodes: Vec<Node> = plan.nodes.iter().zip(&states).map(node).collect();
+    let running = running(&nodes);
+    let state = match (built, known.is_some(), states.iter().any(Option::is_some)) {
         (false, _, _) => State::NotBuilt,
         (true, false, _) => State::Unknown,
         (true, true, false) => State::NoMachines,
@@ -142,16 +140,20 @@ fn look(folder: &Path, machines: &mut Machines) -> Lab {
     }
 }
 
+/// How many of these machines run.
+fn running(nodes: &[Node]) -> usize {
+    nodes.iter().filter(|node| node.running == Some(true)).count()
+}
+
 impl Lab {
     fn row(&self) -> [String; 5] {
-        let running = self.nodes.iter().filter(|node| node.running == Some(true)).count();
         let state = match self.state {
             State::Wrong => "hab.yaml is wrong".to_owned(),
             State::NotBuilt => "not built".to_owned(),
             State::Unknown => "built; the provider does not answer".to_owned(),
             State::NoMachines => "no machines".to_owned(),
             State::Off => "off".to_owned(),
-            State::PartlyRunning => format!("{running} of {} machines run", self.nodes.len()),
+            State::PartlyRunning => format!("{} of {} machines run", running(&self.nodes), self.nodes.len()),
             State::Running => "running".to_owned(),
         };
         let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());

@@ -7,10 +7,7 @@ use anyhow::{Result, bail, ensure};
 
 use super::{Code, Global, NO_SESSION, print};
 use crate::exec::signal;
-use crate::exec::virsh::{Virsh, default_uri};
-use crate::lab::nodes_json;
-use crate::provider::only_libvirt;
-use crate::session::{self, Input, Output, Request};
+use crate::session::{Input, Output, Port, Request};
 use crate::terminal::{self, LEAVE, Standard, Terminal, harmless};
 
 /// Open root's shell on a node, or run a command there, over its machine's own port: no SSH, no network, no cluster
@@ -48,10 +45,7 @@ impl Shell {
 pub(super) fn run(global: &Global, node: &str, request: &Request) -> Result<()> {
     let plan = super::plan(global)?;
     let node = &plan.node(node)?.name;
-    only_libvirt(plan.provider, "a session on a node")?;
-    ensure!(plan.shell, "hab.yaml says `shell: false`, so the nodes have no port for this");
-    let domain = nodes_json::domain(&plan, node);
-    let virsh = Virsh::new(default_uri())?;
+    let port = Port::of(&plan, node)?;
     // What steers the terminal is meant to if the command has one.
     let filter = request.term.is_none();
     let (filter_out, filter_err) =
@@ -64,7 +58,7 @@ pub(super) fn run(global: &Global, node: &str, request: &Request) -> Result<()> 
     };
     let outcome = {
         let mut input = Keys::new(request.term.is_some())?;
-        virsh.console(&domain, |port, from| session::run((port, from), request, &mut input, &mut show))
+        port.run(request, &mut input, &mut show)
     };
     match outcome {
         Ok(0) => Ok(()),

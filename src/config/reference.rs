@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use crate::digest::is_sha256;
+
 /// The registry of names that name none, and where it keeps those that are one word (`normalize.go`, at the same place).
 const DEFAULT_REGISTRY: &str = "docker.io";
 const DEFAULT_FOLDER: &str = "library";
@@ -175,8 +177,7 @@ fn checked_tag(tag: &str) -> Result<String, String> {
 }
 
 fn checked_digest(digest: &str) -> Result<String, String> {
-    let hex = digest.strip_prefix("sha256:").unwrap_or_default();
-    if hex.len() == 64 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+    if digest.strip_prefix("sha256:").is_some_and(is_sha256) {
         return Ok(digest.to_owned());
     }
     Err("has behind its `@` no digest: that is `sha256:` and 64 digits 0-9 and a-f".to_owned())

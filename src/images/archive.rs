@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use flate2::read::MultiGzDecoder;
 use fs_err as fs;
 use serde::Deserialize;
@@ -105,12 +105,9 @@ fn lists(tar: impl Read) -> Result<Lists> {
 fn layout_names(list: &[u8]) -> Result<Vec<Reference>> {
     let list: Value = serde_json::from_slice(list).with_context(|| format!("reading {OCI} in it"))?;
     let manifests = list["manifests"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut digests: Vec<&Value> = manifests.iter().map(|manifest| &manifest["digest"]).collect();
-    digests.dedup();
-    ensure!(digests.len() == 1, several(digests.len()));
     // More than one entry for one image is more than one name for it, by which skopeo would have to be told to choose.
-    ensure!(manifests.len() == 1, several(manifests.len()));
-    let of = |name: &&str| manifests[0]["annotations"][*name].as_str();
+    let [manifest] = manifests else { return Err(several(manifests.len())) };
+    let of = |name: &&str| manifest["annotations"][*name].as_str();
     Ok(whole(NAMES.iter().find_map(of).into_iter()))
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use fs_err as fs;
 
 use super::fault::patiently;
-use super::resolve::{address, is, only_manifest};
+use super::resolve::{address, is};
 use super::{Fetcher, archive, registries, tools};
 use crate::base::image::Folder;
 use crate::cache::Scratch;
@@ -15,7 +15,7 @@ use crate::config::ImageSource;
 use crate::digest::sha256_file;
 use crate::download::Pace;
 use crate::exec::skopeo::Skopeo;
-use crate::lock::{Blob, ContainerImage, hex};
+use crate::lock::{ContainerImage, hex};
 use crate::progress::Step;
 
 /// The folder of the layout that skopeo fills.
@@ -59,12 +59,11 @@ pub fn blob_file(layout: &Path, digest: &str) -> PathBuf {
     layout.join("blobs/sha256").join(hex(digest))
 }
 
-/// An image of the lab's folder, copied; and its manifest.
-pub fn copied(session: &Session<'_>, address: &str) -> Result<(PathBuf, Blob)> {
+/// The layout with a copy of an image of the lab's folder.
+pub fn copied(session: &Session<'_>, address: &str) -> Result<PathBuf> {
     let layout = session.scratch.path().join(LAYOUT);
     session.skopeo.copy(address, &layout, &mut || Ok(()))?;
-    let manifest = only_manifest(&layout)?;
-    Ok((layout, manifest))
+    Ok(layout)
 }
 
 /// Brings all blobs of an image into the cache; with all of them there, no connection is tried. They stay there until

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::arch::TARGET;
-use crate::digest::sha256;
+use crate::digest::{is_sha256, sha256};
 use crate::lock::{Blob, Layer};
 
 /// What nodes run.
@@ -110,8 +110,7 @@ struct RootFs {
 
 impl Descriptor {
     fn blob(&self) -> Result<Blob> {
-        let hex = self.digest.strip_prefix("sha256:").unwrap_or_default();
-        let plain = hex.len() == 64 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let plain = self.digest.strip_prefix("sha256:").is_some_and(is_sha256);
         // It becomes a part of paths, and nobody has signed it.
         ensure!(plain, "it names a blob by {:?}, which is no SHA-256", self.digest);
         Ok(Blob { media_type: self.media_type.clone(), size: self.size, digest: self.digest.clone() })

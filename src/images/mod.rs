@@ -88,19 +88,11 @@ pub fn packages_of_today(cache: &Cache) -> Result<Vec<Deb>> {
 /// # Errors
 /// hab was built without it.
 pub fn linker() -> Result<Upstream> {
-    crate::artifacts::pin_upstream(linker_catalog()?.upstream(LINKER)?)
+    crate::artifacts::pin_upstream(Catalog::of_images()?.upstream(LINKER)?)
 }
 
 /// The name of that program, and of its folder.
 pub const LINKER: &str = "hab-images";
-
-/// All that there is to know about building it. No role's payload has it, so it is in no supply.
-///
-/// # Errors
-/// hab was built without it.
-pub fn linker_catalog() -> Result<Catalog> {
-    Catalog::of_images()
-}
 
 /// The programs in the cache, unpacked if they are not there yet.
 ///

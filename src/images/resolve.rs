@@ -64,18 +64,26 @@ fn registry(session: &Session<'_>, reference: &Reference) -> Result<ContainerIma
     let bytes = session.config(&at(&manifest.digest))?;
     is(&bytes, &config.digest)?;
     let layers = layers(&bytes, blobs)?;
-    let target = index.as_ref().unwrap_or(&manifest).digest.clone();
-    let names = reference.tagged().into_iter().chain([reference.at(&target)]).collect();
-    Ok(ContainerImage { from: reference.to_string(), names, index, manifest, config, layers })
+    let image = ContainerImage { from: reference.to_string(), names: Vec::new(), index, manifest, config, layers };
+    Ok(called(image, std::slice::from_ref(reference)))
+}
+
+/// The image with the names that it has by these: with their tags, and with the digest that they lead to.
+fn called(image: ContainerImage, references: &[Reference]) -> ContainerImage {
+    let mut names: Vec<String> = references.iter().filter_map(Reference::tagged).collect();
+    for name in references.iter().map(|reference| reference.at(&image.target().digest)) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    ContainerImage { names, ..image }
 }
 
 /// An image out of a file or a folder. Its layers are copied for this, and stay for whoever fetches it.
 fn local(session: &Session<'_>, source: &ImageSource, path: &Path, found: &Found) -> Result<ContainerImage> {
     let address = address(found.transport, path)?;
-    let (layout, manifest) = copied(session, &address)?;
-    let read = |blob: &Blob| Ok::<_, anyhow::Error>(fs::read(blob_file(&layout, &blob.digest))?);
-    let bytes = read(&manifest)?;
-    is(&bytes, &manifest.digest)?;
+    let layout = copied(session, &address)?;
+    let (manifest, bytes) = only_manifest(&layout)?;
     // Docker's archives have no list, and a manifest only by name: the digest is that of what skopeo makes of them.
     let index = if found.transport == "docker-archive" {
         None
@@ -92,16 +100,9 @@ fn local(session: &Session<'_>, source: &ImageSource, path: &Path, found: &Found
         }
     };
     let (config, blobs) = parts(&bytes)?;
-    let layers = layers(&read(&config)?, blobs)?;
-    let target = index.as_ref().unwrap_or(&manifest).digest.clone();
-    let mut names: Vec<String> = found.names.iter().filter_map(Reference::tagged).collect();
-    for name in &found.names {
-        let name = name.at(&target);
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    let image = ContainerImage { from: source.to_string(), names, index, manifest, config, layers };
+    let layers = layers(&fs::read(blob_file(&layout, &config.digest))?, blobs)?;
+    let image = ContainerImage { from: source.to_string(), names: Vec::new(), index, manifest, config, layers };
+    let image = called(image, &found.names);
     session.keep(&layout, &image)?;
     Ok(image)
 }
@@ -133,8 +134,8 @@ impl Session<'_> {
     }
 }
 
-/// The one manifest of a layout that skopeo wrote.
-pub fn only_manifest(layout: &Path) -> Result<Blob> {
+/// The one manifest of a layout that skopeo wrote, and its bytes.
+fn only_manifest(layout: &Path) -> Result<(Blob, Vec<u8>)> {
     #[derive(serde::Deserialize)]
     struct Index {
         manifests: Vec<Entry>,
@@ -147,5 +148,6 @@ pub fn only_manifest(layout: &Path) -> Result<Blob> {
         serde_json::from_slice(&fs::read(layout.join("index.json"))?).context("reading what skopeo wrote")?;
     let entry = index.manifests.first().context("skopeo wrote no image")?;
     let bytes = fs::read(blob_file(layout, &entry.digest))?;
-    Ok(blob(manifest::MANIFESTS[0], &bytes))
+    is(&bytes, &entry.digest)?;
+    Ok((blob(manifest::MANIFESTS[0], &bytes), bytes))
 }

@@ -92,7 +92,7 @@ pub fn publish(lab: &Path, plan: &Plan, context: &Context<'_>, outcome: Outcome)
         lock::write(lab, &lock)?;
     }
     batch.commit()?;
-    let images = out.join("images");
+    let images = lab.join(nodes_json::IMAGES);
     if images.is_dir() {
         atomic_fs::remove_stale(&images, |name| disk.as_deref() == Some(name))?;
     }

@@ -2,6 +2,7 @@
 //! machine's hypervisor reaches.
 
 mod frame;
+mod port;
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 
 pub use frame::Request;
+pub use port::Port;
 
 use crate::digest::hex;
 use crate::exec::signal;

@@ -20,12 +20,12 @@ use crate::config::{FILE, OUT, PRIVATE};
 use crate::exec::virsh::{Virsh, default_uri};
 use crate::exec::{kubectl::Kubectl, vagrant};
 use crate::kinds::Provider;
-use crate::lab::{self, nodes_json};
+use crate::lab;
 use crate::parallel::side_by_side;
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::role::Role;
-use crate::session::{self, Input, Output, Request};
+use crate::session::{Input, Output, Port, Request};
 use hide::Secrets;
 
 /// What of a node is asked of itself: the file, and the command.
@@ -191,17 +191,12 @@ fn nodes(plan: &Plan) -> Vec<(String, String)> {
 
 /// The output of a command on a node.
 fn ask(plan: &Plan, node: &str, argv: &[&str]) -> Result<String> {
-    crate::provider::only_libvirt(plan.provider, "a session on a node")?;
-    anyhow::ensure!(plan.shell, "hab.yaml says `shell: false`");
-    let virsh = Virsh::new(default_uri())?;
     let request = Request { argv: argv.iter().map(|&word| word.to_owned()).collect(), ..Request::default() };
     let mut text = Vec::new();
-    virsh.console(&nodes_json::domain(plan, node), |port, from| {
-        session::run((port, from), &request, &mut Nothing, &mut |output| {
-            let (Output::Out(bytes) | Output::Err(bytes)) = output;
-            text.extend(bytes);
-            Ok(())
-        })
+    Port::of(plan, node)?.run(&request, &mut Nothing, &mut |output| {
+        let (Output::Out(bytes) | Output::Err(bytes)) = output;
+        text.extend(bytes);
+        Ok(())
     })?;
     Ok(lossy(text))
 }

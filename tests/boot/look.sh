@@ -3,9 +3,7 @@
 
 echo "-- looking into nodes"
 hab() { ns_user "$hab" -C "$lab" "$@"; }
-virsh() { ns_root virsh -q -c qemu:///system "$@"; }
 etcd=$(nodes name etcd | head -n 1) master=$(nodes name master | head -n 1) worker=$(nodes name worker | tail -n 1)
-domain=hab-$(jq -r .lab "$lab/out/nodes.json")
 
 # What a node is called, where its own unit runs, by root, in a word of its own.
 for node in "$etcd" "$master" "$worker"; do

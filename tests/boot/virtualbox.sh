@@ -7,6 +7,7 @@ set -uo pipefail
 hab=$(realpath "$1") || exit 1
 root=$(cd "$(dirname "$0")/../.." && pwd)
 . "$root/tests/lib/claims.sh"
+. "$root/tests/lib/as_virtualbox.sh"
 work=$(mktemp -d) guest=
 lab=$work/lab
 finish() {
@@ -46,15 +47,12 @@ claim 'the config is in it' $?
 qemu-img create -q -f qcow2 -b "$work/virtualbox/disk1.vmdk" -F vmdk "$work/base"
 truncate --size 4G "$work/data"
 mac=$(jq -r '.nodes[0].mac' "$lab/out/nodes.json")
-# Starts the node, with these words more; what it says goes to a log. virtio is the only card that the node's kernel knows.
+# Starts the node, with these words more; what it says goes to a log.
 start() { # log, words...
-    local log=$1
+    local log=$1 machine
     shift
-    qemu-system-x86_64 -accel tcg -cpu max,-erms -m 768 -display none -vga none -no-user-config -nodefaults -no-reboot \
-        -smbios 'type=1,manufacturer=innotek GmbH,product=VirtualBox' -device ahci,id=sata \
-        -drive "if=none,id=base,file=$work/base,format=qcow2,cache=unsafe" -device ide-hd,bus=sata.0,drive=base \
-        -drive "if=none,id=payload,file=$work/virtualbox/disk2.vmdk,format=vmdk,snapshot=on" -device ide-hd,bus=sata.1,drive=payload \
-        -drive "if=none,id=data,file=$work/data,format=raw,cache=unsafe" -device ide-hd,bus=sata.3,drive=data,serial=hab-data \
+    as_virtualbox "$work/base" "$work/virtualbox/disk2.vmdk" "$work/data"
+    qemu-system-x86_64 "${machine[@]}" -m 768 -no-reboot \
         -netdev user,id=net,restrict=on,net=192.168.56.0/24,host=192.168.56.1 -device "virtio-net-pci,netdev=net,mac=$mac" \
         -monitor "unix:$work/monitor,server=on,wait=off" -serial "file:$log" "$@" &
     guest=$!

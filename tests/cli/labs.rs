@@ -1,6 +1,7 @@
 //! What hab knows of a user's labs beside the one it is asked about.
 
 use super::support::Test;
+use super::terminal::terminal;
 
 #[test]
 fn labs_side_by_side_get_names_and_networks_of_their_own() {
@@ -96,7 +97,8 @@ fn a_console_is_shown_as_it_was_recorded() {
 fn a_console_on_a_terminal_is_left_by_its_key_and_steers_nothing() {
     use std::io::{Read as _, Write as _};
     let test = Test::lab().file("out/console/etcd-01.log", "one \x1b[31mtwo\n");
-    let (mut ours, theirs) = terminal();
+    let (mut ours, path) = terminal();
+    let theirs = std::fs::File::options().read(true).write(true).open(path).unwrap();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hab"));
     command.args(["console", "etcd-01"]).current_dir(test.path()).env("HOME", test.home());
     command.stdin(theirs.try_clone().unwrap()).stdout(theirs.try_clone().unwrap()).stderr(theirs);
@@ -118,13 +120,4 @@ fn a_console_on_a_terminal_is_left_by_its_key_and_steers_nothing() {
     // A line's keys would wait for its end; this one does not.
     ours.write_all(b"x\x1d").unwrap();
     assert!(child.wait().unwrap().success());
-}
-
-/// A terminal: our end, and that of a program.
-fn terminal() -> (std::fs::File, std::fs::File) {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&ours).and_then(|()| unlockpt(&ours)).unwrap();
-    let name = ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
-    (ours.into(), std::fs::File::options().read(true).write(true).open(name).unwrap())
 }

@@ -11,4 +11,6 @@ mod labs;
 #[path = "../support/mod.rs"]
 mod support;
 mod support_archive;
+#[path = "../support/terminal.rs"]
+mod terminal;
 mod verbs;

@@ -3,6 +3,7 @@
 # run.sh.
 # shellcheck shell=bash
 
+. "$root/tests/lib/as_virtualbox.sh"
 vbox=$work/vbox
 mkdir -p "$vbox/box"
 echo '{lab: lab, provider: virtualbox, nodes: {worker: {count: 1}}}' >"$vbox/hab.yaml"
@@ -14,26 +15,22 @@ echo "-- a cluster as VirtualBox would have it"
 holds 'the namespace starts' "$netns" start "$namespace"
 # What a host-only network is to the host.
 ns_root sh -c 'ip link add vbox type bridge && ip address add 192.168.56.1/24 dev vbox && ip link set vbox up'
-# A machine as vagrant/virtualbox defines it: its disks are the box's own VMDKs, in order, on a SATA controller, and an empty
-# one for its data; the config is on a CD-ROM. virtio is the card that VirtualBox gives it.
+# Starts a machine from the box's own VMDKs, with an empty data disk and its config on a CD-ROM.
 present() { # name, role, MAC address, memory, processors
-    local folder=$work/present/$1
+    local folder=$work/present/$1 machine
     mkdir -p "$folder"
     tar -xf "$vbox/out/boxes/$2.virtualbox.box" -C "$folder" disk1.vmdk disk2.vmdk
     qemu-img create -q -f qcow2 -b "$folder/disk1.vmdk" -F vmdk "$folder/base"
     truncate --size 8G "$folder/data"
     ns_root ip tuntap add "vbox-$2" mode tap && ns_root ip link set "vbox-$2" master vbox up
-    ns_root qemu-system-x86_64 -accel tcg -cpu max,-erms -m "$4" -smp "$5" -display none -vga none -no-user-config -nodefaults \
-        -smbios 'type=1,manufacturer=innotek GmbH,product=VirtualBox' -device ahci,id=sata \
-        -drive "if=none,id=base,file=$folder/base,format=qcow2,cache=unsafe" -device ide-hd,bus=sata.0,drive=base \
-        -drive "if=none,id=payload,file=$folder/disk2.vmdk,format=vmdk,snapshot=on" -device ide-hd,bus=sata.1,drive=payload \
+    as_virtualbox "$folder/base" "$folder/disk2.vmdk" "$folder/data"
+    ns_root qemu-system-x86_64 "${machine[@]}" -m "$4" -smp "$5" \
         -drive "if=none,id=cd,file=$vbox/out/ignition/$1.iso,format=raw,media=cdrom,readonly=on" -device ide-cd,bus=sata.2,drive=cd \
-        -drive "if=none,id=data,file=$folder/data,format=raw,cache=unsafe" -device ide-hd,bus=sata.3,drive=data,serial=hab-data \
         -netdev "tap,id=net,ifname=vbox-$2,script=no,downscript=no" -device "virtio-net-pci,netdev=net,mac=$3" \
         -serial "file:$folder/console" </dev/null &
 }
-while read -r -a machine; do
-    present "${machine[@]}"
+while read -r -a node; do
+    present "${node[@]}"
 done < <(jq -r '.nodes[] | "\(.name) \(.role) \(.mac) \(.memory) \(.cpus)"' "$vbox/out/nodes.json")
 up=$SECONDS
 chown -R "$user:" "$vbox"

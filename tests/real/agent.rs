@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use crate::built::build;
+use crate::terminal::terminal;
 
 /// Asks one thing and reads one line.
 fn ask(port: &mut File, question: &[u8]) -> Vec<u8> {
@@ -25,10 +25,7 @@ fn ask(port: &mut File, question: &[u8]) -> Vec<u8> {
 fn the_agent_answers_about_the_clock_and_refuses_all_else() {
     let dir = tempfile::tempdir().unwrap();
     build(dir.path(), &["probe"]);
-    let port = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&port).unwrap();
-    unlockpt(&port).unwrap();
-    let path = ptsname(&port, Vec::new()).unwrap().into_string().unwrap();
+    let (mut port, path) = terminal();
     // As a serial port is: every byte as it is, and no echo.
     let other = File::options().read(true).write(true).open(&path).unwrap();
     let mut mode = tcgetattr(&other).unwrap();
@@ -39,7 +36,6 @@ fn the_agent_answers_about_the_clock_and_refuses_all_else() {
         .stdin(Stdio::null())
         .spawn()
         .unwrap();
-    let mut port = File::from(port);
     let refused = |class: &str| format!("{{\"error\":{{\"class\":\"{class}\",\"desc\":").into_bytes();
     // As libvirt begins, after whatever was left unsaid.
     assert_eq!(

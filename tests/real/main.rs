@@ -20,5 +20,7 @@ mod scripts;
 mod shell;
 #[path = "../support/rendered.rs"]
 mod rendered;
+#[path = "../support/terminal.rs"]
+mod terminal;
 mod vagrant;
 mod virtualbox;

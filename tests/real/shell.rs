@@ -7,10 +7,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hab::session::{Input, Output, Request, run};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use tempfile::TempDir;
 
 use crate::built::build;
+use crate::terminal::terminal;
 
 /// What answers, and our end of the port.
 struct Node {
@@ -23,14 +23,11 @@ impl Node {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         build(dir.path(), &["probe"]);
-        let port = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&port).unwrap();
-        unlockpt(&port).unwrap();
-        let path = ptsname(&port, Vec::new()).unwrap().into_string().unwrap();
+        let (port, path) = terminal();
         let program = dir.path().join("probe/bin/hab-probe");
         let mut command = Command::new(program);
         command.args(["shell", "-port", &path]).stdin(Stdio::null()).stdout(Stdio::null());
-        Self { _dir: dir, probe: command.spawn().unwrap(), port: port.into() }
+        Self { _dir: dir, probe: command.spawn().unwrap(), port }
     }
 
     /// Runs it with this input: its exit code, and what it wrote.

@@ -33,7 +33,7 @@ module HabLab
       # Returns nil if the guest ran, else why it did not.
       def self.trial(client, pool, firmware, type, cpu)
         name = "hab-trial-#{SecureRandom.hex(8)}"
-        volume = Libvirt.upload(client, pool, name, "0644", firmware)
+        volume = Libvirt.upload(client, pool, name, "0644", StringIO.new(firmware))
         guest = client.create_domain_xml(<<~XML, ::Libvirt::Domain::START_AUTODESTROY)
           <domain type='#{type}'>
             <name>#{name}</name>

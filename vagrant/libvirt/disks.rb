@@ -73,7 +73,7 @@ module HabLab
       end
 
       def pool
-        @client.lookup_storage_pool_by_name(@machine.provider_config.storage_pool_name)
+        Libvirt.pool(@machine)
       end
 
       def volume(name, bytes)

@@ -83,7 +83,7 @@ module HabLab
       end
 
       def pool
-        @client.lookup_storage_pool_by_name(@machine.provider_config.storage_pool_name)
+        Libvirt.pool(@machine)
       end
 
       def volume(images)
@@ -99,18 +99,8 @@ module HabLab
 
       def upload(name, path)
         @machine.ui.info("hab: uploading the disk of container images (#{File.size(path) >> 20} MiB), once for all machines")
-        volume = pool.create_volume_xml(<<~XML)
-          <volume>
-            <name>#{name}</name>
-            <capacity unit='bytes'>#{File.size(path)}</capacity>
-            <target>
-              <format type='raw'/>
-              <permissions><mode>0644</mode><owner>0</owner><group>0</group></permissions>
-            </target>
-          </volume>
-        XML
-        File.open(path, "rb") { |file| Libvirt.fill(@client, volume, file) }
-        Libvirt.upload(@client, pool, name + WHOLE, "0644", "whole\n")
+        volume = File.open(path, "rb") { |file| Libvirt.upload(@client, pool, name, "0644", file) }
+        Libvirt.upload(@client, pool, name + WHOLE, "0644", StringIO.new("whole\n"))
         volume
       end
     end

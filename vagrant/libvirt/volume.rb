@@ -9,19 +9,24 @@ module HabLab
       text.gsub(/[&<>'"]/, ESCAPES)
     end
 
-    # A new volume of a storage pool. libvirtd makes the file, owned by root and of this mode from its first moment.
-    def self.upload(client, pool, name, mode, bytes)
+    # The storage pool of a machine's disks.
+    def self.pool(machine)
+      machine.provider.driver.connection.client.lookup_storage_pool_by_name(machine.provider_config.storage_pool_name)
+    end
+
+    # A new volume of a storage pool, with what is in a file, or in what reads like one. libvirtd makes the file, owned by root and of this mode from its first moment.
+    def self.upload(client, pool, name, mode, file)
       volume = pool.create_volume_xml(<<~XML)
         <volume>
           <name>#{name}</name>
-          <capacity unit='bytes'>#{bytes.bytesize}</capacity>
+          <capacity unit='bytes'>#{file.size}</capacity>
           <target>
             <format type='raw'/>
             <permissions><mode>#{mode}</mode><owner>0</owner><group>0</group></permissions>
           </target>
         </volume>
       XML
-      fill(client, volume, StringIO.new(bytes))
+      fill(client, volume, file)
     end
 
     # Writes a file, or what reads like one, into a volume that is new; without all of it there is no volume.
@@ -56,7 +61,7 @@ module HabLab
       def create
         bytes = padded_config
         remove
-        Libvirt.upload(@client, pool, "#{@node[:domain]}.ign", "0600", bytes).path
+        Libvirt.upload(@client, pool, "#{@node[:domain]}.ign", "0600", StringIO.new(bytes)).path
       end
 
       def remove
@@ -71,7 +76,7 @@ module HabLab
       end
 
       def pool
-        @client.lookup_storage_pool_by_name(@machine.provider_config.storage_pool_name)
+        Libvirt.pool(@machine)
       end
 
       private

@@ -53,22 +53,18 @@ impl Step for BootTest {
     }
 
     fn processors(&self) -> f64 {
-        // A guest with one processor that waits now and then: three of them are well on two.
-        0.6
+        PROCESSORS
     }
 
     fn memory(&self, context: &Context<'_>) -> u64 {
-        // The guest's, and qemu's own.
-        u64::from(boot_test::memory(context.base)) + 256
+        memory(context)
     }
 
     fn preflight(&self, context: &Context<'_>) -> Vec<anyhow::Error> {
-        let packer = || boot_test::preflight(context.cache.scratch()?.path());
-        [qemu::system().err(), packer().err()].into_iter().flatten().collect()
+        preflight(context)
     }
 
     fn run(&self, context: &Context<'_>, job: &Job<'_>) -> Result<String> {
-        let scratch = context.cache.scratch()?;
         let (config, checks) =
             boot_test::config(self.kind(context), &crate::payload::read(job.needs.get(&payload(self.role))?)?)?;
         let subject = Subject {
@@ -81,11 +77,31 @@ impl Step for BootTest {
             memory: boot_test::memory(context.base),
             accelerator: context.accelerator()?,
         };
-        let report = boot_test::run(&subject, scratch.path(), job.step)?;
-        if !report.failures().is_empty() {
-            bail!(Failed(report));
-        }
-        boot_test::write(job.entry, &report)?;
-        Ok(format!("{} checks hold ({})", report.answers.len(), subject.accelerator.name()))
+        prove(&subject, context, job)
     }
+}
+
+/// A guest with one processor that waits now and then: three of them are well on two.
+pub(super) const PROCESSORS: f64 = 0.6;
+
+/// The guest's, and qemu's own, in MiB.
+pub(super) fn memory(context: &Context<'_>) -> u64 {
+    u64::from(boot_test::memory(context.base)) + 256
+}
+
+/// What is missing on this machine for any boot test.
+pub(super) fn preflight(context: &Context<'_>) -> Vec<anyhow::Error> {
+    let packer = || boot_test::preflight(context.cache.scratch()?.path());
+    [qemu::system().err(), packer().err()].into_iter().flatten().collect()
+}
+
+/// Boots it, and keeps the report if all checks hold.
+pub(super) fn prove(subject: &Subject<'_>, context: &Context<'_>, job: &Job<'_>) -> Result<String> {
+    let scratch = context.cache.scratch()?;
+    let report = boot_test::run(subject, scratch.path(), job.step)?;
+    if !report.failures().is_empty() {
+        bail!(Failed(report));
+    }
+    boot_test::write(job.entry, &report)?;
+    Ok(format!("{} checks hold ({})", report.answers.len(), subject.accelerator.name()))
 }

@@ -1,13 +1,13 @@
 //! The boot test of the disk of container images: a worker's box boots with it.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
+use super::boot_test::{PROCESSORS, memory, preflight, prove};
 use super::images_disk;
 use super::provider_disk::{BOOTED, base_disk, disk_file, disk_of_images, payload_disk};
-use crate::boot_test::{self, Failed, Subject};
+use crate::boot_test::{self, Subject};
 use crate::build::{Context, Job, Step};
 use crate::cache::KeyBuilder;
-use crate::exec::qemu;
 use crate::images::disk;
 use crate::node::NodeKind;
 use crate::role::Role;
@@ -50,20 +50,18 @@ impl Step for ImagesTest {
     }
 
     fn processors(&self) -> f64 {
-        0.6
+        PROCESSORS
     }
 
     fn memory(&self, context: &Context<'_>) -> u64 {
-        u64::from(boot_test::memory(context.base)) + 256
+        memory(context)
     }
 
     fn preflight(&self, context: &Context<'_>) -> Vec<anyhow::Error> {
-        let packer = || boot_test::preflight(context.cache.scratch()?.path());
-        [qemu::system().err(), packer().err()].into_iter().flatten().collect()
+        preflight(context)
     }
 
     fn run(&self, context: &Context<'_>, job: &Job<'_>) -> Result<String> {
-        let scratch = context.cache.scratch()?;
         let written = disk::read(job.needs.get(images_disk::NAME)?)?;
         let (config, checks) = boot_test::config_of_images(kind(context), &context.images()?.list, &written.layers)?;
         let file = |step: String| job.needs.get(&step).map(|entry| entry.join(disk_file(BOOTED)));
@@ -78,11 +76,6 @@ impl Step for ImagesTest {
             memory: boot_test::memory(context.base),
             accelerator: context.accelerator()?,
         };
-        let report = boot_test::run(&subject, scratch.path(), job.step)?;
-        if !report.failures().is_empty() {
-            bail!(Failed(report));
-        }
-        boot_test::write(job.entry, &report)?;
-        Ok(format!("{} checks hold ({})", report.answers.len(), subject.accelerator.name()))
+        prove(&subject, context, job)
     }
 }

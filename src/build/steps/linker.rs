@@ -5,7 +5,7 @@ use anyhow::{Error, Result};
 use crate::artifacts::{Catalog, go::GoBuild};
 use crate::build::{Context, Job, Step};
 use crate::cache::KeyBuilder;
-use crate::images::{LINKER, linker_catalog};
+use crate::images::LINKER;
 use crate::progress;
 
 /// See the file.
@@ -19,7 +19,7 @@ impl Linker {
     /// # Errors
     /// hab was built without it.
     pub fn new() -> Result<Self> {
-        Ok(Self { catalog: linker_catalog()? })
+        Ok(Self { catalog: Catalog::of_images()? })
     }
 
     fn go<'a>(&'a self, context: &'a Context<'_>) -> Result<GoBuild<'a>> {
