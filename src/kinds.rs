@@ -4,6 +4,16 @@ use serde::Serialize;
 
 use crate::embedded;
 
+/// The parts that only some labs have, each a table `images/supply/PART.yaml` and what of it a role's payload carries,
+/// `images/payload/PART/ROLE.yaml`.
+pub const PARTS: &[&str] = &["flannel", INTERNET, NETWORK_POLICIES];
+
+/// What enforces network policies, whatever the pod network is.
+pub const NETWORK_POLICIES: &str = "network-policies";
+
+/// What a node needs that reaches the internet.
+pub const INTERNET: &str = "internet";
+
 /// The operating system a box starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -42,6 +52,14 @@ pub enum Provider {
 pub enum Cni {
     /// The `bridge` plugin, a pod range per node, static routes between nodes: no daemon.
     Routed,
+    /// flannel: the same plugin and ranges, VXLAN between nodes.
+    Flannel,
+    /// Weave Net, as its living fork publishes it: container images, which the lab brings along.
+    Weave,
+    /// One that the user brings: its configuration, its objects, or both.
+    Files,
+    /// None yet: the user brings one when the lab is up.
+    None,
 }
 
 /// Where binaries and container images come from.
@@ -113,7 +131,52 @@ impl Provider {
 
 impl Cni {
     /// All, by their names in hab.yaml.
-    pub const ALL: &'static [(&'static str, Self)] = &[("routed", Self::Routed)];
+    pub const ALL: &'static [(&'static str, Self)] = &[
+        ("routed", Self::Routed),
+        ("flannel", Self::Flannel),
+        ("weave", Self::Weave),
+        ("files", Self::Files),
+        ("none", Self::None),
+    ];
+
+    /// Its programs, if it has any of its own: one of [`PARTS`].
+    #[must_use]
+    pub const fn part(self) -> Option<&'static str> {
+        match self {
+            Self::Flannel => Some("flannel"),
+            Self::Routed | Self::Weave | Self::Files | Self::None => None,
+        }
+    }
+
+    /// The container images that it needs, of which the lab's lock pins the digests
+    /// (<https://github.com/rajch/weave/releases>).
+    #[must_use]
+    pub const fn images(self) -> &'static [&'static str] {
+        match self {
+            Self::Weave => &["docker.io/rajchaudhuri/weave-kube:2.9.0", "docker.io/rajchaudhuri/weave-npc:2.9.0"],
+            Self::Routed | Self::Flannel | Self::Files | Self::None => &[],
+        }
+    }
+
+    /// Whether it enforces network policies by itself; not known of one that the user brings.
+    #[must_use]
+    pub const fn enforces_policies(self) -> Option<bool> {
+        match self {
+            Self::Routed | Self::Flannel => Some(false),
+            Self::Weave => Some(true),
+            Self::Files | Self::None => None,
+        }
+    }
+
+    /// Where containerd looks for the network's plugins, and for its configuration. What brings a network to a cluster puts
+    /// both into folders of the node that everybody knows (containerd's defaults); the payload's own plugins stay.
+    #[must_use]
+    pub const fn folders(self) -> (&'static [&'static str], &'static str) {
+        match self {
+            Self::Routed | Self::Flannel => (&["/opt/hab/cni"], "/etc/kubernetes/cni/net.d"),
+            Self::Weave | Self::Files | Self::None => (&["/opt/cni/bin", "/opt/hab/cni"], "/etc/cni/net.d"),
+        }
+    }
 }
 
 impl Start {

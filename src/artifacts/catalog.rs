@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
 use super::releases::{self, Release};
@@ -11,6 +11,9 @@ use crate::kinds::Supply;
 
 /// The folder of the upstreams' folders.
 const FOLDER: &str = "supply/source";
+
+/// The folder of the tables of what only some labs have.
+const PARTS: &str = "supply";
 
 /// The table, and the folder, of what is no supply's.
 const OF_IMAGES: &str = "linker";
@@ -29,6 +32,9 @@ pub struct Catalog {
     pub upstreams: BTreeMap<String, Upstream>,
     /// Every program, by its name on the node.
     pub artifacts: BTreeMap<String, Artifact>,
+    /// What of all this only some labs have: the tables that are part of it.
+    #[serde(skip)]
+    pub parts: Vec<&'static str>,
     /// Container images packed from artifacts.
     #[serde(default)]
     pub images: BTreeMap<String, ImageSpec>,
@@ -127,9 +133,12 @@ pub struct ImageSpec {
 }
 
 impl Catalog {
-    /// The catalog of a supply with this version of Kubernetes.
-    pub fn of(supply: Supply, kubernetes: &str) -> Result<Self> {
+    /// The catalog of a supply with this version of Kubernetes, and with the parts that only some labs have.
+    pub fn of(supply: Supply, kubernetes: &str, parts: &[&'static str]) -> Result<Self> {
         let mut catalog = Self::source(kubernetes)?;
+        for part in parts.iter().copied() {
+            catalog.add(part)?;
+        }
         match supply {
             Supply::Source => {}
             Supply::Upstream => releases::take(&mut catalog)?,
@@ -150,6 +159,23 @@ impl Catalog {
             embedded::folder(&upstream.folder).with_context(|| format!("this hab builds no {name} {kubernetes}"))?;
         }
         Ok(catalog)
+    }
+
+    /// Adds the table `images/supply/PART.yaml`, of what only some labs have: it is in the lock and the boxes of no other.
+    fn add(&mut self, part: &'static str) -> Result<()> {
+        let path = format!("{PARTS}/{part}.yaml");
+        let about = || format!("reading images/{path}");
+        let table: Self = serde_yaml::from_str(embedded::text(&path)?).with_context(about)?;
+        for (name, mut upstream) in table.upstreams {
+            upstream.folder = format!("{FOLDER}/{name}");
+            embedded::folder(&upstream.folder).with_context(about)?;
+            ensure!(self.upstreams.insert(name.clone(), upstream).is_none(), "{}: {name} is there already", about());
+        }
+        for (name, artifact) in table.artifacts {
+            ensure!(self.artifacts.insert(name.clone(), artifact).is_none(), "{}: {name} is there already", about());
+        }
+        self.parts.push(part);
+        Ok(())
     }
 
     /// What tells containerd of the images that a lab brings along: `images/linker.yaml`. No role's payload has its program, so
@@ -175,8 +201,7 @@ impl Catalog {
         self.upstreams.get(name).with_context(|| format!("images/{FOLDER}.yaml has no upstream {name}"))
     }
 
-    /// Artifact name -> import path, of those an upstream brings. Go names a program after the last part of its path
-    /// (before a major version), and so does the catalog.
+    /// Artifact name -> import path, of those an upstream brings.
     #[must_use]
     pub fn go_packages(&self, upstream: &str) -> BTreeMap<&str, &str> {
         let of_upstream = self.artifacts.iter().filter_map(|(name, artifact)| match &artifact.origin {
@@ -232,11 +257,11 @@ fn number(version: &str) -> &str {
 mod tests {
     use super::*;
 
-    /// The catalog of every version.
+    /// The catalog of every version, with every part.
     fn catalogs() -> Vec<Catalog> {
-        let versions = crate::kinds::Supply::Source.kubernetes_versions();
+        let versions = Supply::Source.kubernetes_versions();
         assert!(!versions.is_empty());
-        versions.iter().map(|version| Catalog::source(version).unwrap()).collect()
+        versions.iter().map(|version| Catalog::of(Supply::Source, version, crate::kinds::PARTS).unwrap()).collect()
     }
 
     #[test]
@@ -282,11 +307,8 @@ mod tests {
     fn every_origin_and_image_names_what_is_there() {
         for catalog in catalogs() {
             for (name, artifact) in &catalog.artifacts {
-                if let Origin::Go { upstream, package } = &artifact.origin {
+                if let Origin::Go { upstream, .. } = &artifact.origin {
                     assert!(catalog.upstreams.contains_key(upstream), "{name}");
-                    let parts: Vec<&str> = package.rsplit('/').collect();
-                    let major = parts[0].strip_prefix('v').is_some_and(|n| n.parse::<u32>().is_ok());
-                    assert_eq!(parts[usize::from(major)], name, "Go names a program otherwise");
                 }
             }
             for (name, image) in &catalog.images {
@@ -302,6 +324,15 @@ mod tests {
         for catalog in catalogs() {
             assert_eq!(catalog.images["pause"].reference, crate::node::templates::PAUSE_IMAGE);
         }
+    }
+
+    #[test]
+    fn a_part_is_in_no_catalog_that_does_not_ask_for_it() {
+        let version = Supply::Source.kubernetes_versions()[0];
+        let of = |parts: &[&'static str]| Catalog::of(Supply::Source, version, parts).unwrap();
+        assert_eq!(of(&[]), Catalog::source(version).unwrap());
+        assert!(of(&["flannel"]).artifacts.contains_key("flanneld") && !of(&[]).artifacts.contains_key("flanneld"));
+        assert!(Catalog::of(Supply::Source, version, &["nothing"]).is_err());
     }
 
     #[test]

@@ -133,7 +133,11 @@ impl GoBuild<'_> {
         go.build(source.path(), &upstream.ldflags(), &out, &paths, |line| status(line))
             .with_context(|| format!("building {} from its Go modules", self.name))?;
         let mut programs = BTreeMap::new();
-        for name in packages.into_keys() {
+        for (name, package) in packages {
+            let built = go_name(package);
+            if built != name {
+                fs::rename(out.join(built), out.join(name))?;
+            }
             let sha256 = sha256_file(&out.join(name))?;
             programs.insert(name, Listed { sha256, version: upstream.version.clone(), libraries: BTreeMap::new() });
         }
@@ -152,6 +156,14 @@ impl GoBuild<'_> {
         }
         Ok(scratch)
     }
+}
+
+/// What Go calls the program of a package: the last part of its path, before a major version.
+fn go_name(package: &str) -> &str {
+    let mut parts = package.rsplit('/');
+    let last = parts.next().unwrap_or_default();
+    let is_major = last.strip_prefix('v').is_some_and(|number| number.parse::<u32>().is_ok());
+    if is_major { parts.next().unwrap_or(last) } else { last }
 }
 
 /// The SHA-256 of an upstream's go.sum; a module without dependencies has none, which is the digest of nothing.
@@ -178,6 +190,18 @@ fn throttled<'s>(step: &'s Step<'_>) -> impl FnMut(&str) + 's {
 mod tests {
     use super::*;
     use crate::kinds::Supply;
+
+    #[test]
+    fn a_program_is_called_by_the_last_part_of_its_package() {
+        for (package, name) in [
+            ("k8s.io/kubernetes/cmd/kubelet", "kubelet"),
+            ("go.etcd.io/etcd/etcdctl/v3", "etcdctl"),
+            ("sigs.k8s.io/kube-network-policies/cmd", "cmd"),
+            ("hab.local/vim", "vim"),
+        ] {
+            assert_eq!(go_name(package), name);
+        }
+    }
 
     #[test]
     fn every_input_changes_the_key() {

@@ -150,7 +150,7 @@ mod tests {
     use crate::kinds::Supply;
 
     fn catalog() -> Catalog {
-        Catalog::of(Supply::Upstream, Supply::Upstream.kubernetes_versions()[0]).unwrap()
+        Catalog::of(Supply::Upstream, Supply::Upstream.kubernetes_versions()[0], &[]).unwrap()
     }
 
     #[test]
@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(catalog.upstreams.keys().collect::<Vec<_>>(), ["probe"]);
         let built = catalog.artifacts.iter().filter(|(_, artifact)| matches!(artifact.origin, Origin::Go { .. }));
         assert_eq!(built.map(|(name, _)| name).collect::<Vec<_>>(), ["hab-probe"]);
-        let source = Catalog::of(Supply::Source, &catalog.release("kubernetes").unwrap().version).unwrap();
+        let source = Catalog::of(Supply::Source, &catalog.release("kubernetes").unwrap().version, &[]).unwrap();
         assert_eq!(source.artifacts.keys().collect::<Vec<_>>(), catalog.artifacts.keys().collect::<Vec<_>>());
         assert_eq!((source.images, source.releases.len()), (catalog.images, 0));
     }

@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn a_lock_of_other_releases_is_refused_by_address() {
         let supply = kinds::Supply::Upstream;
-        let catalog = Catalog::of(supply, supply.kubernetes_versions()[0]).unwrap();
+        let catalog = Catalog::of(supply, supply.kubernetes_versions()[0], &[]).unwrap();
         let mut lock = pin_releases(&catalog, Vec::new(), release::unresolved(&catalog).unwrap()).unwrap();
         same_parts(&catalog, &Supply::Upstream(lock.clone())).unwrap();
         lock.files.get_mut("etcd").unwrap()[0].url.push('0');

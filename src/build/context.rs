@@ -11,8 +11,9 @@ use crate::cache::Cache;
 use crate::config::{ImageSource, Registries};
 use crate::exec::qemu::{self, Accelerator};
 use crate::images::{self, Fetcher};
-use crate::kinds::{Base, Cni, Provider};
+use crate::kinds::{Base, Provider};
 use crate::lock::{ContainerImage, FILE, Images, Lock, Releases, Supply};
+use crate::node::NodeNetwork;
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::provider::{self, Facts};
@@ -27,8 +28,8 @@ pub struct Context<'a> {
     pub lock: &'a Lock,
     /// What nodes boot from.
     pub base: Base,
-    /// Their pod network.
-    pub network: Cni,
+    /// Their network.
+    pub network: NodeNetwork,
     /// What boxes are for.
     pub providers: Vec<Provider>,
     /// What the base is for: one of them, for it is the same for all.
@@ -50,9 +51,9 @@ impl<'a> Context<'a> {
     /// The lock pins another supply than the plan has, or other modules than this hab brings; or this hab does not build
     /// that version of Kubernetes.
     pub fn new(cache: &'a Cache, lock: &'a Lock, plan: &Plan, progress: &'a dyn Progress) -> Result<Self> {
-        let catalog = Catalog::of(plan.supply, &plan.kubernetes.version)?;
+        let catalog = Catalog::of(plan.supply, &plan.kubernetes.version, &plan.parts())?;
         let provider = provider::facts(plan.provider);
-        let (base, network) = (plan.base, plan.kubernetes.cni);
+        let (base, network) = (plan.base, NodeNetwork::of(plan));
         let (providers, accelerator) = (plan.providers.clone(), Mutex::default());
         let (sources, registries, lab) = (plan.images.clone(), plan.registries.clone(), PathBuf::from("."));
         let context = Self {

@@ -139,7 +139,7 @@ pub fn steps(catalog: &Catalog, base: Base, providers: &[Provider]) -> Result<Ve
         Base::Flatcar | Base::FedoraCoreos => steps.push(Box::new(VendorDisk)),
     }
     for role in Role::ALL {
-        steps.push(Box::new(Payload::new(role, &Contents::of(role)?, &makers)?));
+        steps.push(Box::new(Payload::new(role, Contents::of(role, &catalog.parts)?, &makers)?));
         for provider in &formats {
             steps.push(Box::new(ProviderDisk::payload(role, *provider)));
         }

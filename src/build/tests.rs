@@ -41,7 +41,7 @@ impl Lab {
             size: 1,
             sha256: crate::digest::sha256(name),
         };
-        let catalog = Catalog::source(&plan.kubernetes.version).unwrap();
+        let catalog = Catalog::of(kinds::Supply::Source, &plan.kubernetes.version, &plan.parts()).unwrap();
         let source = pin(&catalog, vec![deb("haproxy")]).unwrap();
         let base = Base::Debian { packages: vec![deb("linux")] };
         let lock = Lock::new(vec![deb("mtools")], base, Supply::Source(source));
@@ -106,7 +106,7 @@ fn each_program_for_the_host_comes_from_its_step_in_every_version() {
 fn upstream() -> Lab {
     let mut lab = Lab::new();
     lab.plan.supply = kinds::Supply::Upstream;
-    let catalog = Catalog::of(lab.plan.supply, &lab.plan.kubernetes.version).unwrap();
+    let catalog = Catalog::of(lab.plan.supply, &lab.plan.kubernetes.version, &lab.plan.parts()).unwrap();
     let files = release::unresolved(&catalog).unwrap();
     lab.lock.supply = Supply::Upstream(pin_releases(&catalog, Vec::new(), files).unwrap());
     lab

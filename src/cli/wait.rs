@@ -52,6 +52,10 @@ impl Wait {
         if global.quiet {
             return Ok(());
         }
-        print::out("now: export KUBECONFIG=$(hab kubeconfig); kubectl get nodes\n")
+        let internet = match plan.internet {
+            Some(_) => "its nodes reach the internet through this host (network.internet: true)",
+            None => "no packet leaves the lab (network.internet: false)",
+        };
+        print::out(format!("{internet}\nnow: export KUBECONFIG=$(hab kubeconfig); kubectl get nodes\n"))
     }
 }

@@ -8,6 +8,7 @@ use super::console::Event;
 use super::machine::{Domain, Machine};
 use super::status::{ClusterState, NodeState, Part, Reason, Stage};
 use crate::exec::virsh::DomainState;
+use crate::kinds::Cni;
 use crate::lab::origin::Stale;
 use crate::plan::{Node, Plan};
 use crate::role::Role;
@@ -37,13 +38,34 @@ struct Finding {
 /// Puts what was observed into words.
 pub(super) fn assess(plan: &Plan, observed: &Observed) -> ClusterState {
     let nodes = plan.nodes.iter().zip(&observed.replies).zip(&observed.machines);
-    let nodes: Vec<_> = nodes.map(|((node, reply), machine)| assess_node(node, reply, machine, observed)).collect();
-    let dns = assess_dns(observed.dns.as_ref());
+    let mut nodes: Vec<_> = nodes.map(|((node, reply), machine)| assess_node(node, reply, machine, observed)).collect();
+    let mut dns = assess_dns(observed.dns.as_ref());
+    if plan.kubernetes.cni == Cni::None {
+        without_network(&mut nodes, &mut dns);
+    }
     let known = |name: &String| plan.nodes.iter().any(|node| node.name == *name);
     let registered = observed.registered.iter().flatten().map(|(name, _)| name);
     let mut strangers: Vec<String> = registered.filter(|name| !known(name)).cloned().collect();
     strangers.sort();
     ClusterState { ready: dns.ready && nodes.iter().all(NodeState::is_ready), nodes, dns, strangers }
+}
+
+/// What a kubelet's condition says as long as containerd has no CNI configuration (`NetworkReadyReason` in containerd's
+/// `internal/cri/server/status.go`).
+const NO_NETWORK: &str = "NetworkPluginNotReady";
+
+/// In a lab without a pod network nothing but that is waited for: somebody is to bring one, and DNS needs it.
+fn without_network(nodes: &mut [NodeState], dns: &mut Part) {
+    let lacking = nodes.iter_mut().filter(|n| n.reason == Reason::NotReady && n.message.contains(NO_NETWORK));
+    let mut lacks = false;
+    for node in lacking.filter(|node| node.stale.is_none()) {
+        lacks = true;
+        (node.stage, node.reason) = (Stage::Ready, Reason::Ready);
+        "registered; waits for a pod network".clone_into(&mut node.message);
+    }
+    if lacks {
+        *dns = Part { ready: true, reason: Reason::Ready, message: "waits for a pod network".to_owned() };
+    }
 }
 
 fn assess_dns(dns: Option<&Dns>) -> Part {

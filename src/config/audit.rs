@@ -3,14 +3,13 @@
 //!
 //! The rules are those of `k8s.io/apiserver/pkg/apis/audit/v1` and its `validation`.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
 use super::decode::decode;
 use super::fields::{describe, one_of};
 use super::free::{self, value};
 use super::label::Domain;
-use super::load::read_capped;
+use super::load::users_file;
 use super::yaml::{Kind, YamlNode, parse, shown};
 use crate::problems::Problems;
 
@@ -77,16 +76,8 @@ impl AuditPolicy {
     /// # Errors
     /// It can't be read, or is no policy; says everything that is wrong with it.
     pub fn read(path: &Path) -> Result<Self, Problems> {
-        let name = path.strip_prefix(".").unwrap_or(path).display().to_string();
-        match read_capped(path) {
-            Ok(bytes) => Self::new(&name, &bytes),
-            Err(error) => {
-                let why = if error.kind() == ErrorKind::NotFound { "is not there" } else { "can't be read" };
-                let mut problems = Problems::new(&name, "");
-                problems.error(None, format!("{why}: {error}"), None);
-                Err(problems)
-            }
-        }
+        let (name, bytes) = users_file(path)?;
+        Self::new(&name, &bytes)
     }
 
     /// Checks the bytes of a file that the user knows as `file`.

@@ -6,11 +6,12 @@ use super::yaml::{Key, Kind, YamlNode, shown};
 use crate::problems::{Place, Problems};
 
 /// All sections with their keys, in the order of the template. A section's name is its path.
-const KEYS: [(&str, &[&str]); 26] = [
+const KEYS: [(&str, &[&str]); 28] = [
     ("", &TOP),
     ("kubernetes", &KUBERNETES),
     // After it: who writes `version` alone more likely means that of Kubernetes.
     ("base", &["name", "channel", "version"]),
+    ("kubernetes.cni", &["name", "conflist", "manifests"]),
     ("kubernetes.apiServer", &["port", "auditPolicy", "extraArgs", "resources"]),
     ("kubernetes.controllerManager", &["extraArgs", "resources"]),
     ("kubernetes.scheduler", &["extraArgs", "resources"]),
@@ -18,7 +19,8 @@ const KEYS: [(&str, &[&str]); 26] = [
     ("kubernetes.etcd.backup", &["keep", "everyMinutes"]),
     ("kubernetes.dns", &["replicas", "resources"]),
     ("*.resources", &["requests", "limits"]),
-    ("network", &["nodes", "pods", "services", "extra"]),
+    ("network", &["nodes", "pods", "services", "extra", "internet", "proxy", "trustedCertificates"]),
+    ("network.proxy", &["http", "https", "noProxy"]),
     ("nodes", &["etcd", "master", "worker"]),
     ("nodes.etcd", &OF_ETCD),
     ("nodes.master", &WITH_KUBELET),
@@ -52,8 +54,18 @@ const TOP: [&str; 13] = [
     "ignition",
 ];
 
-const KUBERNETES: [&str; 9] =
-    ["version", "domain", "cni", "apiServer", "controllerManager", "scheduler", "kubeProxy", "etcd", "dns"];
+const KUBERNETES: [&str; 10] = [
+    "version",
+    "domain",
+    "cni",
+    "networkPolicies",
+    "apiServer",
+    "controllerManager",
+    "scheduler",
+    "kubeProxy",
+    "etcd",
+    "dns",
+];
 
 const OF_A_MACHINE: [&str; 9] =
     ["memory", "cpus", "disk", "disks", "networks", "forwardedPorts", "sharedFolders", "gui", "cpuExecutionCap"];

@@ -8,7 +8,7 @@ use anyhow::Result;
 use fs_err as fs;
 
 use super::Config;
-use super::audit::AuditPolicy;
+use super::files::UsersFiles;
 use super::merged::merge;
 use super::validate::{HasFile, validate};
 use super::{decode, raw, yaml};
@@ -87,7 +87,7 @@ pub fn load(folder: &Path) -> Result<Reading> {
     }
     match read_capped(&path) {
         Ok(bytes) => {
-            let mut reading = with_policy(folder, read(&name, &bytes, &|file| in_folder(folder, file)));
+            let mut reading = with_files(folder, read(&name, &bytes, &|file| in_folder(folder, file)));
             reading.refuse_ranges(&provider::allowed());
             Ok(reading)
         }
@@ -98,14 +98,39 @@ pub fn load(folder: &Path) -> Result<Reading> {
     }
 }
 
-/// A good hab.yaml with an audit policy that is none has the problems of that file.
-fn with_policy(folder: &Path, mut reading: Reading) -> Reading {
-    let config = reading.config.as_ref();
-    let policy = config.and_then(|config| config.kubernetes.components.api_server.audit_policy.as_ref());
-    if let Some(Err(problems)) = policy.map(|file| AuditPolicy::read(&folder.join(file))) {
-        reading = Reading { config: None, problems, ..reading };
+/// A good hab.yaml that names a file which is not what it should be has the problems of that file.
+fn with_files(folder: &Path, mut reading: Reading) -> Reading {
+    let Some(config) = &reading.config else { return reading };
+    match UsersFiles::read(folder, &config.kubernetes, config.internet.as_ref()) {
+        Ok(files) => {
+            let unsure = files.network.policies.iter().filter(|_| !config.kubernetes.network_policies);
+            for place in unsure {
+                let message = format!("{place} is a NetworkPolicy, which your own network enforces or not");
+                let hint = "with `kubernetes.networkPolicies: true` hab does".to_owned();
+                reading.problems.warning(None, message, Some(hint));
+            }
+        }
+        Err(problems) => reading = Reading { config: None, problems, ..reading },
     }
     reading
+}
+
+/// The bytes of a file that hab.yaml names, and what the user knows it as.
+///
+/// # Errors
+/// It can't be read, or is too long.
+pub(super) fn users_file(path: &Path) -> Result<(String, Vec<u8>), Problems> {
+    let name = path.strip_prefix(".").unwrap_or(path).display().to_string();
+    let mut problems = Problems::new(&name, "");
+    match read_capped(path) {
+        Ok(bytes) if bytes.len() <= decode::MAX_BYTES => return Ok((name, bytes)),
+        Ok(_) => problems.error(None, format!("is longer than {} bytes", decode::MAX_BYTES), None),
+        Err(error) => {
+            let why = if error.kind() == ErrorKind::NotFound { "is not there" } else { "can't be read" };
+            problems.error(None, format!("{why}: {error}"), None);
+        }
+    }
+    Err(problems)
 }
 
 /// Reads one byte more than is allowed, so that a file is as quickly refused however long it is.

@@ -1,10 +1,12 @@
 //! Fields and defaults together: every value is set, and still knows its place.
 
 use super::base::RawBase;
+use super::cni::RawCni;
 use super::components::{self, RawComponents, RawHaproxy};
 use super::free::{Entry, RawKubelet};
 use super::hardware::RawHardware;
 use super::images::RawImages;
+use super::internet::RawInternet;
 use super::memory;
 use super::raw::{Marked, Raw, RawMachines, RawNetwork, RawOverride};
 use crate::kinds::{Base, Supply};
@@ -29,6 +31,8 @@ pub struct Merged {
     pub version: Marked<String>,
     pub domain: Marked<String>,
     pub cni: Marked<String>,
+    pub cni_files: RawCni,
+    pub network_policies: Marked<bool>,
     pub network: MergedNetwork,
     pub nodes: MergedNodes,
     pub components: RawComponents,
@@ -48,6 +52,7 @@ pub struct MergedNetwork {
     pub pods: Marked<String>,
     pub services: Marked<String>,
     pub extra: Vec<Entry<String>>,
+    pub internet: RawInternet,
 }
 
 /// One role's section under `nodes`.
@@ -72,7 +77,7 @@ pub fn merge(raw: Raw) -> Merged {
     // What is none is refused later, by its name.
     let named = raw.base.name.as_ref().and_then(|said| Base::ALL.iter().find(|(name, _)| *name == said.value));
     let base = named.map_or(Base::Debian, |(_, base)| *base);
-    let Raw { network: RawNetwork { nodes, pods, services, extra }, nodes: machines, .. } = raw;
+    let Raw { network: RawNetwork { nodes, pods, services, extra, internet }, nodes: machines, .. } = raw;
     Merged {
         lab: raw.lab,
         base: or(raw.base.name.clone(), "debian"),
@@ -83,12 +88,15 @@ pub fn merge(raw: Raw) -> Merged {
         shell: raw.shell.is_none_or(|said| said.value),
         version: or(raw.version, newest()),
         domain: or(raw.domain, "cluster.local"),
-        cni: or(raw.cni, "routed"),
+        cni: or(raw.cni.name.clone(), "routed"),
+        cni_files: raw.cni,
+        network_policies: or(raw.network_policies, false),
         network: MergedNetwork {
             nodes: or(nodes, NODES),
             pods: or(pods, "10.2.0.0/16"),
             services: or(services, "10.3.0.0/24"),
             extra,
+            internet,
         },
         nodes: machines.map(|role, raw| machine_defaults(base, role, raw)),
         components: components::merge(raw.components),

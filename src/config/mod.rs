@@ -2,14 +2,19 @@
 
 mod audit;
 mod base;
+mod cni;
 mod components;
+mod conflist;
 mod decode;
 mod fields;
+mod files;
 mod free;
 mod hardware;
 mod images;
+mod internet;
 pub mod label;
 mod load;
+mod manifest;
 mod memory;
 mod merged;
 pub mod qualified;
@@ -22,9 +27,11 @@ pub mod template;
 mod validate;
 mod yaml;
 
-pub use audit::AuditPolicy;
+pub use cni::CniFiles;
+pub use files::UsersFiles;
 pub use hardware::{ForwardedPort, Hardware, Protocol, SharedFolder};
 pub use images::{ImageSource, Mirror, Registries};
+pub use internet::Internet;
 pub use label::{Domain, Label};
 pub use load::{FILE, OUT, PRIVATE, Reading, load, read};
 pub use qualified::{Effect, LabelValue, QualifiedName, Taint};
@@ -63,6 +70,9 @@ pub struct Config {
     pub kubernetes: Kubernetes,
     /// The three address ranges.
     pub network: Network,
+    /// How nodes reach the internet; not at all if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub internet: Option<Internet>,
     /// How many machines of each role, and how large.
     pub nodes: PerRole<Machines>,
     /// HAProxy on every worker.
@@ -86,6 +96,12 @@ pub struct Kubernetes {
     pub domain: Domain,
     /// The pod network.
     pub cni: Cni,
+    /// Its files, where it is the user's own.
+    #[serde(skip_serializing_if = "CniFiles::is_empty")]
+    pub cni_files: CniFiles,
+    /// Whether hab enforces network policies, by a program of its own beside the pod network.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub network_policies: bool,
     /// The settings of its programs.
     pub components: Components,
 }

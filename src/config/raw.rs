@@ -1,11 +1,13 @@
 //! The YAML tree as fields: every key optional, every value of the right type and at its place. Nothing is decided here.
 
 use super::base::{self, RawBase};
+use super::cni::{self, RawCni};
 use super::components::{self, RawComponents, RawHaproxy};
 use super::fields::{Section, read_like, read_section};
 use super::free::{self, Entry, RawKubelet};
 use super::hardware::{self, RawHardware};
 use super::images::{self, RawImages};
+use super::internet::{self, RawInternet};
 use super::yaml::YamlNode;
 use crate::problems::{Place, Problems};
 use crate::role::{PerRole, Role};
@@ -30,7 +32,8 @@ pub struct Raw {
     pub shell: Option<Marked<bool>>,
     pub version: Option<Marked<String>>,
     pub domain: Option<Marked<String>>,
-    pub cni: Option<Marked<String>>,
+    pub cni: RawCni,
+    pub network_policies: Option<Marked<bool>>,
     pub network: RawNetwork,
     pub nodes: PerRole<RawMachines>,
     pub components: RawComponents,
@@ -47,6 +50,7 @@ pub struct RawNetwork {
     pub pods: Option<Marked<String>>,
     pub services: Option<Marked<String>>,
     pub extra: Vec<Entry<String>>,
+    pub internet: RawInternet,
 }
 
 /// One role's section under `nodes`.
@@ -94,7 +98,8 @@ pub fn read(root: &YamlNode, problems: &mut Problems) -> Raw {
     if let Some(mut section) = top.section("kubernetes", problems) {
         raw.version = section.text("version", problems);
         raw.domain = section.text("domain", problems);
-        raw.cni = section.text("cni", problems);
+        raw.cni = cni::read(&mut section, problems);
+        raw.network_policies = section.truth("networkPolicies", problems);
         raw.components = components::read(&mut section, problems);
     }
     if let Some(mut section) = top.section("network", problems) {
@@ -102,6 +107,7 @@ pub fn read(root: &YamlNode, problems: &mut Problems) -> Raw {
         raw.network.pods = section.text("pods", problems);
         raw.network.services = section.text("services", problems);
         raw.network.extra = free::texts(&section, "extra", problems);
+        raw.network.internet = internet::read(&mut section, problems);
     }
     if let Some(mut section) = top.section("nodes", problems) {
         raw.nodes = PerRole::from_fn(|role| match section.section(role.name(), problems) {
@@ -166,7 +172,10 @@ mod tests {
             ("lab: a\nworker: {count: 1}\n", "`worker` belongs under `nodes`"),
             ("lab: a\nversion: v1\n", "`version` belongs under `kubernetes`"),
             ("lab: a\nnodes: {worker: {domain: x}}\n", "`domain` belongs under `kubernetes`"),
-            ("lab: a\nnetwork: {quux: x}\n", "known here: nodes, pods, services, extra"),
+            (
+                "lab: a\nnetwork: {quux: x}\n",
+                "known here: nodes, pods, services, extra, internet, proxy, trustedCertificates",
+            ),
         ] {
             assert!(said(text).contains(expected), "{text:?}: {}", said(text));
         }

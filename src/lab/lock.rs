@@ -69,7 +69,7 @@ fn pin_images(fetcher: &Fetcher<'_>, plan: &Plan, old: Option<&Images>, step: &S
 /// Debian's indexes, a vendor's image or what the publishers have built can't be had, or the folder not be written to.
 pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress, downgrade: bool) -> Result<Lock> {
     let old = Lock::read(lab).ok().flatten();
-    let catalog = Catalog::of(plan.supply, &plan.kubernetes.version)?;
+    let catalog = Catalog::of(plan.supply, &plan.kubernetes.version, &plan.parts())?;
     let step = progress.step("lock", None);
     let index = Index::refresh(cache)?;
     let tools = base::resolve_tools(&index)?;
@@ -124,7 +124,7 @@ fn parts(supply: &Supply) -> String {
 /// # Errors
 /// This hab does not build that version of Kubernetes.
 pub fn blank(plan: &Plan) -> Result<Lock> {
-    let catalog = Catalog::of(plan.supply, &plan.kubernetes.version)?;
+    let catalog = Catalog::of(plan.supply, &plan.kubernetes.version, &plan.parts())?;
     let supply = match plan.supply {
         kinds::Supply::Source => Supply::Source(artifacts::pin(&catalog, Vec::new())?),
         kinds::Supply::Upstream => {

@@ -53,6 +53,9 @@ struct Network {
     name: String,
     host: String,
     netmask: String,
+    /// Whether it leads out, by the host's own address.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    internet: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -121,6 +124,7 @@ impl Card {
                 name: extra_network(plan, name),
                 host: plan::host(*range, 1).to_string(),
                 netmask: range.netmask().to_string(),
+                internet: false,
             },
         })
     }
@@ -169,6 +173,7 @@ impl<'a> Data<'a> {
                 name: network(plan),
                 host: plan.host.to_string(),
                 netmask: plan.network.nodes.netmask().to_string(),
+                internet: plan.internet.is_some(),
             },
             nodes,
         })

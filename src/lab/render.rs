@@ -12,7 +12,7 @@ use super::origin::Origins;
 use super::{OUT, PRIVATE, applied};
 use crate::atomic_fs::{self, Batch};
 use crate::clock::Clock;
-use crate::config::AuditPolicy;
+use crate::config::UsersFiles;
 use crate::digest::sha256;
 use crate::exec::{qemu, signal};
 use crate::lock::Lock;
@@ -44,7 +44,8 @@ fn write(lab: &Path, plan: &Plan, pki: &Pki) -> Result<usize> {
     let out = lab.join(OUT);
     let folder = out.join("ignition");
     atomic_fs::create_private_dir(&folder)?;
-    let configs = Configs::new(plan, snippets(lab, plan)?, audit_policy(lab, plan)?)?;
+    let files = UsersFiles::read(lab, &plan.kubernetes, plan.internet.as_ref())?;
+    let configs = Configs::new(plan, snippets(lab, plan)?, files)?;
 
     // What is wrong with a template or a snippet is wrong for every node of a role: found before anything is written.
     for node in Role::ALL.into_iter().filter_map(|role| plan.of(role).next()) {
@@ -102,11 +103,6 @@ fn images(lab: &Path, plan: &Plan) -> Result<Option<String>> {
     }
     let pinned = Lock::read(lab)?.filter(|lock| lock.has_images(&plan.images)).and_then(|lock| lock.images?.disk);
     Ok(pinned.filter(|sha256| lab.join(nodes_json::images_path(sha256)).is_file()))
-}
-
-fn audit_policy(lab: &Path, plan: &Plan) -> Result<Option<AuditPolicy>> {
-    let file = plan.kubernetes.components.api_server.audit_policy.as_ref();
-    Ok(file.map(|file| AuditPolicy::read(&lab.join(file))).transpose()?)
 }
 
 fn snippets(lab: &Path, plan: &Plan) -> Result<Vec<Snippet>> {

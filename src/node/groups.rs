@@ -11,12 +11,39 @@ pub struct NodeKind {
     pub base: Base,
     /// What the node is for.
     pub role: Role,
-    /// The pod network.
-    pub network: Cni,
+    /// Its network.
+    pub network: NodeNetwork,
     /// Whether the lab brings container images along.
     pub images: bool,
     /// Whether the host has a shell there.
     pub shell: bool,
+}
+
+/// What is said of the network of a lab's nodes and pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeNetwork {
+    /// The pod network.
+    pub cni: Cni,
+    /// Whether hab enforces network policies.
+    pub policies: bool,
+    /// Whether the node reaches the internet.
+    pub internet: bool,
+}
+
+impl NodeNetwork {
+    /// That of `plan`.
+    #[must_use]
+    pub const fn of(plan: &Plan) -> Self {
+        let (cni, policies) = (plan.kubernetes.cni, plan.kubernetes.network_policies);
+        Self { cni, policies, internet: plan.internet.is_some() }
+    }
+}
+
+impl From<Cni> for NodeNetwork {
+    /// A pod network, and nothing besides.
+    fn from(cni: Cni) -> Self {
+        Self { cni, policies: false, internet: false }
+    }
 }
 
 impl NodeKind {
@@ -24,15 +51,16 @@ impl NodeKind {
     #[must_use]
     pub const fn of(plan: &Plan, role: Role) -> Self {
         let (images, shell) = (!plan.images.is_empty(), plan.shell);
-        Self { base: plan.base, role, network: plan.kubernetes.cni, images, shell }
+        Self { base: plan.base, role, network: NodeNetwork::of(plan), images, shell }
     }
 
     /// Its groups. A new base or pod network is one more line in a function below, and a folder.
     #[must_use]
     pub fn groups(self) -> Vec<&'static str> {
-        let Self { base, role, network, images, shell } = self;
+        let Self { base, role, network: NodeNetwork { cni, policies, internet }, images, shell } = self;
+        let network = [of_cni(cni, role), of_policies(policies, role), of_internet(internet, role)].concat();
         let of_lab = [of_images(images, role), of_shell(shell)].concat();
-        [&["common"], of_base(base), of_role(role), of_network(network, role), &of_lab].concat()
+        [&["common"], of_base(base), of_role(role), &network, &of_lab].concat()
     }
 }
 
@@ -55,10 +83,15 @@ const fn of_role(role: Role) -> &'static [&'static str] {
 }
 
 /// The pod network, and whether service addresses need kube-proxy with it.
-const fn of_network(network: Cni, role: Role) -> &'static [&'static str] {
-    match (network, role) {
+const fn of_cni(cni: Cni, role: Role) -> &'static [&'static str] {
+    match (cni, role) {
         (_, Role::Etcd) => &[],
         (Cni::Routed, Role::Master | Role::Worker) => &["network-routed", "kube-proxy"],
+        (Cni::Flannel, Role::Master) => &["network-flannel", "pod-range", "flannel", "kube-proxy"],
+        (Cni::Flannel, Role::Worker) => &["network-flannel", "pod-range", "kube-proxy"],
+        (Cni::Weave, Role::Master) => &["network-own", "network-weave", "weave", "kube-proxy"],
+        (Cni::Weave, Role::Worker) => &["network-own", "network-weave", "kube-proxy"],
+        (Cni::Files | Cni::None, Role::Master | Role::Worker) => &["network-own", "pod-range", "kube-proxy"],
     }
 }
 
@@ -72,6 +105,20 @@ const fn of_shell(shell: bool) -> &'static [&'static str] {
     if shell { &["shell"] } else { &[] }
 }
 
+/// What shows the way out to what runs containers, and to pods.
+const fn of_internet(internet: bool, role: Role) -> &'static [&'static str] {
+    if internet && role.has_kubelet() { &["internet"] } else { &[] }
+}
+
+/// What enforces network policies, and what has the cluster run it.
+const fn of_policies(policies: bool, role: Role) -> &'static [&'static str] {
+    match (policies, role) {
+        (false, _) | (_, Role::Etcd) => &[],
+        (true, Role::Master) => &["network-policies", "kube-network-policies"],
+        (true, Role::Worker) => &["network-policies"],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -81,7 +128,8 @@ mod tests {
 
     #[test]
     fn a_node_is_its_base_its_role_and_its_network() {
-        let kind = |role, shell| NodeKind { base: Base::Debian, role, network: Cni::Routed, images: false, shell };
+        let network = NodeNetwork::from(Cni::Routed);
+        let kind = |role, shell| NodeKind { base: Base::Debian, role, network, images: false, shell };
         let of = |role| kind(role, false).groups();
         assert_eq!(of(Role::Etcd), ["common", "base-debian", "etcd"]);
         assert_eq!(kind(Role::Etcd, true).groups(), ["common", "base-debian", "etcd", "shell"]);
@@ -94,8 +142,10 @@ mod tests {
         let folders = embedded(&IGNITION).into_iter().chain(embedded(&TEMPLATES));
         let folders: BTreeSet<_> = folders.filter_map(|file| Some(file.name.split_once('/')?.0)).collect();
         let bases = Base::ALL.iter().map(|(_, base)| *base);
-        let named = bases.flat_map(|base| {
-            let of = |role| NodeKind { base, role, network: Cni::Routed, images: true, shell: true }.groups();
+        let kinds = bases.flat_map(|base| Cni::ALL.iter().map(move |(_, network)| (base, *network)));
+        let named = kinds.flat_map(|(base, network)| {
+            let network = NodeNetwork { cni: network, policies: true, internet: true };
+            let of = |role| NodeKind { base, role, network, images: true, shell: true }.groups();
             Role::ALL.map(of).into_iter().flatten()
         });
         assert_eq!(named.collect::<BTreeSet<_>>(), folders);

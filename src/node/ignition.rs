@@ -14,7 +14,7 @@ use super::groups::NodeKind;
 use super::links;
 use super::snippet::Snippet;
 use super::templates::{self, Templates};
-use crate::config::AuditPolicy;
+use crate::config::UsersFiles;
 use crate::embedded::{IGNITION, embedded};
 use crate::plan::{Node, Plan};
 use crate::provider::facts;
@@ -27,6 +27,13 @@ pub const UNITS: &str = "/etc/systemd/system/";
 /// Where the API server looks for the user's audit policy.
 const AUDIT_POLICY: &str = "/etc/kubernetes/audit-policy.yaml";
 
+/// Where a node finds whom it trusts besides those that everybody trusts.
+const CERTIFICATES: &str = "/etc/kubernetes/hab/certificates.pem";
+
+/// Where the first masters find the user's objects, and containerd the user's network: behind what objects bring there.
+const ADDONS: &str = "/etc/kubernetes/addons";
+const CONFLIST: &str = "/etc/cni/net.d/50-lab.conflist";
+
 /// The folder with a link for each unit that runs. Links of our own instead of `systemctl enable`: they work whether or
 /// not systemd sees a first boot.
 pub const WANTS: &str = "/etc/systemd/system/hab.target.wants/";
@@ -38,7 +45,7 @@ pub const WANTS: &str = "/etc/systemd/system/hab.target.wants/";
 /// Two files have the same path.
 pub fn files_of_kind(kind: NodeKind) -> Result<NodeFiles> {
     let groups = kind.groups();
-    let mut tree = templates::constant(&groups)?;
+    let mut tree = templates::constant(&groups, kind.network.cni)?;
     for file in embedded(&IGNITION) {
         let Some((group, path)) = file.name.split_once('/') else { continue };
         if !groups.contains(&group) {
@@ -69,7 +76,7 @@ pub struct Configs {
     groups: PerRole<Vec<&'static str>>,
     roles: PerRole<encode::Encoded>,
     snippets: Vec<Snippet>,
-    audit_policy: Option<AuditPolicy>,
+    files: UsersFiles,
 }
 
 impl Configs {
@@ -77,7 +84,7 @@ impl Configs {
     ///
     /// # Errors
     /// As [`files_of_kind`] and [`Templates::new`].
-    pub fn new(plan: &Plan, snippets: Vec<Snippet>, audit_policy: Option<AuditPolicy>) -> Result<Self> {
+    pub fn new(plan: &Plan, snippets: Vec<Snippet>, files: UsersFiles) -> Result<Self> {
         let templates = Templates::new(plan)?;
         let groups = PerRole::from_fn(|role| NodeKind::of(plan, role).groups());
         let roles = PerRole::try_from_fn(|role| {
@@ -85,7 +92,7 @@ impl Configs {
             tree.merge(templates.lab(groups.get(role))?)?;
             Ok::<_, anyhow::Error>(encode::encode(tree)?.with_data_disk(facts(plan.provider).data_disk))
         })?;
-        Ok(Self { templates, groups, roles, snippets, audit_policy })
+        Ok(Self { templates, groups, roles, snippets, files })
     }
 
     /// The whole config of one node, as JSON text. `secrets` are the node's certificates and keys.
@@ -96,12 +103,36 @@ impl Configs {
         let about = || format!("writing the Ignition config of {}", node.name);
         let mut tree = self.templates.node(node, self.groups.get(node.role)).with_context(about)?;
         tree.merge(secrets).with_context(about)?;
-        if let (Role::Master, Some(policy)) = (node.role, &self.audit_policy) {
-            let text = policy.text().as_bytes();
-            tree.file(AUDIT_POLICY, mode_of(AUDIT_POLICY), text, "your audit policy").with_context(about)?;
-        }
+        self.users_files(node, &mut tree).with_context(about)?;
         let snippets = self.snippets.iter().filter(|s| s.role.is_none_or(|role| role == node.role));
         encode::write(self.roles.get(node.role), tree, snippets).with_context(about)
+    }
+
+    /// What the files that hab.yaml names are on this node.
+    fn users_files(&self, node: &Node, tree: &mut NodeFiles) -> Result<()> {
+        const ORIGIN: &str = "your pod network";
+        let UsersFiles { audit_policy, network, certificates } = &self.files;
+        if let (Role::Master, Some(policy)) = (node.role, audit_policy) {
+            tree.file(AUDIT_POLICY, mode_of(AUDIT_POLICY), policy.text().as_bytes(), "your audit policy")?;
+        }
+        if let (true, Some(certificates)) = (node.role.has_kubelet(), certificates) {
+            tree.file(CERTIFICATES, mode_of(CERTIFICATES), certificates.text().as_bytes(), "your certificates")?;
+        }
+        if let (Some(conflist), Some(range)) = (&network.conflist, node.pods) {
+            let text = conflist.text(&range.to_string());
+            tree.file(CONFLIST, mode_of(CONFLIST), text.into_bytes(), ORIGIN)?;
+        }
+        if node.role == Role::Master {
+            for ((name, text), number) in network.manifests.iter().zip(1..) {
+                let path = format!(
+                    "{ADDONS}/network-{number:02}-{}.yaml",
+                    name.trim_end_matches(".yml").trim_end_matches(".yaml")
+                );
+                let mode = mode_of(&path);
+                tree.file(path, mode, text.as_bytes(), ORIGIN)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -120,8 +151,8 @@ mod tests {
     use crate::node::files::Entry;
 
     fn files(role: Role) -> NodeFiles {
-        let kind = NodeKind { base: Base::Debian, role, network: Cni::Routed, images: false, shell: true };
-        files_of_kind(kind).unwrap()
+        let network = Cni::Routed.into();
+        files_of_kind(NodeKind { base: Base::Debian, role, network, images: false, shell: true }).unwrap()
     }
 
     #[test]

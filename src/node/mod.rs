@@ -12,5 +12,5 @@ mod snippet;
 pub mod templates;
 
 pub use encode::DATA_LABEL;
-pub use groups::NodeKind;
+pub use groups::{NodeKind, NodeNetwork};
 pub use snippet::Snippet;

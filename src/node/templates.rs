@@ -10,7 +10,7 @@ use tera::{Context, Tera};
 
 use super::configured;
 use super::files::{NodeFiles, mode_of};
-use crate::config::{Components, Effect, Taint};
+use crate::config::{Cni, Components, Effect, Taint};
 use crate::embedded::{TEMPLATES, embedded};
 use crate::plan::{Node, Plan, port};
 use crate::provider;
@@ -23,7 +23,7 @@ pub const PAUSE_IMAGE: &str = "localhost/hab/pause:1";
 const ORIGIN: &str = "templates";
 
 /// What differs from lab to lab, as [`lab_context`] sets it.
-const OF_A_LAB: [&str; 17] = [
+const OF_A_LAB: [&str; 18] = [
     "lab",
     "api_port",
     "audited",
@@ -39,6 +39,7 @@ const OF_A_LAB: [&str; 17] = [
     "etcds",
     "masters",
     "network",
+    "internet",
     "data_disk",
     "backup",
 ];
@@ -93,14 +94,14 @@ fn scope(text: &str) -> Scope {
     })
 }
 
-/// The files of `groups` that are the same in every lab.
+/// The files of `groups` that are the same in every lab with this pod network.
 ///
 /// # Errors
 /// A template is wrong, which the tests would have shown.
-pub(super) fn constant(groups: &[&str]) -> Result<NodeFiles> {
+pub(super) fn constant(groups: &[&str], network: Cni) -> Result<NodeFiles> {
     let mut all = all()?;
     all.retain(|template| template.scope == Scope::Constant);
-    fill(&engine(&all)?, &all, groups, &constants())
+    fill(&engine(&all)?, &all, groups, &constants(network))
 }
 
 /// All templates of a plan, ready to be filled in for any of its nodes.
@@ -171,9 +172,12 @@ fn fill(tera: &Tera, templates: &[Template], groups: &[&str], context: &Context)
     Ok(tree)
 }
 
-/// What templates can name that is the same in every lab.
-fn constants() -> Context {
+/// What templates can name that is the same in every lab with this pod network.
+fn constants(network: Cni) -> Context {
     let mut context = Context::new();
+    let (plugins, configuration) = network.folders();
+    context.insert("cni_images", network.images());
+    context.insert("cni_folders", &json!({"plugins": plugins, "configuration": configuration}));
     context.insert("pause_image", PAUSE_IMAGE);
     context.insert(
         "port",
@@ -187,9 +191,10 @@ fn constants() -> Context {
 
 /// What templates can name besides `node`.
 fn lab_context(plan: &Plan) -> Context {
-    let mut context = constants();
+    let mut context = constants(plan.kubernetes.cni);
     context.insert("lab", &plan.lab);
     context.insert("host", &plan.host);
+    context.insert("internet", &plan.internet);
     context.insert("domain", &plan.kubernetes.domain);
     let components = &plan.kubernetes.components;
     context.insert("api_port", &plan.api_port());
@@ -224,6 +229,7 @@ fn lab_context(plan: &Plan) -> Context {
     context.insert(
         "network",
         &json!({
+            "nodes": plan.network.nodes,
             "nodes_prefix": plan.network.nodes.prefix_len(),
             "pods": plan.network.pods,
             "services": plan.network.services,
@@ -270,7 +276,7 @@ mod tests {
     #[test]
     fn no_variable_is_of_a_lab_and_constant() {
         let plan = Plan::new(crate::config::read("hab.yaml", b"lab: demo\n", &|_| Ok(())).config().unwrap()).unwrap();
-        let (lab, constants) = (lab_context(&plan), constants());
+        let (lab, constants) = (lab_context(&plan), constants(Cni::Routed));
         for name in OF_A_LAB {
             assert!(lab.contains_key(name) && !constants.contains_key(name), "{name}");
         }
@@ -283,7 +289,7 @@ mod tests {
         let mut tera = Tera::default();
         tera.add_raw_templates([("a", "{{ forgotten }}"), ("b", "{% if forgotten.a == 1 %}{% endif %}")]).unwrap();
         for name in ["a", "b"] {
-            assert!(tera.render(name, &constants()).is_err(), "{name}");
+            assert!(tera.render(name, &constants(Cni::Routed)).is_err(), "{name}");
         }
     }
 }

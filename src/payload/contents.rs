@@ -11,6 +11,7 @@ use crate::role::Role;
 #[serde(deny_unknown_fields)]
 pub struct Contents {
     /// To `/opt/hab/bin`; the shared libraries they need go to `/opt/hab/lib` by themselves.
+    #[serde(default)]
     pub programs: Vec<String>,
     /// To `/opt/hab/cni`.
     #[serde(default)]
@@ -21,10 +22,22 @@ pub struct Contents {
 }
 
 impl Contents {
-    /// The table of `role`.
-    pub fn of(role: Role) -> Result<Self> {
-        let path = format!("payload/{role}.yaml");
-        serde_yaml::from_str(embedded::text(&path)?).with_context(|| format!("reading images/{path}"))
+    /// The table of `role`, with what it carries of the parts that only some labs have: `images/payload/PART/ROLE.yaml`.
+    pub fn of(role: Role, parts: &[&str]) -> Result<Self> {
+        let mut contents = Self::read(&format!("payload/{role}.yaml"))?;
+        for path in parts.iter().map(|part| format!("payload/{part}/{role}.yaml")) {
+            if embedded::IMAGES.get_file(&path).is_some() {
+                let Self { programs, cni, images } = Self::read(&path)?;
+                contents.programs.extend(programs);
+                contents.cni.extend(cni);
+                contents.images.extend(images);
+            }
+        }
+        Ok(contents)
+    }
+
+    fn read(path: &str) -> Result<Self> {
+        serde_yaml::from_str(embedded::text(path)?).with_context(|| format!("reading images/{path}"))
     }
 
     /// Every program, with the folder it goes to.
@@ -38,17 +51,17 @@ impl Contents {
 mod tests {
     use super::*;
     use crate::artifacts::Catalog;
-    use crate::kinds::Supply;
+    use crate::kinds::{PARTS, Supply};
 
     fn catalog() -> Catalog {
-        Catalog::source(Supply::Source.kubernetes_versions()[0]).unwrap()
+        Catalog::of(Supply::Source, Supply::Source.kubernetes_versions()[0], PARTS).unwrap()
     }
 
     #[test]
     fn every_role_names_only_what_the_catalog_has() {
         let catalog = catalog();
         for role in Role::ALL {
-            let contents = Contents::of(role).unwrap();
+            let contents = Contents::of(role, PARTS).unwrap();
             for (_, name) in contents.placed() {
                 assert!(catalog.artifacts.contains_key(name), "{role}: {name}");
             }
@@ -61,7 +74,7 @@ mod tests {
     #[test]
     fn nothing_is_built_that_no_role_carries_but_what_is_for_the_host() {
         let catalog = catalog();
-        let all = Role::ALL.map(|role| Contents::of(role).unwrap());
+        let all = Role::ALL.map(|role| Contents::of(role, PARTS).unwrap());
         for name in catalog.artifacts.keys() {
             let carried = all.iter().any(|contents| contents.placed().any(|(_, placed)| placed == name));
             let packed = catalog.images.values().any(|image| &image.artifact == name);
@@ -70,8 +83,15 @@ mod tests {
     }
 
     #[test]
+    fn a_part_adds_to_a_table_and_changes_nothing_of_it() {
+        let [plain, more] = [&[][..], &["flannel"]].map(|parts| Contents::of(Role::Worker, parts).unwrap());
+        assert_eq!(more.programs, [&plain.programs[..], &["flanneld".to_owned()]].concat());
+        assert_eq!((more.cni, more.images), (plain.cni, plain.images));
+    }
+
+    #[test]
     fn an_etcd_node_has_no_container_runtime() {
-        let contents = Contents::of(Role::Etcd).unwrap();
+        let contents = Contents::of(Role::Etcd, PARTS).unwrap();
         assert!(contents.images.is_empty() && contents.cni.is_empty());
         assert_eq!(contents.programs, ["etcd", "etcdctl", "hab-probe"]);
     }

@@ -26,7 +26,7 @@ fn artifacts(contents: &Contents) -> Artifacts {
 
 #[test]
 fn a_library_that_two_programs_need_is_there_once() {
-    let contents = Contents::of(Role::Worker).unwrap();
+    let contents = Contents::of(Role::Worker, &[]).unwrap();
     let sources = sources(&contents, &artifacts(&contents)).unwrap();
     assert_eq!(sources.keys().filter(|path| path.starts_with("lib/")).count(), 1);
     assert_eq!(sources["bin/kubelet"].mode, 0o755);
@@ -36,7 +36,7 @@ fn a_library_that_two_programs_need_is_there_once() {
 
 #[test]
 fn two_libraries_of_one_name_are_refused() {
-    let contents = Contents::of(Role::Worker).unwrap();
+    let contents = Contents::of(Role::Worker, &[]).unwrap();
     let mut artifacts = artifacts(&contents);
     let kubelet = artifacts.programs.get_mut("kubelet").unwrap();
     kubelet.libraries.insert("libc.so.6".into(), hashed("another"));

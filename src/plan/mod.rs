@@ -11,9 +11,10 @@ use sha2::{Digest, Sha256};
 
 use crate::addressing::{DNS_SERVICE, capacity};
 use crate::config::{
-    Base, Config, Haproxy, Hardware, ImageSource, Kubelet, Kubernetes, Label, Network, Provider, Registries, Release,
-    Snippets, Start, Supply,
+    Base, Config, Haproxy, Hardware, ImageSource, Internet, Kubelet, Kubernetes, Label, Network, Provider, Registries,
+    Release, Snippets, Start, Supply,
 };
+use crate::kinds::{INTERNET, NETWORK_POLICIES};
 use crate::provider;
 use crate::role::{PerRole, Role};
 
@@ -61,6 +62,9 @@ pub struct Plan {
     pub registries: Registries,
     /// The three ranges.
     pub network: Network,
+    /// How nodes reach the internet; no packet leaves the lab if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub internet: Option<Internet>,
     /// The host's own address on the nodes' network.
     pub host: Ipv4Addr,
     /// The API server's address as a service.
@@ -170,6 +174,7 @@ impl Plan {
             images: config.images.clone(),
             registries: config.registries.clone(),
             network: config.network.clone(),
+            internet: config.internet.clone(),
             host: host(config.network.nodes, 1),
             api_service: host(config.network.services, 1),
             dns_service: host(config.network.services, DNS_SERVICE),
@@ -194,6 +199,14 @@ impl Plan {
             let known: Vec<&str> = self.nodes.iter().map(|node| node.name.as_str()).collect();
             format!("{name} is no node of this lab; it has: {}", known.join(", "))
         })
+    }
+
+    /// What this lab has that only some have, of [`PARTS`](crate::kinds::PARTS).
+    #[must_use]
+    pub fn parts(&self) -> Vec<&'static str> {
+        let internet = self.internet.is_some().then_some(INTERNET);
+        let policies = self.kubernetes.network_policies.then_some(NETWORK_POLICIES);
+        self.kubernetes.cni.part().into_iter().chain(internet).chain(policies).collect()
     }
 
     /// The port of kube-apiserver on every master.

@@ -45,7 +45,7 @@ fn archive(members: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
 
 /// The catalog with nothing in it but etcd.
 fn etcd_only() -> Catalog {
-    let mut catalog = Catalog::of(Supply::Upstream, Supply::Upstream.kubernetes_versions()[0]).unwrap();
+    let mut catalog = Catalog::of(Supply::Upstream, Supply::Upstream.kubernetes_versions()[0], &[]).unwrap();
     catalog.releases.retain(|name, _| name == "etcd");
     catalog
 }
@@ -143,7 +143,7 @@ fn pinned(lab: &Lab, catalog: &Catalog) -> Result<Releases, String> {
 #[test]
 fn a_lock_has_each_file_as_its_publisher_says_and_is_kept_to() {
     let lab = Lab::new();
-    let catalog = Catalog::of(Supply::Upstream, Supply::Upstream.kubernetes_versions()[0]).unwrap();
+    let catalog = Catalog::of(Supply::Upstream, Supply::Upstream.kubernetes_versions()[0], &[]).unwrap();
     for name in catalog.releases.keys() {
         for published in catalog.published(name).unwrap() {
             let bytes = format!("the bytes of {}", published.url).into_bytes();

@@ -48,13 +48,14 @@ module HabLab
       end
     end
 
-    # A card on a network of host and nodes, with no way out and no DHCP. Ignition gives the node its address.
+    # A card on a network of host and nodes, without DHCP: Ignition gives the node its address. There is no way out, unless
+    # hab.yaml says so: then libvirt lends the nodes the host's address, and its resolver answers for the host's.
     def self.connect(override, card, network)
       override.vm.network "private_network",
                           ip: card[:address], mac: card[:mac], auto_config: false,
                           libvirt__network_name: network[:name], libvirt__netmask: network[:netmask],
                           libvirt__host_ip: network[:host],
-                          libvirt__dhcp_enabled: false, libvirt__forward_mode: "none"
+                          libvirt__dhcp_enabled: false, libvirt__forward_mode: network[:internet] ? "nat" : "none"
     end
     private_class_method :connect
 

@@ -235,3 +235,25 @@ fn a_machine_that_was_further_has_lost_the_network() {
     assert_eq!(messages(&state)[2], "not on the network; last on its console: kubelet, 40 s after its start");
     assert_eq!(state.nodes[2].reason, Reason::NoAnswer);
 }
+
+#[test]
+fn a_lab_without_a_network_is_ready_for_one() {
+    use Health::{Healthy, KubeletOnly};
+    let mut plan = plan();
+    plan.kubernetes.cni = Cni::None;
+    let mut observed = observed(
+        [Healthy, Healthy, KubeletOnly],
+        Some(&[("master-01", true), ("worker-01", false)]),
+        Some(Dns::Unavailable),
+    );
+    // Not ready for any other reason is not ready.
+    assert!(!assess(&plan, &observed).ready);
+    let why = "KubeletNotReady: container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady";
+    why.clone_into(&mut observed.registered.as_mut().unwrap().get_mut("worker-01").unwrap().why);
+    let state = assess(&plan, &observed);
+    assert_eq!(messages(&state)[2..], ["registered; waits for a pod network", "waits for a pod network"]);
+    assert!(state.ready && !assess(&super::tests::plan(), &observed).ready);
+    // Once there is one, DNS is waited for.
+    observed.registered.as_mut().unwrap().get_mut("worker-01").unwrap().ready = true;
+    assert!(!assess(&plan, &observed).ready);
+}

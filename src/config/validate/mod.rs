@@ -1,11 +1,13 @@
 //! The rules: what is merged becomes a [`Config`] when it keeps them all, and a list of problems when not.
 
 mod addresses;
+mod cni;
 mod components;
 mod fixed;
 mod hardware;
 mod haproxy;
 mod images;
+mod internet;
 mod known;
 mod kubelet;
 mod machines;
@@ -29,7 +31,7 @@ use super::load::{OUT, PRIVATE};
 use super::merged::Merged;
 use super::raw::Marked;
 use super::yaml::shown;
-use super::{Base, Cni, Config, Kubernetes, Snippets, Start, Supply};
+use super::{Base, Config, Kubernetes, Snippets, Start, Supply};
 use crate::problems::Problems;
 use crate::provider;
 use crate::role::PerRole;
@@ -54,7 +56,7 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
     let start = choice("start", &merged.start, Start::ALL, problems);
     let version = supply.and_then(|supply| version(supply, &merged.version, problems));
     let domain = domain(&merged.domain, problems);
-    let cni = choice("kubernetes.cni", &merged.cni, Cni::ALL, problems);
+    let cni = cni::check(merged, has_file, problems);
     let node_ports = NodePorts::of(&merged.components.api_server.extra_args);
     let mut components = components::check(&merged.components, &merged.nodes, &node_ports, problems);
     let policy = merged.components.audit_policy.as_ref();
@@ -63,8 +65,11 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
     let taken: Vec<_> =
         providers.iter().flatten().flat_map(|provider| provider::facts(*provider).taken).copied().collect();
     let sources = images::check(&merged.images, has_file, problems);
+    let sources = sources.map(|own| cni::images(cni.as_ref().map(|(cni, _)| *cni), own));
     let registries = images::registries(&merged.images, problems);
     let network = network::check(&merged.network, &taken, problems);
+    let of_providers = providers.as_deref().unwrap_or_default();
+    let internet = internet::check(&merged.network.internet, of_providers, has_file, problems);
     let nodes = machines::check(base.unwrap_or(Base::Debian), &merged.nodes, &network, problems);
     let mut snippet = |key: &str, said: Option<&Marked<String>>| {
         lab_file((&format!("ignition.{key}"), "snippets/worker.ign"), said, has_file, problems)
@@ -73,6 +78,7 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
         common: snippet("common", merged.common.as_ref()),
         roles: PerRole::from_fn(|role| snippet(role.name(), merged.snippets.get(role).as_ref())),
     };
+    let (cni, cni_files) = cni?;
     Some(Config {
         lab: lab?,
         base: base?,
@@ -81,11 +87,19 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
         supply: supply?,
         start: start?,
         shell: merged.shell,
-        kubernetes: Kubernetes { version: version?, domain: domain?, cni: cni?, components },
+        kubernetes: Kubernetes {
+            version: version?,
+            domain: domain?,
+            cni,
+            cni_files,
+            network_policies: merged.network_policies.value,
+            components,
+        },
         haproxy,
         images: sources?,
         registries: registries?,
         network: network.whole()?,
+        internet,
         nodes: nodes?,
         ignition,
     })

@@ -4,7 +4,7 @@ use super::super::hardware::RawHardware;
 use super::super::merged::{Merged, MergedMachines};
 use super::super::{Provider, Start};
 use super::choice;
-use crate::kinds::Base;
+use crate::kinds::{Base, Cni};
 use crate::problems::Problems;
 
 /// VirtualBox gives a machine eight cards with any chipset. The first is for forwarded ports, the second for the nodes'
@@ -51,6 +51,11 @@ fn virtualbox(merged: &Merged, problems: &mut Problems) {
             "`images` are on a disk of their own, which a machine in VirtualBox can't have yet",
             libvirt(),
         );
+    }
+    let cni = Cni::ALL.iter().find(|(name, cni)| *name == merged.cni.value && !cni.images().is_empty());
+    if let Some((name, _)) = cni {
+        let message = format!("`cni: {name}` comes as container images, which a machine in VirtualBox can't have yet");
+        problems.error(merged.cni.place, message, libvirt());
     }
     if let Some((name, _)) = merged.network.extra.get(MOST_EXTRA) {
         let message = format!(
