@@ -12,6 +12,7 @@ mod etcd;
 mod isolated;
 mod hostport;
 mod labs;
+mod leaves;
 mod mistakes;
 mod node;
 mod pki;

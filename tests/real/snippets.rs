@@ -29,7 +29,9 @@ fn merged(dir: &Path, plan: &Plan, snippets: &[&str]) -> Result<Vec<u8>, String>
         std::fs::write(&file, text).unwrap();
         Snippet::read(&file, plan.base, None)
     });
-    let config = read.collect::<anyhow::Result<_>>().and_then(|snippets| Configs::new(plan, snippets, None));
+    let config = read
+        .collect::<anyhow::Result<_>>()
+        .and_then(|snippets| Configs::new(plan, snippets, hab::config::UsersFiles::default()));
     let config = config.and_then(|configs| configs.node(&plan.nodes[0], NodeFiles::new()));
     config.map_err(|error| format!("{error:#}"))
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::rendered::{Lab, Node};
 
 /// Paths in a pod's own file system, which are none of the node's.
-const IN_PODS: [&str; 2] = ["/etc/coredns", "/etc/coredns/Corefile"];
+const IN_PODS: [&str; 3] = ["/etc/coredns", "/etc/coredns/Corefile", "/etc/kube-flannel"];
 
 /// Units that systemd brings.
 const SYSTEMDS: [&str; 8] = [
@@ -28,6 +28,8 @@ const UNITS: &str = "/etc/systemd/system/";
 fn paths<'a>(text: &'a str, start: &'a str) -> impl Iterator<Item = &'a str> {
     let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
     let words = lines.flat_map(|line| line.split(|c: char| !(c.is_ascii_alphanumeric() || "/._-@".contains(c))));
+    // systemd's hyphen before a file that need not be there.
+    let words = words.map(|word| word.trim_start_matches('-'));
     words.filter(move |word| word.starts_with(start)).map(|word| word.trim_end_matches(['/', '.']))
 }
 
@@ -38,12 +40,10 @@ fn unused(node: &Node, (path, _): &(&str, &str)) -> bool {
 
 /// What the script of every node looks for, and does without.
 fn optional(node: &Node, named: &str) -> bool {
-    let own = match node.role.as_str() {
-        "etcd" => "network.sh",
-        "master" => "taints.yaml",
-        _ => "folders",
-    };
-    ["folders", "payload-label", own].iter().any(|file| named == format!("/etc/kubernetes/hab/{file}"))
+    let own = if node.role == "master" { "taints.yaml" } else { "folders" };
+    let own = ["folders", "network.sh", "payload-label", own];
+    // Where the pod network is the user's own, its configuration may come later.
+    named == "/etc/cni/net.d" || own.iter().any(|file| named == format!("/etc/kubernetes/hab/{file}"))
 }
 
 fn each(check: impl Fn(&Node)) {
@@ -80,6 +80,7 @@ fn every_file_is_named_by_something_but_what_programs_look_for_themselves() {
         "/etc/machine-id",
         "/etc/resolv.conf",
         "/etc/systemd/journald.conf.d/90-hab.conf",
+        "/etc/systemd/network/50-hab-flannel.link",
         "/etc/systemd/network/50-hab.link",
         "/etc/systemd/system.conf.d/90-hab.conf",
     ];
@@ -100,11 +101,18 @@ fn every_file_is_named_by_something_but_what_programs_look_for_themselves() {
     });
 }
 
-/// The list of what a role's payload carries.
+/// The list of what a role's payload carries, with every part that only some labs have.
 fn payload(role: &str, list: &str) -> Vec<String> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("images/payload/{role}.yaml"));
-    let role: Value = serde_yaml::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
-    role[list].as_array().into_iter().flatten().map(|name| name.as_str().unwrap().to_owned()).collect()
+    let tables = Path::new(env!("CARGO_MANIFEST_DIR")).join("images/payload");
+    let parts = std::fs::read_dir(&tables).unwrap().map(|entry| entry.unwrap().path());
+    let files =
+        parts.filter(|path| path.is_dir()).chain([tables.clone()]).map(|folder| folder.join(format!("{role}.yaml")));
+    let mut names = Vec::new();
+    for file in files.filter(|file| file.exists()) {
+        let table: Value = serde_yaml::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        names.extend(table[list].as_array().into_iter().flatten().map(|name| name.as_str().unwrap().to_owned()));
+    }
+    names
 }
 
 #[test]
@@ -205,7 +213,7 @@ fn every_unit_that_is_named_is_there_and_every_unit_is_wanted() {
 fn no_failed_try_keeps_another_unit_from_starting_for_good() {
     // systemd drops the start of whoever requires what fails, and does not take it up again when a later try succeeds.
     let mut seen = 0;
-    for lab in Lab::both() {
+    for lab in Lab::all() {
         for node in &lab.nodes {
             let tried_again = node.ending(".service").filter(|(_, text)| text.contains("\nRestart="));
             for (unit, _) in tried_again {

@@ -15,6 +15,7 @@ mod golden;
 mod isolated;
 mod knobs;
 mod manifests;
+mod networks;
 #[path = "../support/rendered.rs"]
 mod rendered;
 mod secrets;

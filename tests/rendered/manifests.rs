@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Node as NodeObject, Pod, Service, ServiceAccount};
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node as NodeObject, Pod, Service, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -83,10 +83,14 @@ pub fn read(document: &Value) {
         ("v1", "ConfigMap") => drop(strictly::<ConfigMap>(document)),
         ("v1", "Service") => drop(strictly::<Service>(document)),
         ("v1", "ServiceAccount") => drop(strictly::<ServiceAccount>(document)),
+        ("v1", "Namespace") => drop(strictly::<Namespace>(document)),
         ("v1", "Node") => drop(strictly::<NodeObject>(document)),
+        ("apps/v1", "DaemonSet") => drop(strictly::<DaemonSet>(document)),
         ("apps/v1", "Deployment") => drop(strictly::<Deployment>(document)),
         ("rbac.authorization.k8s.io/v1", "ClusterRole") => drop(strictly::<ClusterRole>(document)),
         ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding") => drop(strictly::<ClusterRoleBinding>(document)),
+        ("rbac.authorization.k8s.io/v1", "Role") => drop(strictly::<Role>(document)),
+        ("rbac.authorization.k8s.io/v1", "RoleBinding") => drop(strictly::<RoleBinding>(document)),
         // Read by their own tests below.
         ("apiserver.config.k8s.io/v1", "AuthenticationConfiguration")
         | ("audit.k8s.io/v1", "Policy")
@@ -106,7 +110,7 @@ const TRAPS: [&str; 4] = ["no", "1e3", "123", "0x10"];
 #[test]
 fn every_document_is_what_kubernetes_takes() {
     let mut seen = 0;
-    for lab in Lab::both() {
+    for lab in Lab::all() {
         for node in &lab.nodes {
             for (_, text) in yaml(node) {
                 let documents = documents(text);

@@ -22,6 +22,29 @@ pub const LARGE: &str =
 pub const BASES: [(&str, &str); 2] =
     [("flatcar", "lab: demo\nbase: flatcar\n"), ("fedora-coreos", "lab: demo\nbase: fedora-coreos\n")];
 
+/// The default lab with each other pod network, and with what else is about the network. [`NETWORK_FILES`] are in its folder.
+pub const NETWORKS: [(&str, &str); 6] = [
+    ("flannel", "lab: demo\nkubernetes: {cni: flannel}\n"),
+    ("weave", "lab: demo\nkubernetes: {cni: weave}\n"),
+    ("files", "lab: demo\nkubernetes: {cni: {name: files, conflist: net/own.conflist, manifests: [net/own.yaml]}}\n"),
+    ("none", "lab: demo\nkubernetes: {cni: none}\n"),
+    ("network-policies", "lab: demo\nkubernetes: {networkPolicies: true}\n"),
+    (
+        "internet",
+        "lab: demo\nnetwork: {internet: true, trustedCertificates: net/ca.pem, proxy: {https: \"http://10.0.0.1:3128\", noProxy: [.example.com]}}\n",
+    ),
+];
+
+/// What the labs of [`NETWORKS`] name.
+pub const NETWORK_FILES: [(&str, &str); 3] = [
+    (
+        "net/own.conflist",
+        "{\"cniVersion\": \"1.0.0\", \"name\": \"own\", \"plugins\": [{\"type\": \"bridge\", \"ipam\": {\"type\": \"host-local\", \"subnet\": \"podCIDR\"}}]}\n",
+    ),
+    ("net/own.yaml", "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: own, namespace: kube-system}\n"),
+    ("net/ca.pem", include_str!("../fixtures/ca.pem")),
+];
+
 /// A lab after `hab render`.
 pub struct Lab {
     dir: TempDir,
@@ -71,9 +94,16 @@ impl Lab {
         [Self::new(DEFAULT), Self::new(LARGE)]
     }
 
-    /// The default lab with every base, and the large one.
+    /// One of [`NETWORKS`].
+    pub fn of_network(name: &str) -> Self {
+        let (_, yaml) = NETWORKS.iter().find(|(own, _)| *own == name).unwrap();
+        Self::with(yaml, &NETWORK_FILES)
+    }
+
+    /// The default lab with every base and every network, and the large one.
     pub fn all() -> impl Iterator<Item = Self> {
-        Self::both().into_iter().chain(BASES.map(|(_, yaml)| Self::new(yaml)))
+        let networks = NETWORKS.iter().map(|(name, _)| Self::of_network(name));
+        Self::both().into_iter().chain(BASES.map(|(_, yaml)| Self::new(yaml))).chain(networks)
     }
 
     /// A path in the lab's folder.

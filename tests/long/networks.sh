@@ -1,0 +1,124 @@
+# Pod networks: with each that can run here pods of different workers reach each other, a policy lets one in and another
+# not, and nodes reach what is outside if the lab says so, and else not. Sourced by run.sh.
+# shellcheck shell=bash
+
+# A place outside of the namespace of the lab, which answers at 198.51.100.2 (RFC 5737) and has a name for itself: as the
+# internet does, it knows the way back to the host, and to no node. Arguments: what it runs.
+outside() { ns_root ip netns exec outside "$@"; }
+begin_outside() {
+    # The name of an earlier one may be left.
+    ns_root mkdir -p /run/netns && ns_root rm -f /run/netns/outside &&
+        ns_root ip netns add outside &&
+        ns_root ip link add outside0 type veth peer name eth0 netns outside &&
+        ns_root ip address add 198.51.100.1/24 dev outside0 &&
+        ns_root ip link set outside0 up &&
+        ns_root ip route replace default via 198.51.100.2 &&
+        outside ip address add 198.51.100.2/24 dev eth0 &&
+        outside ip link set eth0 up &&
+        outside ip link set lo up || return 1
+    mkdir -p "$work/outside" && echo outside >"$work/outside/index.html"
+    # They end with the namespace.
+    outside python3 -m http.server --bind 198.51.100.2 --directory "$work/outside" 8000 >"$work/outside.log" 2>&1 &
+    outside dnsmasq --keep-in-foreground --no-resolv --no-hosts --bind-interfaces --listen-address=198.51.100.2 \
+        --address=/outside.example/198.51.100.2 --pid-file= >"$work/outside-dns.log" 2>&1 &
+    # The host's resolver, in the namespace's own mounts: libvirt's dnsmasq asks it when it starts.
+    echo 'nameserver 198.51.100.2' >"$work/resolv.conf"
+    ns_root mount --bind "$work/resolv.conf" /etc/resolv.conf
+}
+# hab-probe in a pod, which gives up after some seconds; the rest is its arguments.
+asks() { # pod, seconds, arguments
+    local pod=$1 within=$2
+    shift 2
+    kubectl exec "$pod" -- /opt/hab/bin/hab-probe check -within "${within}s" "$@" </dev/null >/dev/null 2>&1
+}
+web() { asks "$1" "${2:-300}" -fetch "http://$address:8080/"; }
+# A connection that was let in stays: so each question is a new one, until the policy has arrived.
+denied() { # pod
+    local try
+    for ((try = 0; try < 30; try++)); do
+        web "$1" 20 || return 0
+        sleep 5
+    done
+    return 1
+}
+begin_lab() { # hab.yaml's lines
+    rm -rf "${lab:?}" && mkdir -p "$lab"
+    printf '%s\n' 'lab: lab' "$@" >"$lab/hab.yaml"
+    cp "$here"/own-network.* "$lab/"
+    holds "hab build: $*" "$hab" --quiet -C "$lab" build
+    chown -R "$user:" "$lab"
+    said=$(vagrant up --provider=libvirt)
+    claim 'vagrant up exits 0' $?
+}
+pods() {
+    kubectl apply --filename="$here/networks.yaml" >/dev/null &&
+        kubectl wait pod/web pod/friend pod/far pod/near --for=condition=Ready --timeout=600s >/dev/null &&
+        address=$(kubectl get pod web --output='jsonpath={.status.podIP}')
+}
+reach_each_other() {
+    holds 'pods of both workers resolve names and reach each other' probe
+    holds 'four pods run' pods
+    for pod in friend far near; do holds "$pod reaches web" web "$pod"; done
+}
+end_lab() {
+    vagrant destroy --force >/dev/null
+    claim 'vagrant destroy' $?
+    said=''
+}
+
+echo "-- pod networks, network policies, and the way out"
+chown -R "$user:" "$work"
+holds 'the namespace starts' "$netns" start "$namespace"
+holds 'there is a place outside' begin_outside
+holds 'which the host reaches by name' ns_root getent ahostsv4 outside.example
+
+begin_lab 'kubernetes: {networkPolicies: true}' 'network: {internet: true}'
+holds 'and says that the lab reaches the internet' grep -q 'network.internet: true' <<<"$said"
+said=''
+reach_each_other
+holds 'a policy is taken' kubectl apply --filename="$here/policy.yaml"
+for pod in far near; do holds "$pod is denied" denied "$pod"; done
+holds 'friend still reaches web' web friend
+holds 'without the policy' kubectl delete --filename="$here/policy.yaml"
+for pod in far near; do holds "$pod reaches web again" web "$pod"; done
+holds 'a pod reaches what is outside' asks far 300 -fetch http://198.51.100.2:8000/
+holds 'by name, too' asks near 300 -resolve outside.example -fetch http://outside.example:8000/
+holds 'as the host' eval 'grep -q "^198.51.100.1 " "$work/outside.log" && ! grep -q "^\(10\|192\)\." "$work/outside.log"'
+trusts() { ns_user "$hab" -C "$lab" shell kube-worker-01 -- bash -c 'grep -c BEGIN /run/hab/roots.pem; tr "\\0" "\\n" </proc/$(systemctl show --property=MainPID --value containerd)/environ | grep ^SSL_CERT_FILE'; }
+holds 'containerd trusts more than a hundred authorities' eval '[ "$(trusts | head -n 1)" -gt 100 ] && trusts | grep -qx SSL_CERT_FILE=/run/hab/roots.pem'
+end_lab
+
+begin_lab 'kubernetes: {cni: flannel, networkPolicies: true}'
+holds 'and says that no packet leaves' grep -q 'network.internet: false' <<<"$said"
+said=''
+reach_each_other
+holds 'flanneld is ready on each node' kubectl -n kube-flannel rollout status daemonset/kube-flannel-ds --timeout=600s
+ranges=$(kubectl get nodes --output='jsonpath={range .items[*]}{.metadata.name} {.spec.podCIDR}{"\n"}{end}' | sort)
+holds 'nodes have the ranges of the plan' same "$ranges" "$("$hab" -C "$lab" plan --json | jq -r '.nodes[] | select(.pods) | "\(.name) \(.pods)"' | sort)"
+vxlan() { ns_user "$hab" -C "$lab" shell kube-worker-01 -- ip -details link show flannel.1; }
+holds 'they speak VXLAN' eval 'vxlan | grep -q "vxlan id 1"'
+holds 'a policy is taken' kubectl apply --filename="$here/policy.yaml"
+for pod in far near; do holds "$pod is denied" denied "$pod"; done
+holds 'friend still reaches web' web friend
+holds 'nothing outside is reached' eval '! asks friend 30 -fetch http://198.51.100.2:8000/'
+vagrant reload kube-worker-02 >/dev/null
+claim 'a worker starts again' $?
+holds 'its pods run again' kubectl wait pod/friend pod/far --for=condition=Ready --timeout=600s
+holds 'friend reaches web again' web friend
+holds 'and far is still denied' denied far
+end_lab
+
+begin_lab 'kubernetes: {cni: {name: files, conflist: own-network.conflist, manifests: [own-network.yaml]}}'
+said=''
+reach_each_other
+end_lab
+
+begin_lab 'kubernetes: {cni: none}'
+holds 'and says what the nodes wait for' grep -q 'waits for a pod network' <<<"$said"
+said=''
+holds 'no node is Ready' same "$(kubectl get nodes --no-headers | grep -cw NotReady)" 3
+holds 'a network is brought' kubectl apply --filename="$here/own-network.yaml"
+wait_again() { ns_user "$hab" -C "$lab" wait; }
+holds 'the cluster becomes Ready' eval 'kubectl wait node --all --for=condition=Ready --timeout=900s >/dev/null && wait_again'
+reach_each_other
+end_lab

@@ -1,0 +1,78 @@
+//! What nodes have other than those of the default lab, with each other pod network, and what else is about the network:
+//! recorded as other golden files are, each with the whole file.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::addons::applied;
+use super::golden::{compare, compared, golden};
+use super::rendered::{DEFAULT, Lab, NETWORKS, Node};
+
+/// Everything on a node that is not a key or a certificate of the lab's, by path: a file with its mode, or a link.
+fn things(node: &Node) -> BTreeMap<String, String> {
+    let files = node.settings().map(|(path, text)| (path.to_owned(), format!("{:o}\n{text}", node.files[path].0)));
+    files.chain(node.links.iter().map(|(path, target)| (path.clone(), format!("-> {target}\n")))).collect()
+}
+
+/// What `other` has other than `node`, in words.
+fn differences(node: &Node, other: &Node) -> String {
+    let (before, after) = (things(node), things(other));
+    let mut text = String::new();
+    for path in before.keys().filter(|path| !after.contains_key(*path)) {
+        writeln!(text, "- {path}").unwrap();
+    }
+    for (path, thing) in after.iter().filter(|(path, thing)| before.get(*path) != Some(thing)) {
+        writeln!(text, "{} {path}", if before.contains_key(path) { "*" } else { "+" }).unwrap();
+        for line in thing.lines() {
+            let indented = format!("    {line}");
+            writeln!(text, "{}", indented.trim_end()).unwrap();
+        }
+    }
+    text
+}
+
+#[test]
+fn nodes_differ_from_the_default_labs_as_reviewed() {
+    let plain = Lab::new(DEFAULT);
+    for (name, _) in NETWORKS {
+        let lab = Lab::of_network(name);
+        let mut text = String::new();
+        for node in &plain.nodes {
+            let own = differences(node, lab.node(&node.name));
+            assert!(node.role != "etcd" || own.is_empty(), "{name}: an etcd node has no pods: {own}");
+            // The second worker differs from the default's as the first does.
+            if node.name != "kube-worker-02" && !own.is_empty() {
+                writeln!(text, "== {}\n{own}", node.name).unwrap();
+            }
+        }
+        assert!(!text.is_empty(), "{name}");
+        compare(&golden().join("networks").join(format!("{name}.txt")), &text);
+    }
+    compared();
+}
+
+#[test]
+fn every_object_of_a_network_is_sent_to_its_own_path() {
+    let count = |name| applied(&Lab::of_network(name)).len();
+    // Nine of every lab.
+    assert_eq!(applied(&Lab::new(DEFAULT)).len(), 9);
+    for (name, more) in
+        [("flannel", 6), ("weave", 6), ("files", 1), ("none", 0), ("network-policies", 4), ("internet", 0)]
+    {
+        assert_eq!(count(name), 9 + more, "{name}");
+    }
+}
+
+#[test]
+fn a_node_that_asks_for_its_range_says_the_plans() {
+    let lab = Lab::of_network("flannel");
+    for (node, range) in [("kube-master-01", "10.2.255.0/24"), ("kube-worker-02", "10.2.1.0/24")] {
+        let node = lab.node(node);
+        let said: serde_json::Value = serde_yaml::from_str(node.text("/etc/kubernetes/hab/pod-range.yaml")).unwrap();
+        assert_eq!((&said["spec"]["podCIDR"], &said["spec"]["podCIDRs"][0]), (&range.into(), &range.into()));
+        let list = node.text("/etc/kubernetes/cni/net.d/10-flannel.conflist");
+        assert!(list.contains(&format!("\"subnet\": \"{range}\"")), "{list}");
+    }
+    let own = Lab::of_network("files");
+    assert!(own.node("kube-worker-02").text("/etc/cni/net.d/50-lab.conflist").contains("\"10.2.1.0/24\""));
+}
