@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use time::OffsetDateTime;
 
+use super::record::Machine;
 use super::{Record, Saves};
-use crate::parallel::side_by_side;
+use crate::parallel::{by_processor, side_by_side};
 use crate::progress::Progress;
 
 /// A clock that is set within this time is right to a fraction of a second: the answer to a question that took longer is
@@ -16,28 +18,38 @@ const PROMPT: Duration = Duration::from_millis(400);
 const TRIES: usize = 5;
 
 impl Saves<'_> {
-    /// Sets the clocks of all machines of a save to this host's, and warns of those that are not.
-    pub(super) fn set_clocks(&self, record: &Record, progress: &dyn Progress) {
-        let outcomes = side_by_side(&record.machines, |machine| self.set_clock(&machine.domain));
-        for (machine, outcome) in record.machines.iter().zip(outcomes) {
-            let node = &machine.node;
-            match outcome {
-                Ok(true) => {}
-                Ok(false) => progress.warn(&format!("{node} is slow to answer: its clock may be a second off")),
-                Err(error) => progress.warn(&format!("the clock of {node} is not set: {error:#}")),
-            }
-        }
+    /// Lets all machines of a save go on, each with its clock set to this host's first of all. They go on one after the other,
+    /// as many at a time as there are processors: where all begin at once, each waits for a processor before it hears of the
+    /// time, while what runs on it goes by the wrong one. Returns for how long a machine went on with a wrong clock, at most.
+    ///
+    /// # Errors
+    /// A machine can't go on.
+    pub(super) fn wake(&self, record: &Record, progress: &dyn Progress) -> Result<Duration> {
+        let outcomes = by_processor(&record.machines, |machine| {
+            let since = Instant::now();
+            self.virsh.resume_one(&machine.domain)?;
+            self.set_clock(machine, progress);
+            Ok(since.elapsed())
+        });
+        Ok(outcomes.into_iter().collect::<Result<Vec<_>>>()?.into_iter().max().unwrap_or_default())
     }
 
-    /// Returns whether it answered promptly.
-    fn set_clock(&self, domain: &str) -> Result<bool> {
+    /// Sets the clocks of all machines of a save, which run, to this host's.
+    pub(super) fn set_clocks(&self, record: &Record, progress: &dyn Progress) {
+        side_by_side(&record.machines, |machine| self.set_clock(machine, progress));
+    }
+
+    /// Warns of a clock that may be wrong.
+    fn set_clock(&self, Machine { node, domain, .. }: &Machine, progress: &dyn Progress) {
         for _ in 0..TRIES {
             let asked = Instant::now();
-            self.virsh.set_clock(domain)?;
+            if let Err(error) = self.virsh.set_clock(domain, OffsetDateTime::now_utc()) {
+                return progress.warn(&format!("the clock of {node} is not set: {error:#}"));
+            }
             if asked.elapsed() < PROMPT {
-                return Ok(true);
+                return;
             }
         }
-        Ok(false)
+        progress.warn(&format!("{node} is slow to answer: its clock may be a second off"));
     }
 }
