@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::record::Machine;
 use super::{Record, Saves};
+use crate::exec::signal;
 use crate::parallel::{by_processor, side_by_side};
 use crate::progress::Progress;
 
@@ -17,10 +18,15 @@ const PROMPT: Duration = Duration::from_millis(400);
 /// How often that is tried. Whatever a guest does for the first time after a reset takes longer, above all emulated.
 const TRIES: usize = 5;
 
+/// For how long an agent that does not answer is asked again, and how long is waited in between.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(50);
+
 impl Saves<'_> {
     /// Lets all machines of a save go on, each with its clock set to this host's first of all. They go on one after the other,
     /// as many at a time as there are processors: where all begin at once, each waits for a processor before it hears of the
-    /// time, while what runs on it goes by the wrong one. Returns for how long a machine went on with a wrong clock, at most.
+    /// time, while what runs on it goes by the wrong one. Returns for how long a machine whose clock
+    /// could be set went on with a wrong one, at most.
     ///
     /// # Errors
     /// A machine can't go on.
@@ -28,10 +34,9 @@ impl Saves<'_> {
         let outcomes = by_processor(&record.machines, |machine| {
             let since = Instant::now();
             self.virsh.resume_one(&machine.domain)?;
-            self.set_clock(machine, progress);
-            Ok(since.elapsed())
+            Ok(self.set_clock(machine, progress).then(|| since.elapsed()))
         });
-        Ok(outcomes.into_iter().collect::<Result<Vec<_>>>()?.into_iter().max().unwrap_or_default())
+        Ok(outcomes.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().max().unwrap_or_default())
     }
 
     /// Sets the clocks of all machines of a save, which run, to this host's.
@@ -39,17 +44,24 @@ impl Saves<'_> {
         side_by_side(&record.machines, |machine| self.set_clock(machine, progress));
     }
 
-    /// Warns of a clock that may be wrong.
-    fn set_clock(&self, Machine { node, domain, .. }: &Machine, progress: &dyn Progress) {
-        for _ in 0..TRIES {
+    /// Returns whether it is set, and warns of one that may be wrong.
+    fn set_clock(&self, Machine { node, domain, .. }: &Machine, progress: &dyn Progress) -> bool {
+        let begun = Instant::now();
+        let mut slow = 0;
+        while slow < TRIES {
             let asked = Instant::now();
-            if let Err(error) = self.virsh.set_clock(domain, OffsetDateTime::now_utc()) {
-                return progress.warn(&format!("the clock of {node} is not set: {error:#}"));
-            }
-            if asked.elapsed() < PROMPT {
-                return;
+            match self.virsh.set_clock(domain, OffsetDateTime::now_utc()) {
+                Ok(()) if asked.elapsed() < PROMPT => return true,
+                Ok(()) => slow += 1,
+                Err(error) if begun.elapsed() > PATIENCE || signal::pause(PAUSE).is_err() => {
+                    progress.warn(&format!("the clock of {node} is not set: {error:#}"));
+                    return false;
+                }
+                // libvirt has not heard yet that the agent is there.
+                Err(_) => {}
             }
         }
         progress.warn(&format!("{node} is slow to answer: its clock may be a second off"));
+        true
     }
 }

@@ -79,7 +79,7 @@ impl Saves<'_> {
             step.done("run");
         } else {
             let wrong = self.wake(record, progress)?;
-            step.done(&format!("run, each with the right clock after at most {:.1} s", wrong.as_secs_f64()));
+            step.done(&format!("run, with the right clock after at most {:.1} s", wrong.as_secs_f64()));
         }
         let took = start.elapsed();
         // What the machines wrote since a save that was removed.
