@@ -18,7 +18,7 @@ const PROMPT: Duration = Duration::from_millis(400);
 /// How often that is tried. Whatever a guest does for the first time after a reset takes longer, above all emulated.
 const TRIES: usize = 5;
 
-/// For how long an agent that does not answer is asked again, and how long is waited in between.
+/// For how long an agent is asked again that libvirt does not know of yet, and how long is waited in between.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -34,18 +34,18 @@ impl Saves<'_> {
         let outcomes = by_processor(&record.machines, |machine| {
             let since = Instant::now();
             self.virsh.resume_one(&machine.domain)?;
-            Ok(self.set_clock(machine, progress).then(|| since.elapsed()))
+            Ok(self.set_clock(machine, PATIENCE, progress).then(|| since.elapsed()))
         });
         Ok(outcomes.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().max().unwrap_or_default())
     }
 
     /// Sets the clocks of all machines of a save, which run, to this host's.
     pub(super) fn set_clocks(&self, record: &Record, progress: &dyn Progress) {
-        side_by_side(&record.machines, |machine| self.set_clock(machine, progress));
+        side_by_side(&record.machines, |machine| self.set_clock(machine, Duration::ZERO, progress));
     }
 
     /// Returns whether it is set, and warns of one that may be wrong.
-    fn set_clock(&self, Machine { node, domain, .. }: &Machine, progress: &dyn Progress) -> bool {
+    fn set_clock(&self, Machine { node, domain, .. }: &Machine, patience: Duration, progress: &dyn Progress) -> bool {
         let begun = Instant::now();
         let mut slow = 0;
         while slow < TRIES {
@@ -53,7 +53,7 @@ impl Saves<'_> {
             match self.virsh.set_clock(domain, OffsetDateTime::now_utc()) {
                 Ok(()) if asked.elapsed() < PROMPT => return true,
                 Ok(()) => slow += 1,
-                Err(error) if begun.elapsed() > PATIENCE || signal::pause(PAUSE).is_err() => {
+                Err(error) if begun.elapsed() > patience || signal::pause(PAUSE).is_err() => {
                     progress.warn(&format!("the clock of {node} is not set: {error:#}"));
                     return false;
                 }
