@@ -1,5 +1,6 @@
 //! The same work for many things at once.
 
+use std::num::NonZero;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,6 +10,15 @@ const AT_ONCE: usize = 16;
 
 /// The results of `ask` for every one of `items`, in their order.
 pub fn side_by_side<T: Sync, R: Send>(items: &[T], ask: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    at_once(AT_ONCE, items, ask)
+}
+
+/// The same for work that needs a processor of this machine for itself: no more of it at a time than there are processors.
+pub fn by_processor<T: Sync, R: Send>(items: &[T], ask: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    at_once(std::thread::available_parallelism().map_or(1, NonZero::get), items, ask)
+}
+
+fn at_once<T: Sync, R: Send>(limit: usize, items: &[T], ask: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let results = Mutex::new(items.iter().map(|_| None).collect::<Vec<Option<R>>>());
     let work = || {
@@ -24,7 +34,7 @@ pub fn side_by_side<T: Sync, R: Send>(items: &[T], ask: impl Fn(&T) -> R + Sync)
     };
     std::thread::scope(|scope| {
         // With fewer threads than wanted, or none, it only takes longer.
-        for _ in 1..items.len().min(AT_ONCE) {
+        for _ in 1..items.len().min(limit) {
             if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
                 break;
             }
@@ -54,12 +64,14 @@ mod tests {
         let leaders = side_by_side(&[(); AT_ONCE], |()| barrier.wait().is_leader());
         assert_eq!(leaders.iter().filter(|leader| **leader).count(), 1);
 
-        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        side_by_side(&[(); 4 * AT_ONCE], |()| {
-            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            std::thread::sleep(std::time::Duration::from_millis(1));
-            now.fetch_sub(1, Ordering::SeqCst);
-        });
-        assert!(most.into_inner() <= AT_ONCE);
+        for limit in [1, 3, AT_ONCE] {
+            let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            at_once(limit, &[(); 4 * AT_ONCE], |()| {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                now.fetch_sub(1, Ordering::SeqCst);
+            });
+            assert!(most.into_inner() <= limit);
+        }
     }
 }

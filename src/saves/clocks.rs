@@ -3,9 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use time::OffsetDateTime;
 
+use super::record::Machine;
 use super::{Record, Saves};
-use crate::parallel::side_by_side;
+use crate::exec::signal;
+use crate::parallel::{by_processor, side_by_side};
 use crate::progress::Progress;
 
 /// A clock that is set within this time is right to a fraction of a second: the answer to a question that took longer is
@@ -15,29 +18,50 @@ const PROMPT: Duration = Duration::from_millis(400);
 /// How often that is tried. Whatever a guest does for the first time after a reset takes longer, above all emulated.
 const TRIES: usize = 5;
 
+/// For how long an agent is asked again that libvirt does not know of yet, and how long is waited in between.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(50);
+
 impl Saves<'_> {
-    /// Sets the clocks of all machines of a save to this host's, and warns of those that are not.
-    pub(super) fn set_clocks(&self, record: &Record, progress: &dyn Progress) {
-        let outcomes = side_by_side(&record.machines, |machine| self.set_clock(&machine.domain));
-        for (machine, outcome) in record.machines.iter().zip(outcomes) {
-            let node = &machine.node;
-            match outcome {
-                Ok(true) => {}
-                Ok(false) => progress.warn(&format!("{node} is slow to answer: its clock may be a second off")),
-                Err(error) => progress.warn(&format!("the clock of {node} is not set: {error:#}")),
-            }
-        }
+    /// Lets all machines of a save go on, each with its clock set to this host's first of all. They go on one after the other,
+    /// as many at a time as there are processors: where all begin at once, each waits for a processor before it hears of the
+    /// time, while what runs on it goes by the wrong one. Returns for how long a machine whose clock
+    /// could be set went on with a wrong one, at most.
+    ///
+    /// # Errors
+    /// A machine can't go on.
+    pub(super) fn wake(&self, record: &Record, progress: &dyn Progress) -> Result<Duration> {
+        let outcomes = by_processor(&record.machines, |machine| {
+            let since = Instant::now();
+            self.virsh.resume_one(&machine.domain)?;
+            Ok(self.set_clock(machine, PATIENCE, progress).then(|| since.elapsed()))
+        });
+        Ok(outcomes.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().max().unwrap_or_default())
     }
 
-    /// Returns whether it answered promptly.
-    fn set_clock(&self, domain: &str) -> Result<bool> {
-        for _ in 0..TRIES {
+    /// Sets the clocks of all machines of a save, which run, to this host's.
+    pub(super) fn set_clocks(&self, record: &Record, progress: &dyn Progress) {
+        side_by_side(&record.machines, |machine| self.set_clock(machine, Duration::ZERO, progress));
+    }
+
+    /// Returns whether it is set, and warns of one that may be wrong.
+    fn set_clock(&self, Machine { node, domain, .. }: &Machine, patience: Duration, progress: &dyn Progress) -> bool {
+        let begun = Instant::now();
+        let mut slow = 0;
+        while slow < TRIES {
             let asked = Instant::now();
-            self.virsh.set_clock(domain)?;
-            if asked.elapsed() < PROMPT {
-                return Ok(true);
+            match self.virsh.set_clock(domain, OffsetDateTime::now_utc()) {
+                Ok(()) if asked.elapsed() < PROMPT => return true,
+                Ok(()) => slow += 1,
+                Err(error) if begun.elapsed() > patience || signal::pause(PAUSE).is_err() => {
+                    progress.warn(&format!("the clock of {node} is not set: {error:#}"));
+                    return false;
+                }
+                // libvirt has not heard yet that the agent is there.
+                Err(_) => {}
             }
         }
-        Ok(false)
+        progress.warn(&format!("{node} is slow to answer: its clock may be a second off"));
+        true
     }
 }

@@ -74,14 +74,14 @@ impl Saves<'_> {
             self.note(record, machine)?;
         }
         all(side_by_side(&record.machines, |machine| self.virsh.restore(&record.pool.path(&machine.memory))))?;
-        self.virsh.resume(&record.domains())?;
-        let took = start.elapsed();
-        step.done("run");
-        if !keep_clock {
-            let step = progress.step("clocks", None);
-            self.set_clocks(record, progress);
-            step.done("set");
+        if keep_clock {
+            self.virsh.resume(&record.domains())?;
+            step.done("run");
+        } else {
+            let wrong = self.wake(record, progress)?;
+            step.done(&format!("run, with the right clock after at most {:.1} s", wrong.as_secs_f64()));
         }
+        let took = start.elapsed();
         // What the machines wrote since a save that was removed.
         if let Err(error) = self.collect_garbage() {
             progress.warn(&format!("files of saves that were removed may still be there: {error:#}"));

@@ -26,7 +26,7 @@ watch & watching=$!
 took=$SECONDS
 said=$(hab reset)
 status=$?
-claim "hab reset: $(tail -n 1 <<<"$said"), $(grep -o 'clocks: set.*' <<<"$said") ($((SECONDS - took)) s, after a boot of $booted s)" "$status"
+claim "hab reset: $(tail -n 1 <<<"$said"), $(grep -o 'with the right clock.*' <<<"$said") ($((SECONDS - took)) s, after a boot of $booted s)" "$status"
 holds 'an object from before the save is there, one from after is not' tells_apart before after exists
 holds 'the pods are there and reach each other' probe
 claim 'the clocks are right' "$([ "$(skewed)" = false ]; echo $?)"

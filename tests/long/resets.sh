@@ -18,7 +18,7 @@ claim "hab save of seven machines: $(tail -n 1 <<<"$said")" "$status"
 broken=0
 for ((number = 1; number <= 20; number++)); do
     said=$(ns_user "$hab" -C "$lab" reset 2>&1) || broken=$((broken + 1))
-    echo "        $number: $(grep clocks <<<"$said" | tail -n 1 | xargs); $(tail -n 1 <<<"$said")"
+    echo "        $number: $(grep -o 'with the right clock.*' <<<"$said"); $(tail -n 1 <<<"$said")"
 done
 claim "each ended Ready ($broken did not)" "$broken"
 holds 'a pod on each worker resolves the API name and reaches the other' probe

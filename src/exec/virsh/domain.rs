@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use time::OffsetDateTime;
 
 use super::{DomainState, Virsh, domains};
 use crate::exec::signal;
@@ -76,6 +77,14 @@ impl Virsh {
     pub fn resume(&self, domains: &[&str]) -> Result<()> {
         self.tool([each("resume", domains).as_str()])?.last().run()?;
         self.all_are(domains, DomainState::Running)
+    }
+
+    /// Lets the processors of one domain go on.
+    ///
+    /// # Errors
+    /// It can't.
+    pub fn resume_one(&self, domain: &str) -> Result<()> {
+        self.tool(["resume", domain])?.last().run()
     }
 
     /// virsh ends as the last of several commands did, so the domains themselves are asked.
@@ -166,12 +175,14 @@ impl Virsh {
         }
     }
 
-    /// Sets a running domain's clock to this machine's, by its guest agent.
+    /// Sets a running domain's clock to `time`, by its guest agent. Not by `domtime`, which knows whole seconds only.
     ///
     /// # Errors
     /// There is no agent, or it does not answer.
-    pub fn set_clock(&self, domain: &str) -> Result<()> {
-        self.tool(["domtime", domain, "--now"])?.run()
+    pub fn set_clock(&self, domain: &str, time: OffsetDateTime) -> Result<()> {
+        let nanoseconds = time.unix_timestamp_nanos();
+        let question = format!(r#"{{"execute":"guest-set-time","arguments":{{"time":{nanoseconds}}}}}"#);
+        self.tool(["qemu-agent-command", domain, &question])?.text().map(drop)
     }
 
     /// The definition of a network, as XML.

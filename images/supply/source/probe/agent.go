@@ -22,7 +22,9 @@ const (
 	portName = "org.qemu.guest_agent.0"
 	// longest is more than any question of libvirt's that is answered here, in bytes.
 	longest = 4096
-	// absent is how long to wait while nobody is at the other end: libvirt comes back when it is started again.
+	// soon and absent are how long to wait, at first and at most, while nobody is at the other end: after a reset that is a
+	// moment, and where libvirt has ended it comes back when it is started again.
+	soon   = 20 * time.Millisecond
 	absent = 5 * time.Second
 )
 
@@ -50,6 +52,7 @@ func agent(argv []string) {
 		unusable(&os.PathError{Op: "open", Path: *path, Err: err})
 	}
 	var line []byte
+	wait := soon
 	buffer := make([]byte, longest)
 	for {
 		n, err := syscall.Read(fd, buffer)
@@ -58,9 +61,11 @@ func agent(argv []string) {
 		}
 		if n <= 0 || err != nil {
 			line = nil
-			time.Sleep(absent)
+			time.Sleep(wait)
+			wait = min(2*wait, absent)
 			continue
 		}
+		wait = soon
 		line = append(line, buffer[:n]...)
 		for {
 			first, rest, whole := bytes.Cut(line, []byte("\n"))
