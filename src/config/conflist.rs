@@ -40,7 +40,7 @@ impl Conflist {
             }
         };
         for key in ["cniVersion", "name"] {
-            if !config.get(key).is_some_and(|value| value.as_str().is_some_and(|text| !text.is_empty())) {
+            if config.get(key).and_then(Value::as_str).is_none_or(str::is_empty) {
                 problems.error(None, format!("has no text `{key}`"), Some(format!("such as `{}`", example(key))));
             }
         }

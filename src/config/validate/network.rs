@@ -232,13 +232,19 @@ fn overlaps(ranges: &Ranges, problems: &mut Problems) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::internet::RawInternet;
     use super::*;
 
     fn said(nodes: &str, pods: &str, services: &str) -> String {
         let marked = |value: &str| Marked { value: value.to_owned(), place: None };
         let mut problems = Problems::new("hab.yaml", "");
-        let said =
-            MergedNetwork { nodes: marked(nodes), pods: marked(pods), services: marked(services), extra: Vec::new() };
+        let said = MergedNetwork {
+            nodes: marked(nodes),
+            pods: marked(pods),
+            services: marked(services),
+            extra: Vec::new(),
+            internet: RawInternet::default(),
+        };
         check(&said, crate::provider::facts(crate::kinds::Provider::Libvirt).taken, &mut problems);
         problems.to_string()
     }
