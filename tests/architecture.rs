@@ -296,12 +296,18 @@ const PLACES: [&str; 10] = [
     concat!("/tmp", "/wt"),
 ];
 
+/// Paths that begin like these, and are inside of a container image that others have made.
+const IN_IMAGES: [&str; 1] = [concat!("/home", "/weave/")];
+
 #[test]
 fn nothing_names_this_machine_or_a_registry() {
     for word in PLACES {
         let file = File { path: "docs/a.md".to_owned(), text: format!("\nsee {word}a") };
         assert_eq!(places(&[file]), [format!("docs/a.md:2: {word}")]);
     }
+    let file = |text: String| [File { path: "a.yaml".to_owned(), text }];
+    assert_eq!(places(&file(format!("command: [{}init.sh]", IN_IMAGES[0]))), [""; 0]);
+    assert_eq!(places(&file(format!("command: [{}init.sh, {}]", IN_IMAGES[0], PLACES[8]))).len(), 1);
     none("Where things come from is the machine's own setting, and paths are relative:", &places(&tracked()));
 }
 

@@ -1,7 +1,7 @@
 //! The rules of `architecture.rs`: each finds what breaks it.
 
 use super::source::{Code, File};
-use super::{CHILD, EXEC, FILE_WRITES, FS_WRITES, MAX_LINES, MAX_PARAMETERS, PLACES, PRINT, SHELLS, WRITES};
+use super::{CHILD, EXEC, FILE_WRITES, FS_WRITES, IN_IMAGES, MAX_LINES, MAX_PARAMETERS, PLACES, PRINT, SHELLS, WRITES};
 
 /// The modules in the order in which the library names them.
 pub fn modules(library: &Code) -> Vec<String> {
@@ -145,8 +145,9 @@ pub fn places(files: &[File]) -> Vec<String> {
         .filter(|file| file.path != "Cargo.lock")
         .flat_map(|file| file.text.lines().enumerate().map(move |(number, line)| (file, number + 1, line)));
     let found = lines.flat_map(|(file, number, line)| {
-        let words = PLACES.iter().filter(move |word| line.contains(**word));
-        words.map(move |word| format!("{}:{number}: {word}", file.path))
+        let line = IN_IMAGES.iter().fold(line.to_owned(), |line, path| line.replace(path, ""));
+        let words = PLACES.iter().filter(|word| line.contains(**word));
+        words.map(|word| format!("{}:{number}: {word}", file.path)).collect::<Vec<_>>()
     });
     found.collect()
 }
