@@ -161,20 +161,32 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// Adds the table `images/supply/PART.yaml`, of what only some labs have: it is in the lock and the boxes of no other.
-    fn add(&mut self, part: &'static str) -> Result<()> {
+    /// The table `images/supply/PART.yaml` alone, of what only some labs have.
+    ///
+    /// # Errors
+    /// hab was built without it.
+    pub fn of_part(part: &'static str) -> Result<Self> {
         let path = format!("{PARTS}/{part}.yaml");
         let about = || format!("reading images/{path}");
-        let table: Self = serde_yaml::from_str(embedded::text(&path)?).with_context(about)?;
-        for (name, mut upstream) in table.upstreams {
+        let mut table: Self = serde_yaml::from_str(embedded::text(&path)?).with_context(about)?;
+        for (name, upstream) in &mut table.upstreams {
             upstream.folder = format!("{FOLDER}/{name}");
             embedded::folder(&upstream.folder).with_context(about)?;
-            ensure!(self.upstreams.insert(name.clone(), upstream).is_none(), "{}: {name} is there already", about());
         }
-        for (name, artifact) in table.artifacts {
-            ensure!(self.artifacts.insert(name.clone(), artifact).is_none(), "{}: {name} is there already", about());
+        table.parts.push(part);
+        Ok(table)
+    }
+
+    /// Adds what is in the table of a part: it is in the lock and the boxes of no lab without that part.
+    fn add(&mut self, part: &'static str) -> Result<()> {
+        let Self { upstreams, artifacts, parts, .. } = Self::of_part(part)?;
+        for (name, upstream) in upstreams {
+            ensure!(self.upstreams.insert(name.clone(), upstream).is_none(), "{part}: {name} is there already");
         }
-        self.parts.push(part);
+        for (name, artifact) in artifacts {
+            ensure!(self.artifacts.insert(name.clone(), artifact).is_none(), "{part}: {name} is there already");
+        }
+        self.parts.extend(parts);
         Ok(())
     }
 

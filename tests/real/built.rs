@@ -5,7 +5,7 @@ use std::path::Path;
 use hab::artifacts::Catalog;
 use hab::artifacts::go::{GoBuild, Toolchain};
 use hab::cache::Cache;
-use hab::kinds::Supply;
+use hab::kinds::{PARTS, Supply};
 use hab::progress::{Progress, Silent};
 
 /// Builds the programs of these upstreams, each into a folder of its name below `dir`; what they are made of is fetched
@@ -17,7 +17,7 @@ pub fn build(dir: &Path, upstreams: &[&str]) {
     std::fs::create_dir(&root).unwrap();
     std::os::unix::fs::symlink(modules, root.join("go")).unwrap();
     let cache = Cache::at(root);
-    let catalog = Catalog::source(Supply::Source.kubernetes_versions()[0]).unwrap();
+    let catalog = Catalog::of(Supply::Source, Supply::Source.kubernetes_versions()[0], PARTS).unwrap();
     let progress: &dyn Progress = &Silent;
     for name in upstreams {
         let entry = dir.join(name);

@@ -15,6 +15,7 @@ mod labs;
 mod leaves;
 mod mistakes;
 mod node;
+mod parts;
 mod pki;
 mod snippets;
 mod scripts;
