@@ -8,12 +8,16 @@ use serde::Deserialize;
 use super::releases::{self, Release};
 use crate::embedded;
 use crate::kinds::Supply;
+use crate::plan::Plan;
 
 /// The folder of the upstreams' folders.
 const FOLDER: &str = "supply/source";
 
 /// The table, and the folder, of what is no supply's.
 const OF_IMAGES: &str = "linker";
+
+/// The table, and the folder, of what only a lab with a registry of its own has.
+pub const REGISTRY: &str = "registry";
 
 /// The upstream that has a folder for each of its versions.
 const KUBERNETES: &str = "kubernetes";
@@ -127,6 +131,26 @@ pub struct ImageSpec {
 }
 
 impl Catalog {
+    /// The catalog of a lab.
+    ///
+    /// # Errors
+    /// hab was built without a part, or does not build that version of Kubernetes.
+    pub fn of_lab(plan: &Plan) -> Result<Self> {
+        let mut catalog = Self::of(plan.supply, &plan.kubernetes.version)?;
+        if plan.registries.in_lab {
+            let Self { upstreams, artifacts, .. } = Self::beside(REGISTRY)?;
+            catalog.upstreams.extend(upstreams);
+            catalog.artifacts.extend(artifacts);
+        }
+        Ok(catalog)
+    }
+
+    /// Whether it is of a lab with a registry of its own.
+    #[must_use]
+    pub fn has_registry(&self) -> bool {
+        self.upstreams.contains_key(REGISTRY)
+    }
+
     /// The catalog of a supply with this version of Kubernetes.
     pub fn of(supply: Supply, kubernetes: &str) -> Result<Self> {
         let mut catalog = Self::source(kubernetes)?;
@@ -158,11 +182,18 @@ impl Catalog {
     /// # Errors
     /// hab was built without it.
     pub fn of_images() -> Result<Self> {
-        let text = embedded::text(&format!("{OF_IMAGES}.yaml"))?;
-        let mut catalog: Self =
-            serde_yaml::from_str(text).with_context(|| format!("reading images/{OF_IMAGES}.yaml"))?;
+        Self::beside(OF_IMAGES)
+    }
+
+    /// A table beside those of the supplies, whose one upstream has a folder of the same name.
+    ///
+    /// # Errors
+    /// hab was built without it.
+    pub fn beside(name: &str) -> Result<Self> {
+        let text = embedded::text(&format!("{name}.yaml"))?;
+        let mut catalog: Self = serde_yaml::from_str(text).with_context(|| format!("reading images/{name}.yaml"))?;
         for upstream in catalog.upstreams.values_mut() {
-            OF_IMAGES.clone_into(&mut upstream.folder);
+            name.clone_into(&mut upstream.folder);
         }
         Ok(catalog)
     }

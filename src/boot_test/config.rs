@@ -284,7 +284,7 @@ mod tests {
     }
 
     fn kind(role: Role) -> NodeKind {
-        NodeKind { base: Base::Debian, role, network: Cni::Routed, images: false, shell: true }
+        NodeKind { base: Base::Debian, role, network: Cni::Routed, images: false, registry: false, shell: true }
     }
 
     #[test]

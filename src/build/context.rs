@@ -50,7 +50,7 @@ impl<'a> Context<'a> {
     /// The lock pins another supply than the plan has, or other modules than this hab brings; or this hab does not build
     /// that version of Kubernetes.
     pub fn new(cache: &'a Cache, lock: &'a Lock, plan: &Plan, progress: &'a dyn Progress) -> Result<Self> {
-        let catalog = Catalog::of(plan.supply, &plan.kubernetes.version)?;
+        let catalog = Catalog::of_lab(plan)?;
         let provider = provider::facts(plan.provider);
         let (base, network) = (plan.base, plan.kubernetes.cni);
         let (providers, accelerator) = (plan.providers.clone(), Mutex::default());
@@ -79,7 +79,7 @@ impl<'a> Context<'a> {
         );
         same_parts(&context.catalog, &lock.supply)?;
         ensure!(lock.has_images(&plan.images), "{FILE} does not pin the images of hab.yaml: `hab lock` pins them");
-        if let Some(locked) = &lock.images {
+        if let Some(locked) = lock.brought() {
             let same = locked.linker == images::linker()?;
             ensure!(same, "{FILE} pins another {} than this hab builds: `hab lock --images` pins anew", images::LINKER);
         }

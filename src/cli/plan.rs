@@ -66,7 +66,7 @@ fn machines(global: &Global, plan: &plan::Plan) -> Result<String> {
 /// What a build would do, and what is said about the lock.
 fn steps(global: &Global, plan: &plan::Plan) -> Result<(String, Vec<Explanation>)> {
     let cache = Cache::from_env()?;
-    let catalog = || before_lock(&Catalog::of(plan.supply, &plan.kubernetes.version)?, plan.base, &plan.providers);
+    let catalog = || before_lock(&Catalog::of_lab(plan)?, plan.base, &plan.providers);
     let lock = match Lock::read(&global.lab) {
         Ok(Some(lock)) => lock,
         Ok(None) => return Ok((format!("will be made: there is no {FILE}"), catalog()?)),

@@ -32,7 +32,7 @@ const KEYS: [(&str, &[&str]); 26] = [
     ("haproxy.timeout", &TIMEOUTS),
     ("haproxy.stats", &["enabled", "port"]),
     ("images.*", &["archive", "oci", "name"]),
-    ("registry", &["mirrors", "insecure"]),
+    ("registry", &["mirrors", "insecure", "inLab"]),
     ("ignition", &["common", "etcd", "master", "worker"]),
 ];
 

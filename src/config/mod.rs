@@ -24,7 +24,7 @@ mod yaml;
 
 pub use audit::AuditPolicy;
 pub use hardware::{ForwardedPort, Hardware, Protocol, SharedFolder};
-pub use images::{ImageSource, Mirror, Registries};
+pub use images::{ImageSource, Mirror, REGISTRY_PORT, Registries};
 pub use label::{Domain, Label};
 pub use load::{FILE, OUT, PRIVATE, Reading, load, read};
 pub use qualified::{Effect, LabelValue, QualifiedName, Taint};

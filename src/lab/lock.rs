@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::artifacts::{self, Catalog, release};
+use crate::artifacts::{self, Catalog, REGISTRY, release};
 use crate::atomic_fs;
 use crate::base::{self, Wanted};
 use crate::cache::Cache;
@@ -26,13 +26,38 @@ pub fn open(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress) -> 
     }
 }
 
+/// Pins the lab's own registry, or nothing of it any more; returns whether that changed something.
+fn pin_registry(plan: &Plan, lock: &mut Lock) -> Result<bool> {
+    let mut catalog = Catalog::beside(REGISTRY)?;
+    let (modules, built) = lock.supply.of_modules();
+    let mut changed = false;
+    for (name, upstream) in std::mem::take(&mut catalog.upstreams) {
+        if !plan.registries.in_lab {
+            changed |= modules.remove(&name).is_some();
+        } else if !modules.contains_key(&name) {
+            modules.insert(name, artifacts::pin_upstream(&upstream)?);
+            // What it is made of is new here, so nobody knows its digest: the next build writes all of them.
+            *built = None;
+            changed = true;
+        }
+    }
+    if let Some(built) = built.as_mut().filter(|_| !plan.registries.in_lab) {
+        built.programs.retain(|name, _| !catalog.artifacts.contains_key(name));
+    }
+    Ok(changed)
+}
+
 /// The lock with the container images of hab.yaml: those that it does not pin yet are pinned, those that hab.yaml does not
 /// name any more leave it, and all else stays as it is.
 ///
 /// # Errors
 /// An image can't be had, or the lock not be written.
 pub fn with_images(lab: &Path, cache: &Cache, plan: &Plan, mut lock: Lock, progress: &dyn Progress) -> Result<Lock> {
-    if lock.has_images(&plan.images) {
+    let changed = pin_registry(plan, &mut lock)?;
+    if lock.has_images(&plan.images) && (lock.images.is_some() || !plan.registries.in_lab) {
+        if changed {
+            write(lab, &lock)?;
+        }
         return Ok(lock);
     }
     let step = progress.step("lock images", None);
@@ -49,7 +74,7 @@ pub fn with_images(lab: &Path, cache: &Cache, plan: &Plan, mut lock: Lock, progr
 
 /// The images of hab.yaml; those that `old` has stay as they are there.
 fn pin_images(fetcher: &Fetcher<'_>, plan: &Plan, old: Option<&Images>, step: &Step<'_>) -> Result<Option<Images>> {
-    if plan.images.is_empty() {
+    if plan.images.is_empty() && !plan.registries.in_lab {
         return Ok(None);
     }
     let known = |from: &str| old.and_then(|old| old.list.iter().find(|image| image.from == from)).cloned();
@@ -69,7 +94,7 @@ fn pin_images(fetcher: &Fetcher<'_>, plan: &Plan, old: Option<&Images>, step: &S
 /// Debian's indexes, a vendor's image or what the publishers have built can't be had, or the folder not be written to.
 pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress, downgrade: bool) -> Result<Lock> {
     let old = Lock::read(lab).ok().flatten();
-    let catalog = Catalog::of(plan.supply, &plan.kubernetes.version)?;
+    let catalog = Catalog::of_lab(plan)?;
     let step = progress.step("lock", None);
     let index = Index::refresh(cache)?;
     let tools = base::resolve_tools(&index)?;
@@ -77,7 +102,8 @@ pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress, d
     let wanted = Wanted { cache, base: plan.base, release, old: old_base, downgrade };
     let base = base::resolve(&wanted, &index, &step)?;
     let debs = index.closure(catalog.debian_packages())?;
-    let tools_of_images = if plan.images.is_empty() { Vec::new() } else { images::packages(&index)? };
+    let has_images = !plan.images.is_empty() || plan.registries.in_lab;
+    let tools_of_images = if has_images { images::packages(&index)? } else { Vec::new() };
     // Other runs may want the indexes meanwhile.
     drop(index);
     let mut supply = match plan.supply {
@@ -124,7 +150,7 @@ fn parts(supply: &Supply) -> String {
 /// # Errors
 /// This hab does not build that version of Kubernetes.
 pub fn blank(plan: &Plan) -> Result<Lock> {
-    let catalog = Catalog::of(plan.supply, &plan.kubernetes.version)?;
+    let catalog = Catalog::of_lab(plan)?;
     let supply = match plan.supply {
         kinds::Supply::Source => Supply::Source(artifacts::pin(&catalog, Vec::new())?),
         kinds::Supply::Upstream => {
@@ -145,4 +171,39 @@ pub fn blank(plan: &Plan) -> Result<Lock> {
 /// The folder can't be written to.
 pub fn write(lab: &Path, lock: &Lock) -> Result<()> {
     atomic_fs::write(&lab.join(FILE), atomic_fs::PUBLIC, &lock.to_bytes()?).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lock::Built;
+
+    fn plan(text: &str) -> Plan {
+        let text = format!("lab: demo\n{text}\n");
+        Plan::new(crate::config::read("hab.yaml", text.as_bytes(), &|_| Ok(())).config().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_registry_is_pinned_with_nothing_else_and_leaves_as_it_came() {
+        for supply in ["source", "upstream"] {
+            let (without, with) =
+                (plan(&format!("supply: {supply}")), plan(&format!("supply: {supply}\nregistry: {{inLab: true}}")));
+            let mut lock = blank(&without).unwrap();
+            lock.supply.set_built(Some(Built::default()));
+            let before = lock.clone();
+            assert!(!pin_registry(&without, &mut lock).unwrap());
+            assert_eq!(lock, before);
+
+            assert!(pin_registry(&with, &mut lock).unwrap());
+            assert_eq!(lock.supply.built(), None, "of what it is built to nobody knows yet");
+            assert!(!pin_registry(&with, &mut lock).unwrap());
+            artifacts::same_parts(&Catalog::of_lab(&with).unwrap(), &lock.supply).unwrap();
+
+            let mut built = Built::default();
+            built.programs.insert("hab-registry".to_owned(), "digest".to_owned());
+            lock.supply.set_built(Some(built));
+            assert!(pin_registry(&without, &mut lock).unwrap());
+            assert_eq!(lock, before);
+        }
+    }
 }

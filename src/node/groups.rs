@@ -15,6 +15,8 @@ pub struct NodeKind {
     pub network: Cni,
     /// Whether the lab brings container images along.
     pub images: bool,
+    /// Whether the lab has a registry of its own.
+    pub registry: bool,
     /// Whether the host has a shell there.
     pub shell: bool,
 }
@@ -23,15 +25,15 @@ impl NodeKind {
     /// The nodes of `role` in `plan`.
     #[must_use]
     pub const fn of(plan: &Plan, role: Role) -> Self {
-        let (images, shell) = (!plan.images.is_empty(), plan.shell);
-        Self { base: plan.base, role, network: plan.kubernetes.cni, images, shell }
+        let (images, registry, shell) = (!plan.images.is_empty(), plan.registries.in_lab, plan.shell);
+        Self { base: plan.base, role, network: plan.kubernetes.cni, images, registry, shell }
     }
 
     /// Its groups. A new base or pod network is one more line in a function below, and a folder.
     #[must_use]
     pub fn groups(self) -> Vec<&'static str> {
-        let Self { base, role, network, images, shell } = self;
-        let of_lab = [of_images(images, role), of_shell(shell)].concat();
+        let Self { base, role, network, images, registry, shell } = self;
+        let of_lab = [of_images(images, role), of_registry(registry, role), of_shell(shell)].concat();
         [&["common"], of_base(base), of_role(role), of_network(network, role), &of_lab].concat()
     }
 }
@@ -67,6 +69,15 @@ const fn of_images(images: bool, role: Role) -> &'static [&'static str] {
     if images && role.has_kubelet() { &["images"] } else { &[] }
 }
 
+/// The lab's own registry, and what asks it.
+const fn of_registry(registry: bool, role: Role) -> &'static [&'static str] {
+    match (registry, role) {
+        (false, _) | (_, Role::Etcd) => &[],
+        (true, Role::Master) => &["pulls", "registry"],
+        (true, Role::Worker) => &["pulls"],
+    }
+}
+
 /// What answers `hab shell`.
 const fn of_shell(shell: bool) -> &'static [&'static str] {
     if shell { &["shell"] } else { &[] }
@@ -81,7 +92,14 @@ mod tests {
 
     #[test]
     fn a_node_is_its_base_its_role_and_its_network() {
-        let kind = |role, shell| NodeKind { base: Base::Debian, role, network: Cni::Routed, images: false, shell };
+        let kind = |role, shell| NodeKind {
+            base: Base::Debian,
+            role,
+            network: Cni::Routed,
+            images: false,
+            registry: false,
+            shell,
+        };
         let of = |role| kind(role, false).groups();
         assert_eq!(of(Role::Etcd), ["common", "base-debian", "etcd"]);
         assert_eq!(kind(Role::Etcd, true).groups(), ["common", "base-debian", "etcd", "shell"]);
@@ -90,12 +108,27 @@ mod tests {
     }
 
     #[test]
+    fn a_registry_is_on_masters_and_asked_by_all_that_run_containers() {
+        let of = |role| {
+            let kind =
+                NodeKind { base: Base::Debian, role, network: Cni::Routed, images: false, registry: true, shell: false };
+            let without = NodeKind { registry: false, ..kind }.groups();
+            kind.groups().into_iter().filter(|group| !without.contains(group)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(Role::Etcd), [""; 0]);
+        assert_eq!(of(Role::Master), ["pulls", "registry"]);
+        assert_eq!(of(Role::Worker), ["pulls"]);
+    }
+
+    #[test]
     fn every_folder_is_a_group_of_some_node_and_every_group_has_a_folder() {
         let folders = embedded(&IGNITION).into_iter().chain(embedded(&TEMPLATES));
         let folders: BTreeSet<_> = folders.filter_map(|file| Some(file.name.split_once('/')?.0)).collect();
         let bases = Base::ALL.iter().map(|(_, base)| *base);
         let named = bases.flat_map(|base| {
-            let of = |role| NodeKind { base, role, network: Cni::Routed, images: true, shell: true }.groups();
+            let of = |role| {
+                NodeKind { base, role, network: Cni::Routed, images: true, registry: true, shell: true }.groups()
+            };
             Role::ALL.map(of).into_iter().flatten()
         });
         assert_eq!(named.collect::<BTreeSet<_>>(), folders);

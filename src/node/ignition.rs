@@ -120,7 +120,8 @@ mod tests {
     use crate::node::files::Entry;
 
     fn files(role: Role) -> NodeFiles {
-        let kind = NodeKind { base: Base::Debian, role, network: Cni::Routed, images: false, shell: true };
+        let kind =
+            NodeKind { base: Base::Debian, role, network: Cni::Routed, images: false, registry: false, shell: true };
         files_of_kind(kind).unwrap()
     }
 

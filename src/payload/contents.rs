@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
+use crate::artifacts::Catalog;
 use crate::embedded;
 use crate::role::Role;
 
@@ -23,7 +24,20 @@ pub struct Contents {
 impl Contents {
     /// The table of `role`.
     pub fn of(role: Role) -> Result<Self> {
-        let path = format!("payload/{role}.yaml");
+        Self::read(role.name())
+    }
+
+    /// The same in a lab with this catalog: a registry of its own is on masters.
+    pub fn of_lab(role: Role, catalog: &Catalog) -> Result<Self> {
+        let mut contents = Self::of(role)?;
+        if catalog.has_registry() && role == Role::Master {
+            contents.programs.extend(Self::read("registry")?.programs);
+        }
+        Ok(contents)
+    }
+
+    fn read(name: &str) -> Result<Self> {
+        let path = format!("payload/{name}.yaml");
         serde_yaml::from_str(embedded::text(&path)?).with_context(|| format!("reading images/{path}"))
     }
 
@@ -37,7 +51,6 @@ impl Contents {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::artifacts::Catalog;
     use crate::kinds::Supply;
 
     fn catalog() -> Catalog {
@@ -66,6 +79,21 @@ mod tests {
             let carried = all.iter().any(|contents| contents.placed().any(|(_, placed)| placed == name));
             let packed = catalog.images.values().any(|image| &image.artifact == name);
             assert!((carried || packed) != ["etcdutl", "kubectl"].contains(&name.as_str()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_registry_is_on_masters_of_a_lab_that_has_one() {
+        let (without, mut with) = (catalog(), catalog());
+        let registry = Catalog::beside(crate::artifacts::REGISTRY).unwrap();
+        with.upstreams.extend(registry.upstreams);
+        for role in Role::ALL {
+            assert_eq!(Contents::of_lab(role, &without).unwrap(), Contents::of(role).unwrap());
+            let more = Contents::of_lab(role, &with).unwrap().programs.len() - Contents::of(role).unwrap().programs.len();
+            assert_eq!(more, usize::from(role == Role::Master), "{role}");
+        }
+        for (_, name) in Contents::of_lab(Role::Master, &with).unwrap().placed() {
+            assert!(with.artifacts.contains_key(name) || registry.artifacts.contains_key(name), "{name}");
         }
     }
 

@@ -27,6 +27,8 @@ pub mod port {
     pub const ETCD_PEER: u16 = 2380;
     /// The kubelet's API.
     pub const KUBELET: u16 = 10250;
+    /// The lab's own registry of container images.
+    pub const REGISTRY: u16 = crate::config::REGISTRY_PORT;
 }
 
 /// The whole lab, decided.

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use hab::artifacts::Catalog;
 use hab::artifacts::go::{GoBuild, Toolchain};
+use hab::artifacts::{Catalog, REGISTRY};
 use hab::cache::Cache;
 use hab::kinds::Supply;
 use hab::progress::{Progress, Silent};
@@ -17,7 +17,9 @@ pub fn build(dir: &Path, upstreams: &[&str]) {
     std::fs::create_dir(&root).unwrap();
     std::os::unix::fs::symlink(modules, root.join("go")).unwrap();
     let cache = Cache::at(root);
-    let catalog = Catalog::source(Supply::Source.kubernetes_versions()[0]).unwrap();
+    let mut catalog = Catalog::source(Supply::Source.kubernetes_versions()[0]).unwrap();
+    catalog.upstreams.extend(Catalog::beside(REGISTRY).unwrap().upstreams);
+    catalog.artifacts.extend(Catalog::beside(REGISTRY).unwrap().artifacts);
     let progress: &dyn Progress = &Silent;
     for name in upstreams {
         let entry = dir.join(name);

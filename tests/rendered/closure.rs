@@ -73,8 +73,9 @@ fn every_file_that_is_named_is_there() {
 
 #[test]
 fn every_file_is_named_by_something_but_what_programs_look_for_themselves() {
-    // The C library, systemd and the kernel's command line know these.
+    // The C library, systemd, the kernel's command line and containerd (its default `config_path`) know these.
     let known = [
+        "/etc/containerd/certs.d/_default/hosts.toml",
         "/etc/hostname",
         "/etc/hosts",
         "/etc/machine-id",
@@ -110,7 +111,10 @@ fn payload(role: &str, list: &str) -> Vec<String> {
 #[test]
 fn every_program_that_is_named_is_in_the_payload() {
     each(|node| {
-        let (programs, plugins) = (payload(&node.role, "programs"), payload(&node.role, "cni"));
+        let (mut programs, plugins) = (payload(&node.role, "programs"), payload(&node.role, "cni"));
+        if node.files.contains_key("/etc/kubernetes/registry.env") {
+            programs.extend(payload("registry", "programs"));
+        }
         let mut seen = 0;
         for (path, text) in node.settings().filter(|setting| !unused(node, setting)) {
             for named in paths(text, "/opt/hab/bin/") {

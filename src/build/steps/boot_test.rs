@@ -19,9 +19,9 @@ pub struct BootTest {
 
 impl BootTest {
     fn kind(&self, context: &Context<'_>) -> NodeKind {
-        // A role's box is the same for labs with images and a shell, and without.
-        let (images, shell) = (false, true);
-        NodeKind { base: context.base, role: self.role, network: context.network, images, shell }
+        // A role's box is the same for labs with images and a shell, and without. A registry is in a master's box.
+        let (images, registry, shell) = (false, context.catalog.has_registry(), true);
+        NodeKind { base: context.base, role: self.role, network: context.network, images, registry, shell }
     }
 }
 

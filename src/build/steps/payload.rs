@@ -16,8 +16,8 @@ use crate::role::Role;
 /// See the file.
 pub struct Payload {
     role: Role,
+    contents: Contents,
     programs: BTreeSet<String>,
-    images: Vec<String>,
 }
 
 /// The name of a role's step.
@@ -30,10 +30,10 @@ impl Payload {
     ///
     /// # Errors
     /// Nothing makes one of them.
-    pub fn new(role: Role, contents: &Contents, makers: &BTreeMap<&str, String>) -> Result<Self> {
+    pub fn new(role: Role, contents: Contents, makers: &BTreeMap<&str, String>) -> Result<Self> {
         let maker = |name: &str| makers.get(name).cloned().with_context(|| format!("nothing makes {name}"));
         let programs = contents.placed().map(|(_, name)| maker(name)).collect::<Result<_>>()?;
-        Ok(Self { role, programs, images: contents.images.clone() })
+        Ok(Self { role, contents, programs })
     }
 }
 
@@ -51,12 +51,12 @@ impl Step for Payload {
     }
 
     fn needs(&self) -> Vec<String> {
-        let images = self.images.iter().map(|name| image_step(name));
+        let images = self.contents.images.iter().map(|name| image_step(name));
         [tools::NAME.to_owned()].into_iter().chain(self.programs.iter().cloned()).chain(images).collect()
     }
 
     fn inputs(&self, context: &Context<'_>, key: KeyBuilder) -> Result<KeyBuilder> {
-        let contents = Contents::of(self.role)?;
+        let contents = &self.contents;
         let mut key = key.add("role", self.role.name());
         key = key.add_all("fixed", mksquashfs::FIXED).add_all("stored", mksquashfs::STORED);
         for (folder, name) in contents.placed() {
@@ -73,9 +73,9 @@ impl Step for Payload {
         for step in &self.programs {
             artifacts.add_programs(&context.catalog, job.needs.get(step)?)?;
         }
-        for name in &self.images {
+        for name in &self.contents.images {
             artifacts.add_image(name, job.needs.get(&image_step(name))?)?;
         }
-        payload::build(self.role, &artifacts, job.needs.get(tools::NAME)?, job.entry)
+        payload::build(self.role, &self.contents, &artifacts, job.needs.get(tools::NAME)?, job.entry)
     }
 }

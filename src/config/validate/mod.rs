@@ -64,6 +64,12 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
         providers.iter().flatten().flat_map(|provider| provider::facts(*provider).taken).copied().collect();
     let sources = images::check(&merged.images, has_file, problems);
     let registries = images::registries(&merged.images, problems);
+    let ports = [
+        ("kubernetes.apiServer.port", Some(components.api_server.port)),
+        ("haproxy.port", Some(haproxy.port)),
+        ("haproxy.stats.port", haproxy.stats),
+    ];
+    images::port_of_registry(&merged.images, &ports, &node_ports, problems);
     let network = network::check(&merged.network, &taken, problems);
     let nodes = machines::check(base.unwrap_or(Base::Debian), &merged.nodes, &network, problems);
     let mut snippet = |key: &str, said: Option<&Marked<String>>| {
