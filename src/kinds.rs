@@ -6,13 +6,16 @@ use crate::embedded;
 
 /// The parts that only some labs have, each a table `images/supply/PART.yaml` and what of it a role's payload carries,
 /// `images/payload/PART/ROLE.yaml`.
-pub const PARTS: &[&str] = &["flannel", INTERNET, NETWORK_POLICIES];
+pub const PARTS: &[&str] = &["flannel", INTERNET, NETWORK_POLICIES, REGISTRY];
 
 /// What enforces network policies, whatever the pod network is.
 pub const NETWORK_POLICIES: &str = "network-policies";
 
 /// What a node needs that reaches the internet.
 pub const INTERNET: &str = "internet";
+
+/// The lab's own registry of container images.
+pub const REGISTRY: &str = "registry";
 
 /// The operating system a box starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

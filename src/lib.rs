@@ -14,6 +14,7 @@
 //! 6. [`lab`] writes all of it into the lab's folder, where Vagrant reads it, and [`labs`] knows where this user's labs
 //!    are. [`cluster`] then looks at what runs.
 //!    [`session`] runs a command on one of its nodes.
+//!    [`registry`] brings images into a lab that runs.
 //! 7. [`saves`] keeps a running lab as it is at one moment, and brings it back to that.
 //! 8. [`roll`] makes nodes of a running lab anew, and [`leave`] has the cluster forget one.
 //! 9. [`backup`] keeps what the cluster knows in a file, and brings it back.
@@ -64,6 +65,7 @@ pub mod session;
 pub mod labs;
 pub mod kubeconfig;
 pub mod cluster;
+pub mod registry;
 pub mod saves;
 pub mod roll;
 pub mod leave;

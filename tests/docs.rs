@@ -96,7 +96,7 @@ fn documents() -> Vec<Document> {
 
 /// The help of hab or of a verb.
 fn help(verb: Option<&str>) -> String {
-    Test::new().run(verb.into_iter().chain(["--help"])).code(0).stdout()
+    Test::new().run(verb.into_iter().flat_map(|verb| verb.split(' ')).chain(["--help"])).code(0).stdout()
 }
 
 /// What is in the words of `text` that begins with a hyphen.
@@ -122,7 +122,8 @@ fn every_call_of_hab_is_one_it_takes() {
                 continue;
             }
             let path = document.path.display();
-            let text = helps.get(verb).unwrap_or_else(|| panic!("{path}: there is no `hab {verb}`"));
+            let own = call.get(1).and_then(|word| helps.get(&format!("{verb} {word}")));
+            let text = own.or_else(|| helps.get(verb)).unwrap_or_else(|| panic!("{path}: there is no `hab {verb}`"));
             // What is behind `--` is another program's.
             let own = call.iter().take_while(|word| *word != "--");
             for flag in own.filter(|word| word.starts_with('-')) {

@@ -284,7 +284,8 @@ mod tests {
     }
 
     fn kind(role: Role) -> NodeKind {
-        NodeKind { base: Base::Debian, role, network: Cni::Routed.into(), images: false, shell: true }
+        let network = Cni::Routed.into();
+        NodeKind { base: Base::Debian, role, network, images: false, registry: false, shell: true }
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl<'a> Context<'a> {
         );
         same_parts(&context.catalog, &lock.supply)?;
         ensure!(lock.has_images(&plan.images), "{FILE} does not pin the images of hab.yaml: `hab lock` pins them");
-        if let Some(locked) = &lock.images {
+        if let Some(locked) = lock.brought() {
             let same = locked.linker == images::linker()?;
             ensure!(same, "{FILE} pins another {} than this hab builds: `hab lock --images` pins anew", images::LINKER);
         }

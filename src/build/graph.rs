@@ -39,7 +39,7 @@ impl Graph {
     /// hab was built without a part.
     pub fn new(context: &Context<'_>) -> Result<Self> {
         let mut all = steps(&context.catalog, context.base, &context.providers)?;
-        if let Some(images) = &context.lock.images {
+        if let Some(images) = context.lock.brought() {
             all.extend(image_steps(images)?);
         }
         Self::of(all, context)
@@ -60,7 +60,7 @@ impl Graph {
             }
             keys.push(step.inputs(context, key)?.key());
         }
-        let (providers, images) = (context.providers.clone(), context.lock.images.is_some());
+        let (providers, images) = (context.providers.clone(), context.lock.brought().is_some());
         Ok(Self { steps, keys, providers, images })
     }
 

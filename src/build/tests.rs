@@ -18,6 +18,7 @@ use crate::plan::Plan;
 use crate::progress::Silent;
 
 mod images;
+mod registry;
 mod steps;
 
 /// A lab with a lock, and a cache.

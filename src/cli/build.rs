@@ -11,6 +11,7 @@ use crate::lab::publish::{all, publish};
 use crate::lock::Lock;
 use crate::plan::Plan;
 use crate::progress::Progress;
+use crate::registry;
 
 /// Build and boot-test every box, and render everything: after this, `vagrant up`
 #[derive(Debug, clap::Args)]
@@ -56,7 +57,7 @@ impl Build {
         let known = Lock::read(&global.lab)?;
         let is_new = known.is_none();
         let lock = if let Some(lock) = known {
-            lab::lock::with_images(&global.lab, &cache, plan, lock, progress)?
+            lab::lock::amend(&global.lab, &cache, plan, lock, progress)?
         } else {
             // Before the lock is made: that takes a network and some seconds.
             let blank = lab::lock::blank(plan)?;
@@ -77,7 +78,9 @@ impl Build {
             }
         }
         let outcome = build::run(&graph, &context, &goals)?;
-        publish(&global.lab, plan, &context, outcome)
+        let new = publish(&global.lab, plan, &context, outcome)?;
+        registry::prepare(&cache, &lock, plan, progress)?;
+        Ok(new)
     }
 }
 

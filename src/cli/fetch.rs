@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Global, plan, print, progress};
 use crate::build::{self, Context, Graph};
 use crate::cache::Cache;
-use crate::lab;
+use crate::{lab, registry};
 
 /// Download everything a build needs into the cache; `hab build` then works with no network
 #[derive(Debug, clap::Args)]
@@ -28,6 +28,7 @@ impl Fetch {
         let context = Context::new(&cache, &lock, &plan, progress.as_ref())?.in_lab(&global.lab);
         let graph = Graph::new(&context)?;
         let fetched = build::fetch(&graph, &context, &graph.goals()?)?;
+        registry::prepare(&cache, &lock, &plan, progress.as_ref())?;
         drop(context);
         drop(progress);
         if self.json {

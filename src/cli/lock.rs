@@ -41,9 +41,8 @@ impl Lock {
                 if self.images {
                     lock.images = None;
                 }
-                let pins = !lock.has_images(&plan.images);
-                lab::lock::with_images(&global.lab, &cache, &plan, lock, progress.as_ref())?;
-                pins
+                let before = lock.clone();
+                lab::lock::amend(&global.lab, &cache, &plan, lock, progress.as_ref())? != before
             }
         };
         drop(progress);

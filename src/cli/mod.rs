@@ -9,6 +9,7 @@ mod completions;
 mod console;
 mod fetch;
 mod hosts;
+mod image;
 mod init;
 mod kubeconfig;
 mod leave;
@@ -110,6 +111,7 @@ enum Verb {
     Shell(shell::Shell),
     Kubeconfig(kubeconfig::Kubeconfig),
     Hosts(hosts::Hosts),
+    Image(image::Image),
     Roll(roll::Roll),
     Leave(leave::Leave),
     Save(save::Save),
@@ -142,6 +144,7 @@ impl Verb {
             Self::Shell(verb) => verb.run(global),
             Self::Kubeconfig(verb) => verb.run(global),
             Self::Hosts(verb) => verb.run(global),
+            Self::Image(verb) => verb.run(global),
             Self::Roll(verb) => verb.run(global),
             Self::Leave(verb) => verb.run(global),
             Self::Save(verb) => verb.run(global),

@@ -196,7 +196,7 @@ impl Client {
 
 /// Never through a proxy, never elsewhere: the nodes' network is the lab's own. No connection is kept, for the node at
 /// its other end may have been halted meanwhile.
-fn agent(authority: &[u8], pair: &Pair) -> Result<Agent> {
+pub(crate) fn agent(authority: &[u8], pair: &Pair) -> Result<Agent> {
     let roots = RootCerts::new_with_certs(&[Certificate::from_pem(authority)?]);
     let certificate = Certificate::from_pem(pair.certificate.as_bytes())?;
     let own = ClientCert::new_with_certs(&[certificate], PrivateKey::from_pem(pair.key.reveal().as_bytes())?);
@@ -261,7 +261,7 @@ fn ask_health(agent: &Agent, url: &str, assess: impl Fn(u16, &str) -> Option<Str
 }
 
 /// Why a connection that was accepted led to no answer.
-fn failure(error: &ureq::Error) -> String {
+pub(crate) fn failure(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Timeout(_) => "it takes connections and does not answer yet".to_owned(),
         // rustls hands its own errors on as invalid data; any other is the connection's.

@@ -23,6 +23,7 @@ use std::time::Instant;
 
 use anyhow::{Result, anyhow, bail};
 
+pub(crate) use client::{agent, failure};
 pub use etcd::Member;
 pub use status::{ClusterState, Left, NodeState, Part, Reason, Stage};
 pub use wait::Limits;

@@ -34,7 +34,7 @@ const KEYS: [(&str, &[&str]); 28] = [
     ("haproxy.timeout", &TIMEOUTS),
     ("haproxy.stats", &["enabled", "port"]),
     ("images.*", &["archive", "oci", "name"]),
-    ("registry", &["mirrors", "insecure"]),
+    ("registry", &["mirrors", "insecure", "inLab"]),
     ("ignition", &["common", "etcd", "master", "worker"]),
 ];
 

@@ -13,6 +13,10 @@ use super::reference::Reference;
 use super::yaml::{Kind, YamlNode};
 use crate::problems::{Place, Problems};
 
+/// The port of the lab's own registry, on masters and on the loopback of workers; distribution's own default, and what
+/// everybody's registry for a laboratory has.
+pub const REGISTRY_PORT: u16 = 5000;
+
 /// Where an image comes from. What it prints is what hab.lock calls it by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageSource {
@@ -60,6 +64,9 @@ pub struct Registries {
     pub mirrors: BTreeMap<String, Mirror>,
     /// Hosts, with their ports, to which plain HTTP and a certificate of nobody's will do.
     pub insecure: Vec<String>,
+    /// Whether the masters have one of the lab's own, which its nodes ask for every image.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub in_lab: bool,
 }
 
 impl Registries {
@@ -104,6 +111,7 @@ pub struct RawImages {
     pub list: Vec<RawImage>,
     pub mirrors: Vec<Entry<String>>,
     pub insecure: Vec<Marked<String>>,
+    pub in_lab: Option<Marked<bool>>,
 }
 
 /// Reads `images` and `registry`.
@@ -121,6 +129,7 @@ pub fn read(top: &mut Section<'_>, problems: &mut Problems) -> RawImages {
     if let Some(mut section) = top.section("registry", problems) {
         raw.mirrors = free::texts(&section, "mirrors", problems);
         raw.insecure = free::words(&mut section, "insecure", problems).unwrap_or_default();
+        raw.in_lab = section.truth("inLab", problems);
     }
     raw
 }

@@ -30,7 +30,7 @@ mod yaml;
 pub use cni::CniFiles;
 pub use files::UsersFiles;
 pub use hardware::{ForwardedPort, Hardware, Protocol, SharedFolder};
-pub use images::{ImageSource, Mirror, Registries};
+pub use images::{ImageSource, Mirror, REGISTRY_PORT, Registries};
 pub use internet::Internet;
 pub use label::{Domain, Label};
 pub use load::{FILE, OUT, PRIVATE, Reading, load, read};

@@ -72,6 +72,12 @@ impl Reference {
         self.name.split_once('/').map_or(&self.name, |(registry, _)| registry)
     }
 
+    /// The tag; `None` where only a digest was written.
+    #[must_use]
+    pub fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
     /// The digest that the user wrote.
     #[must_use]
     pub fn digest(&self) -> Option<&str> {

@@ -94,6 +94,25 @@ pub fn take(
     Ok(fs::remove_dir_all(&layout)?)
 }
 
+/// As [`fetch`], and has `work` do with the blobs what they came for; it is told by digest where each is. They are removed when
+/// that went well.
+///
+/// # Errors
+/// As [`fetch`], or as `work` says.
+pub fn with_blobs<T>(
+    fetcher: &Fetcher<'_>,
+    source: &ImageSource,
+    image: &ContainerImage,
+    step: &Step<'_>,
+    work: impl FnOnce(&dyn Fn(&str) -> PathBuf) -> Result<T>,
+) -> Result<T> {
+    let folder = complete(fetcher, source, image, step).with_context(|| format!("the image {source}"))?;
+    let layout = folder.path().join(LAYOUT);
+    let done = work(&|digest| blob_file(&layout, digest))?;
+    fs::remove_dir_all(&layout)?;
+    Ok(done)
+}
+
 fn complete(fetcher: &Fetcher<'_>, source: &ImageSource, image: &ContainerImage, step: &Step<'_>) -> Result<Folder> {
     let folder = folder(fetcher, image, step)?;
     let layout = folder.path().join(LAYOUT);

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-pub use fetch::{fetch, take};
+pub use fetch::{fetch, take, with_blobs};
 pub use layer::{key as layer_key, write as write_layer};
 pub use resolve::resolve;
 

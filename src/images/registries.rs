@@ -39,6 +39,7 @@ mod tests {
         let said = Registries {
             mirrors: [("docker.io".to_owned(), mirror("m:5000/hub")), ("m:5000".to_owned(), mirror("n"))].into(),
             insecure: vec!["m:5000".to_owned()],
+            in_lab: false,
         };
         let expected = "unqualified-search-registries = []\n\n\
             [[registry]]\nprefix = \"docker.io\"\nlocation = \"docker.io\"\ninsecure = false\n\

@@ -40,7 +40,10 @@ pub fn resolve(fetcher: &Fetcher<'_>, source: &ImageSource, step: &Step<'_>) -> 
 /// The name that the user gave counts; without one, those that the file has.
 fn named(found: Found, name: Option<&Reference>) -> Result<Found> {
     let names = name.map_or(found.names, |name| vec![name.clone()]);
-    ensure!(!names.is_empty(), "it says no name: give it one, such as `name: registry.example.com/app:1`");
+    ensure!(
+        !names.is_empty(),
+        "it says no name: give it one, such as `name: registry.example.com/app:1`, or with `hab image load` by `--name`"
+    );
     Ok(Found { names, ..found })
 }
 

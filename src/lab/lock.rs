@@ -10,29 +10,57 @@ use crate::base::{self, Wanted};
 use crate::cache::Cache;
 use crate::debian::Index;
 use crate::images::{self, Fetcher};
-use crate::kinds;
+use crate::kinds::{self, PARTS};
 use crate::lock::{self, ContainerImage, Deb, FILE, Images, Lock, Supply};
 use crate::plan::Plan;
 use crate::progress::{Progress, Step};
 
-/// The lab's lock; one that is not there yet is made and written, and so is what it does not pin yet of images.
+/// The lab's lock; one that is not there yet is made and written, and so is what it does not pin yet of parts and images.
 ///
 /// # Errors
 /// It is damaged, or what it is to pin can't be had.
 pub fn open(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress) -> Result<Lock> {
     match Lock::read(lab)? {
-        Some(lock) => with_images(lab, cache, plan, lock, progress),
+        Some(lock) => amend(lab, cache, plan, lock, progress),
         None => update(lab, cache, plan, progress, false),
     }
 }
 
-/// The lock with the container images of hab.yaml: those that it does not pin yet are pinned, those that hab.yaml does not
-/// name any more leave it, and all else stays as it is.
+/// Pins the parts that the lab has and the lock does not pin yet, and nothing any more of those that it has not; all else stays
+/// as it is. Returns whether that changed something.
+fn pin_parts(plan: &Plan, lock: &mut Lock) -> Result<bool> {
+    let ((modules, built), wanted) = (lock.supply.of_modules(), plan.parts());
+    let mut changed = false;
+    for part in PARTS {
+        let table = Catalog::of_part(part)?;
+        for (name, upstream) in table.upstreams {
+            if !wanted.contains(part) {
+                changed |= modules.remove(&name).is_some();
+            } else if !modules.contains_key(&name) {
+                modules.insert(name, artifacts::pin_upstream(&upstream)?);
+                // What it is made of is new here, so nobody knows its digest: the next build writes all of them.
+                *built = None;
+                changed = true;
+            }
+        }
+        if let Some(built) = built.as_mut().filter(|_| !wanted.contains(part)) {
+            built.programs.retain(|name, _| !table.artifacts.contains_key(name));
+        }
+    }
+    Ok(changed)
+}
+
+/// The lock with the parts and the container images of hab.yaml: those that it does not pin yet are pinned, those that hab.yaml
+/// does not name any more leave it, and all else stays as it is.
 ///
 /// # Errors
 /// An image can't be had, or the lock not be written.
-pub fn with_images(lab: &Path, cache: &Cache, plan: &Plan, mut lock: Lock, progress: &dyn Progress) -> Result<Lock> {
-    if lock.has_images(&plan.images) {
+pub fn amend(lab: &Path, cache: &Cache, plan: &Plan, mut lock: Lock, progress: &dyn Progress) -> Result<Lock> {
+    let changed = pin_parts(plan, &mut lock)?;
+    if lock.has_images(&plan.images) && (lock.images.is_some() || !plan.registries.in_lab) {
+        if changed {
+            write(lab, &lock)?;
+        }
         return Ok(lock);
     }
     let step = progress.step("lock images", None);
@@ -49,7 +77,7 @@ pub fn with_images(lab: &Path, cache: &Cache, plan: &Plan, mut lock: Lock, progr
 
 /// The images of hab.yaml; those that `old` has stay as they are there.
 fn pin_images(fetcher: &Fetcher<'_>, plan: &Plan, old: Option<&Images>, step: &Step<'_>) -> Result<Option<Images>> {
-    if plan.images.is_empty() {
+    if plan.images.is_empty() && !plan.registries.in_lab {
         return Ok(None);
     }
     let known = |from: &str| old.and_then(|old| old.list.iter().find(|image| image.from == from)).cloned();
@@ -77,7 +105,8 @@ pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress, d
     let wanted = Wanted { cache, base: plan.base, release, old: old_base, downgrade };
     let base = base::resolve(&wanted, &index, &step)?;
     let debs = index.closure(catalog.debian_packages())?;
-    let tools_of_images = if plan.images.is_empty() { Vec::new() } else { images::packages(&index)? };
+    let has_images = !plan.images.is_empty() || plan.registries.in_lab;
+    let tools_of_images = if has_images { images::packages(&index)? } else { Vec::new() };
     // Other runs may want the indexes meanwhile.
     drop(index);
     let mut supply = match plan.supply {
@@ -145,4 +174,50 @@ pub fn blank(plan: &Plan) -> Result<Lock> {
 /// The folder can't be written to.
 pub fn write(lab: &Path, lock: &Lock) -> Result<()> {
     atomic_fs::write(&lab.join(FILE), atomic_fs::PUBLIC, &lock.to_bytes()?).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lock::Built;
+
+    fn plan(text: &str) -> Plan {
+        let text = format!("lab: demo\n{text}\n");
+        Plan::new(crate::config::read("hab.yaml", text.as_bytes(), &|_| Ok(())).config().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_part_is_pinned_with_nothing_else_and_leaves_as_it_came() {
+        for supply in ["source", "upstream"] {
+            let of = |more: &str| plan(&format!("supply: {supply}\n{more}"));
+            let without = of("");
+            let mut lock = blank(&without).unwrap();
+            lock.supply.set_built(Some(Built::default()));
+            let before = lock.clone();
+            assert!(!pin_parts(&without, &mut lock).unwrap());
+            assert_eq!(lock, before);
+            let all = [
+                ("kubernetes: {cni: flannel}", "flanneld"),
+                ("network: {internet: true}", "hab-roots"),
+                ("kubernetes: {networkPolicies: true}", "kube-network-policies"),
+                ("registry: {inLab: true}", "hab-registry"),
+            ];
+            assert_eq!(all.len(), PARTS.len());
+            for (more, program) in all {
+                let with = of(more);
+                assert!(pin_parts(&with, &mut lock).unwrap(), "{more}");
+                assert_eq!(lock.supply.built(), None, "{more}: of what it is built to nobody knows yet");
+                assert!(!pin_parts(&with, &mut lock).unwrap(), "{more}");
+                let catalog = Catalog::of(with.supply, &with.kubernetes.version, &with.parts()).unwrap();
+                assert!(catalog.artifacts.contains_key(program), "{more}");
+                artifacts::same_parts(&catalog, &lock.supply).unwrap();
+
+                let mut built = Built::default();
+                built.programs.insert(program.to_owned(), "digest".to_owned());
+                lock.supply.set_built(Some(built));
+                assert!(pin_parts(&without, &mut lock).unwrap(), "{more}");
+                assert_eq!(lock, before, "{more}");
+            }
+        }
+    }
 }

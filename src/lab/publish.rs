@@ -171,7 +171,7 @@ fn locked(context: &Context<'_>, entries: &Entries) -> Result<Lock> {
         let whole = context.catalog.artifacts.keys().all(|name| all.programs.contains_key(name));
         lock.supply.set_built(whole.then_some(all));
     }
-    if let Some(images) = &mut lock.images {
+    if let Some(images) = lock.images.as_mut().filter(|images| !images.list.is_empty()) {
         images.disk = Some(disk::read(entries.get(IMAGES)?)?.sha256);
     }
     lock.boxes = PerRole::try_from_fn(|role| {

@@ -73,6 +73,7 @@ fn write(lab: &Path, plan: &Plan, pki: &Pki) -> Result<usize> {
     let servers = masters.map(|master| (master.name.as_str(), plan.api_server(master)));
     let kubeconfig = pki.admin_kubeconfig(&servers.collect::<Vec<_>>());
     batch.add(&out.join("kubeconfig"), atomic_fs::SECRET, kubeconfig.reveal().as_bytes())?;
+    registry(&out, plan, pki, &mut batch)?;
     let (hab, versions) = (own_file()?, versions(lab)?);
     let images = images(lab, plan)?;
     let rendered = Rendered { hab: &hab, versions: &versions, ignition: &sums, images: images.as_deref() };
@@ -86,6 +87,20 @@ fn write(lab: &Path, plan: &Plan, pki: &Pki) -> Result<usize> {
     let names: BTreeSet<String> = plan.nodes.iter().flat_map(names).collect();
     atomic_fs::remove_stale(&folder, |name| names.contains(name))?;
     Ok(changed)
+}
+
+/// By what skopeo, podman and docker know the lab's own registry, and it knows them, in the folder and under the names that
+/// they look for (containers-certs.d(5)).
+fn registry(out: &Path, plan: &Plan, pki: &Pki, batch: &mut Batch) -> Result<()> {
+    let folder = out.join("registry");
+    if !plan.registries.in_lab {
+        return if folder.is_dir() { atomic_fs::remove_stale(&folder, |_| false) } else { Ok(()) };
+    }
+    atomic_fs::create_private_dir(&folder)?;
+    let client = pki.client();
+    batch.add(&folder.join("ca.crt"), atomic_fs::SECRET, &client.kubernetes_ca)?;
+    batch.add(&folder.join("client.cert"), atomic_fs::SECRET, client.admin.certificate.as_bytes())?;
+    batch.add(&folder.join("client.key"), atomic_fs::SECRET, client.admin.key.reveal().as_bytes())
 }
 
 /// The file that hab was started from, for `vagrant up`. When it was replaced meanwhile, as `cargo build` does, the system

@@ -39,7 +39,7 @@ pub struct Lock {
     pub base: Base,
     /// The parts of the cluster.
     pub supply: Supply,
-    /// The container images that the lab brings along, if it does.
+    /// The container images that the lab brings along, or can be brought while it runs, and what fetches them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<Images>,
     /// The boxes that were built last.
@@ -133,6 +133,13 @@ impl Lock {
     #[must_use]
     pub fn new(tools: Vec<Deb>, base: Base, supply: Supply) -> Self {
         Self { schema: SCHEMA, tools, base, supply, images: None, boxes: PerRole::default() }
+    }
+
+    /// What it pins of the images that the lab brings along, if it does: a lab with a registry of its own has only the
+    /// programs.
+    #[must_use]
+    pub fn brought(&self) -> Option<&Images> {
+        self.images.as_ref().filter(|images| !images.list.is_empty())
     }
 
     /// Whether it pins these container images, and no others.

@@ -53,6 +53,14 @@ impl Supply {
         }
     }
 
+    /// The Go modules that it is built from, and what was made of all.
+    pub fn of_modules(&mut self) -> (&mut BTreeMap<String, Upstream>, &mut Option<Built>) {
+        match self {
+            Self::Source(source) => (&mut source.upstreams, &mut source.built),
+            Self::Upstream(releases) => (&mut releases.modules, &mut releases.built),
+        }
+    }
+
     /// What was built of this, if `new` is built from the same.
     #[must_use]
     pub fn still_built(&self, new: &Self) -> Option<Built> {

@@ -15,6 +15,8 @@ pub struct NodeKind {
     pub network: NodeNetwork,
     /// Whether the lab brings container images along.
     pub images: bool,
+    /// Whether the lab has a registry of its own.
+    pub registry: bool,
     /// Whether the host has a shell there.
     pub shell: bool,
 }
@@ -50,16 +52,16 @@ impl NodeKind {
     /// The nodes of `role` in `plan`.
     #[must_use]
     pub const fn of(plan: &Plan, role: Role) -> Self {
-        let (images, shell) = (!plan.images.is_empty(), plan.shell);
-        Self { base: plan.base, role, network: NodeNetwork::of(plan), images, shell }
+        let (images, registry, shell) = (!plan.images.is_empty(), plan.registries.in_lab, plan.shell);
+        Self { base: plan.base, role, network: NodeNetwork::of(plan), images, registry, shell }
     }
 
     /// Its groups. A new base or pod network is one more line in a function below, and a folder.
     #[must_use]
     pub fn groups(self) -> Vec<&'static str> {
-        let Self { base, role, network: NodeNetwork { cni, policies, internet }, images, shell } = self;
+        let Self { base, role, network: NodeNetwork { cni, policies, internet }, images, registry, shell } = self;
         let network = [of_cni(cni, role), of_policies(policies, role), of_internet(internet, role)].concat();
-        let of_lab = [of_images(images, role), of_shell(shell)].concat();
+        let of_lab = [of_images(images, role), of_registry(registry, role), of_shell(shell)].concat();
         [&["common"], of_base(base), of_role(role), &network, &of_lab].concat()
     }
 }
@@ -100,6 +102,15 @@ const fn of_images(images: bool, role: Role) -> &'static [&'static str] {
     if images && role.has_kubelet() { &["images"] } else { &[] }
 }
 
+/// The lab's own registry, and what asks it.
+const fn of_registry(registry: bool, role: Role) -> &'static [&'static str] {
+    match (registry, role) {
+        (false, _) | (_, Role::Etcd) => &[],
+        (true, Role::Master) => &["pulls", "registry"],
+        (true, Role::Worker) => &["pulls"],
+    }
+}
+
 /// What answers `hab shell`.
 const fn of_shell(shell: bool) -> &'static [&'static str] {
     if shell { &["shell"] } else { &[] }
@@ -129,7 +140,7 @@ mod tests {
     #[test]
     fn a_node_is_its_base_its_role_and_its_network() {
         let network = NodeNetwork::from(Cni::Routed);
-        let kind = |role, shell| NodeKind { base: Base::Debian, role, network, images: false, shell };
+        let kind = |role, shell| NodeKind { base: Base::Debian, role, network, images: false, registry: false, shell };
         let of = |role| kind(role, false).groups();
         assert_eq!(of(Role::Etcd), ["common", "base-debian", "etcd"]);
         assert_eq!(kind(Role::Etcd, true).groups(), ["common", "base-debian", "etcd", "shell"]);
@@ -138,14 +149,27 @@ mod tests {
     }
 
     #[test]
+    fn a_registry_is_on_masters_and_asked_by_all_that_run_containers() {
+        let of = |role| {
+            let network = Cni::Routed.into();
+            let kind = NodeKind { base: Base::Debian, role, network, images: false, registry: true, shell: false };
+            let without = NodeKind { registry: false, ..kind }.groups();
+            kind.groups().into_iter().filter(|group| !without.contains(group)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(Role::Etcd), [""; 0]);
+        assert_eq!(of(Role::Master), ["pulls", "registry"]);
+        assert_eq!(of(Role::Worker), ["pulls"]);
+    }
+
+    #[test]
     fn every_folder_is_a_group_of_some_node_and_every_group_has_a_folder() {
         let folders = embedded(&IGNITION).into_iter().chain(embedded(&TEMPLATES));
         let folders: BTreeSet<_> = folders.filter_map(|file| Some(file.name.split_once('/')?.0)).collect();
         let bases = Base::ALL.iter().map(|(_, base)| *base);
-        let kinds = bases.flat_map(|base| Cni::ALL.iter().map(move |(_, network)| (base, *network)));
-        let named = kinds.flat_map(|(base, network)| {
-            let network = NodeNetwork { cni: network, policies: true, internet: true };
-            let of = |role| NodeKind { base, role, network, images: true, shell: true }.groups();
+        let kinds = bases.flat_map(|base| Cni::ALL.iter().map(move |(_, cni)| (base, *cni)));
+        let named = kinds.flat_map(|(base, cni)| {
+            let network = NodeNetwork { cni, policies: true, internet: true };
+            let of = |role| NodeKind { base, role, network, images: true, registry: true, shell: true }.groups();
             Role::ALL.map(of).into_iter().flatten()
         });
         assert_eq!(named.collect::<BTreeSet<_>>(), folders);

@@ -152,7 +152,8 @@ mod tests {
 
     fn files(role: Role) -> NodeFiles {
         let network = Cni::Routed.into();
-        files_of_kind(NodeKind { base: Base::Debian, role, network, images: false, shell: true }).unwrap()
+        let kind = NodeKind { base: Base::Debian, role, network, images: false, registry: false, shell: true };
+        files_of_kind(kind).unwrap()
     }
 
     #[test]

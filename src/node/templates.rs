@@ -23,7 +23,7 @@ pub const PAUSE_IMAGE: &str = "localhost/hab/pause:1";
 const ORIGIN: &str = "templates";
 
 /// What differs from lab to lab, as [`lab_context`] sets it.
-const OF_A_LAB: [&str; 18] = [
+const OF_A_LAB: [&str; 19] = [
     "lab",
     "api_port",
     "audited",
@@ -42,6 +42,7 @@ const OF_A_LAB: [&str; 18] = [
     "internet",
     "data_disk",
     "backup",
+    "registry",
 ];
 
 /// What differs from node to node.
@@ -219,6 +220,7 @@ fn lab_context(plan: &Plan) -> Context {
     );
     context.insert("backup", &components.etcd.backup);
     context.insert("haproxy", &haproxy(plan));
+    context.insert("registry", &plan.registries.in_lab.then_some(port::REGISTRY));
     context.insert("dns_service", &plan.dns_service);
     context.insert("nodes", &plan.nodes);
     context.insert("slots", &plan.slots);

@@ -138,6 +138,17 @@ const MASTER: &[Row] = &[
     client("addons", Ca::Kubernetes, "hab-addons", "system:masters"),
 ];
 
+/// The lab's own registry on a master. It is a client, too: of the other masters'. Its clients are all whom the authority
+/// knows, such as kubelets; 127.0.0.1 is what workers, by their HAProxy, and the master itself call it.
+const REGISTRY: &[Row] = &[Row {
+    stem: "registry",
+    ca: Ca::Kubernetes,
+    name: "hab-registry",
+    group: "",
+    usage: Usage::Both,
+    sans: &["{name}", "{address}", "localhost", "127.0.0.1"],
+}];
+
 const KUBE_PROXY: &[Row] = &[client("kube-proxy", Ca::Kubernetes, "system:kube-proxy", "")];
 
 /// The group whose members administer the cluster, because hab's addons bind it to `cluster-admin`. Unlike
@@ -153,11 +164,12 @@ const HOST: &[Row] =
 pub(super) struct Common {
     domain: String,
     api: Ipv4Addr,
+    registry: bool,
 }
 
 impl Common {
     pub fn of(plan: &Plan) -> Self {
-        Self { domain: plan.kubernetes.domain.to_string(), api: plan.api_service }
+        Self { domain: plan.kubernetes.domain.to_string(), api: plan.api_service, registry: plan.registries.in_lab }
     }
 }
 
@@ -180,6 +192,7 @@ pub(super) struct Wanted {
 pub(super) fn of_node(node: &Node, common: &Common) -> Vec<Wanted> {
     let rows: &[&[Row]] = match node.role {
         Role::Etcd => &[ETCD],
+        Role::Master if common.registry => &[KUBELET, MASTER, KUBE_PROXY, REGISTRY],
         Role::Master => &[KUBELET, MASTER, KUBE_PROXY],
         Role::Worker => &[KUBELET, KUBE_PROXY],
     };

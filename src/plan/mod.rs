@@ -14,7 +14,7 @@ use crate::config::{
     Base, Config, Haproxy, Hardware, ImageSource, Internet, Kubelet, Kubernetes, Label, Network, Provider, Registries,
     Release, Snippets, Start, Supply,
 };
-use crate::kinds::{INTERNET, NETWORK_POLICIES};
+use crate::kinds::{INTERNET, NETWORK_POLICIES, REGISTRY};
 use crate::provider;
 use crate::role::{PerRole, Role};
 
@@ -28,6 +28,8 @@ pub mod port {
     pub const ETCD_PEER: u16 = 2380;
     /// The kubelet's API.
     pub const KUBELET: u16 = 10250;
+    /// The lab's own registry of container images.
+    pub const REGISTRY: u16 = crate::config::REGISTRY_PORT;
 }
 
 /// The whole lab, decided.
@@ -206,7 +208,8 @@ impl Plan {
     pub fn parts(&self) -> Vec<&'static str> {
         let internet = self.internet.is_some().then_some(INTERNET);
         let policies = self.kubernetes.network_policies.then_some(NETWORK_POLICIES);
-        self.kubernetes.cni.part().into_iter().chain(internet).chain(policies).collect()
+        let registry = self.registries.in_lab.then_some(REGISTRY);
+        self.kubernetes.cni.part().into_iter().chain(internet).chain(policies).chain(registry).collect()
     }
 
     /// The port of kube-apiserver on every master.

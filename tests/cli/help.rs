@@ -15,7 +15,8 @@ fn help(verb: &[&str]) -> String {
 fn help_is_as_reviewed_and_fits_a_page() {
     let verbs = verbs();
     assert!(verbs.len() >= 7, "{verbs:?}");
-    let of_verbs = verbs.iter().map(|verb| format!("\n$ hab {verb} --help\n{}", help(&[verb])));
+    let of_verbs =
+        verbs.iter().map(|verb| format!("\n$ hab {verb} --help\n{}", help(&verb.split(' ').collect::<Vec<_>>())));
     let all: String = std::iter::once(help(&[])).chain(of_verbs).collect();
     for line in all.lines() {
         assert!(line.chars().count() <= WIDTH, "{line}");

@@ -4,6 +4,13 @@
 // Outside `#[test]` functions clippy does not see that this is a test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../real/built.rs"]
+mod built;
+#[path = "../support/isolated.rs"]
+mod isolated;
+mod lab;
+#[path = "../support/rendered.rs"]
+mod rendered;
 mod site;
 
 use hab::config::reference::Reference;

@@ -31,7 +31,7 @@ pub const PACE: Pace = Pace { bytes: 1 << 10, within: Duration::from_secs(120) }
 pub const SHORT: Pace = Pace { within: Duration::from_secs(8), ..PACE };
 
 /// Stops a program when it goes.
-struct Running(Child);
+pub struct Running(pub Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -148,7 +148,7 @@ fn registry(folder: &Path) -> (Running, String) {
 }
 
 /// The programs that hab would lock today, in a cache that stays for the next run.
-fn programs() -> (Cache, Vec<Deb>) {
+pub fn programs() -> (Cache, Vec<Deb>) {
     let cache = Cache::at(Path::new(env!("CARGO_TARGET_TMPDIR")).join("images-cache"));
     let list = cache.root().join("packages.json");
     let known = std::fs::read(&list).ok().and_then(|bytes| serde_json::from_slice::<Vec<Deb>>(&bytes).ok());

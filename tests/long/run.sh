@@ -1,12 +1,13 @@
 #!/bin/bash
 # What is too slow for every run: the same bytes from an empty cache, boxes of what others have built, a lab that becomes
 # highly available and loses machines, seven machines that go back to a save, a lab that is changed while it runs, one that
-# goes back to a backup, one with container images of its own, each pod network, nodes without a shell, labs of bases like
-# Flatcar and Fedora CoreOS, and VirtualBox' own program. As root, after a release build. Prints a line for each claim.
+# goes back to a backup, one with container images of its own, one with a registry of its own, each pod network, nodes without
+# a shell, labs of bases like Flatcar and Fedora CoreOS, and VirtualBox' own program. As root, after a release build. Prints a
+# line for each claim.
 #
 #   run.sh            all chapters
-#   run.sh CHAPTER    only one of bytes, upstream, available, resets, life, backup, images, networks, shell, bases and
-#                     virtualbox
+#   run.sh CHAPTER    only one of bytes, upstream, available, resets, life, backup, images, registry, networks, shell, bases
+#                     and virtualbox
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -14,12 +15,12 @@ root=$(cd "$here/../.." && pwd)
 . "$root/tests/lib/claims.sh"
 . "$root/tests/lib/lab.sh"
 
-chapters=(bytes upstream available resets life backup images networks shell bases virtualbox)
+chapters=(bytes upstream available resets life backup images registry networks shell bases virtualbox)
 case ${1:-} in
 '') ;;
-bytes | upstream | available | resets | life | backup | images | networks | shell | bases | virtualbox) chapters=("$1") ;;
+bytes | upstream | available | resets | life | backup | images | registry | networks | shell | bases | virtualbox) chapters=("$1") ;;
 *)
-    echo "usage: run.sh [bytes | upstream | available | resets | life | backup | images | networks | shell | bases | virtualbox]" >&2
+    echo "usage: run.sh [bytes | upstream | available | resets | life | backup | images | registry | networks | shell | bases | virtualbox]" >&2
     exit 2
     ;;
 esac

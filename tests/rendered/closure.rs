@@ -73,8 +73,9 @@ fn every_file_that_is_named_is_there() {
 
 #[test]
 fn every_file_is_named_by_something_but_what_programs_look_for_themselves() {
-    // The C library, systemd and the kernel's command line know these.
+    // The C library, systemd, the kernel's command line and containerd (its default `config_path`) know these.
     let known = [
+        "/etc/containerd/certs.d/_default/hosts.toml",
         "/etc/hostname",
         "/etc/hosts",
         "/etc/machine-id",

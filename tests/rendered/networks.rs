@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::addons::applied;
 use super::golden::{compare, compared, golden};
-use super::rendered::{DEFAULT, Lab, NETWORKS, Node};
+use super::rendered::{DEFAULT, LARGE, Lab, NETWORKS, Node};
 
 /// Everything on a node that is not a key or a certificate of the lab's, by path: a file with its mode, or a link.
 fn things(node: &Node) -> BTreeMap<String, String> {
@@ -75,4 +75,20 @@ fn a_node_that_asks_for_its_range_says_the_plans() {
     }
     let own = Lab::of_network("files");
     assert!(own.node("kube-worker-02").text("/etc/cni/net.d/50-lab.conflist").contains("\"10.2.1.0/24\""));
+}
+
+#[test]
+fn only_with_the_internet_an_image_is_asked_for_elsewhere_than_in_the_labs_registry() {
+    let both = "lab: demo\nnodes: {master: {count: 2}}\nregistry: {inLab: true}\nnetwork: {internet: true}\n";
+    for (yaml, leads_out) in [(LARGE, false), (both, true)] {
+        let lab = Lab::new(yaml);
+        for node in lab.of("master").chain(lab.of("worker")) {
+            let text = node.text("/etc/containerd/certs.d/_default/hosts.toml");
+            // What is left out is the image's own registry (containerd's docs/hosts.md).
+            assert_eq!(text.contains("\nserver = \"https://127.0.0.1:5000\"\n"), !leads_out, "{text}");
+            // A master asks its own and the other one's, a worker its HAProxy.
+            let hosts = if node.role == "master" { 2 } else { usize::from(leads_out) };
+            assert_eq!(text.matches("\n[host.\"https://").count(), hosts, "{text}");
+        }
+    }
 }

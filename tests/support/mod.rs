@@ -190,7 +190,18 @@ impl Ran {
 
 /// The verbs that hab's own help lists.
 pub fn verbs() -> Vec<String> {
-    let text = Test::new().run(["--help"]).code(0).stdout();
+    // A verb with verbs of its own, such as `image load`, stands before them.
+    let with_own = |verb: String| {
+        let own = listed(&[&verb]);
+        let own: Vec<String> = own.into_iter().map(|own| format!("{verb} {own}")).collect();
+        std::iter::once(verb).chain(own)
+    };
+    listed(&[]).into_iter().flat_map(with_own).collect()
+}
+
+/// The verbs in the help of these words.
+fn listed(words: &[&str]) -> Vec<String> {
+    let text = Test::new().run(words.iter().chain(&["--help"])).code(0).stdout();
     let commands = text.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     // A verb begins in column 3; what is further right goes on with its description.
     let named = commands.filter(|line| line.starts_with("  ") && !line[2..].starts_with(' '));

@@ -15,8 +15,8 @@ use tempfile::TempDir;
 /// The lab of `hab init`: one etcd, one master, two workers.
 pub const DEFAULT: &str = "lab: demo\n";
 /// More than one of everything.
-pub const LARGE: &str =
-    "lab: large\nnodes: {etcd: {count: 3}, master: {count: 2}, worker: {count: 2}}\nimages: [nginx:1.29]\n";
+pub const LARGE: &str = "lab: large\nnodes: {etcd: {count: 3}, master: {count: 2}, worker: {count: 2}}\nimages: [nginx:1.29]\n\
+     registry: {inLab: true}\n";
 
 /// The default lab with each other base.
 pub const BASES: [(&str, &str); 2] =

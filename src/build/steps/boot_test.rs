@@ -8,6 +8,7 @@ use crate::boot_test::{self, Failed, Subject};
 use crate::build::{Context, Job, Step};
 use crate::cache::KeyBuilder;
 use crate::exec::qemu;
+use crate::kinds::REGISTRY;
 use crate::node::NodeKind;
 use crate::role::Role;
 
@@ -19,9 +20,9 @@ pub struct BootTest {
 
 impl BootTest {
     fn kind(&self, context: &Context<'_>) -> NodeKind {
-        // A role's box is the same for labs with images and a shell, and without.
-        let (images, shell) = (false, true);
-        NodeKind { base: context.base, role: self.role, network: context.network, images, shell }
+        // A role's box is the same for labs with images and a shell, and without. A registry is in a master's box.
+        let (images, registry, shell) = (false, context.catalog.parts.contains(&REGISTRY), true);
+        NodeKind { base: context.base, role: self.role, network: context.network, images, registry, shell }
     }
 }
 

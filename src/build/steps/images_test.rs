@@ -19,7 +19,7 @@ pub struct ImagesTest;
 const ROLE: Role = Role::Worker;
 
 fn kind(context: &Context<'_>) -> NodeKind {
-    NodeKind { base: context.base, role: ROLE, network: context.network, images: true, shell: true }
+    NodeKind { base: context.base, role: ROLE, network: context.network, images: true, registry: false, shell: true }
 }
 
 /// The step's name.

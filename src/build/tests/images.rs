@@ -33,7 +33,7 @@ fn with_images() -> Lab {
     lab
 }
 
-fn keys(lab: &Lab) -> BTreeMap<String, String> {
+pub fn keys(lab: &Lab) -> BTreeMap<String, String> {
     let context = lab.context();
     let graph = Graph::new(&context).unwrap();
     graph.steps().iter().enumerate().map(|(at, step)| (step.name(), graph.key(at).as_str().to_owned())).collect()

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::super::images::{ImageSource, Mirror, RawImage, RawImages, Registries};
+use super::super::images::{ImageSource, Mirror, REGISTRY_PORT as REGISTRY, RawImage, RawImages, Registries};
 use super::super::raw::Marked;
 use super::super::reference::{Reference, checked_part, host};
 use super::super::yaml::shown;
+use super::ports::{NodePorts, Port};
 use super::{HasFile, lab_file};
 use crate::problems::{Place, Problems};
+use crate::role::Role;
 
 /// The file that every OCI layout has.
 const INDEX: &str = "index.json";
@@ -136,7 +138,25 @@ pub fn registries(said: &RawImages, problems: &mut Problems) -> Option<Registrie
         }
     }
     let insecure = said.insecure.iter().map(|insecure| insecure.value.clone()).collect();
-    whole.then_some(Registries { mirrors, insecure })
+    let in_lab = said.in_lab.as_ref().is_some_and(|said| said.value);
+    whole.then_some(Registries { mirrors, insecure, in_lab })
+}
+
+/// Checks that the lab's own registry, if there is one, has its port for itself; `others` are the ports that the user chooses,
+/// by their keys.
+pub fn port_of_registry(
+    said: &RawImages,
+    others: &[(&str, Option<u16>)],
+    node_ports: &NodePorts,
+    problems: &mut Problems,
+) {
+    let Some(said) = said.in_lab.as_ref().filter(|said| said.value) else { return };
+    let port = Port { key: "registry.inLab", role: Role::Master, also: None, default: REGISTRY };
+    port.check(None, node_ports, problems);
+    for (key, _) in others.iter().filter(|(_, other)| *other == Some(REGISTRY)) {
+        let message = format!("`{key}` is {REGISTRY}, and the lab's registry has that on every master and worker");
+        problems.error(said.place, message, Some("choose another port".to_owned()));
+    }
 }
 
 fn mirror(said: &str) -> Result<Mirror, String> {
@@ -233,9 +253,33 @@ mod tests {
     }
 
     #[test]
+    fn a_registry_of_the_labs_own_has_its_port_for_itself() {
+        assert!(config("registry: {inLab: true}").registries.in_lab);
+        for none in ["", "registry:", "registry: {inLab: false}", "haproxy: {port: 5000}"] {
+            assert!(!config(none).registries.in_lab, "{none}");
+        }
+        for (text, expected) in [
+            ("registry: {inLab: yes}", "`registry.inLab` must be true or false"),
+            (
+                "registry: {inLab: true}\nhaproxy: {port: 5000}",
+                "2:19: error: `haproxy.port` is 5000, and the lab's registry",
+            ),
+            ("registry: {inLab: true}\nhaproxy: {stats: {enabled: true, port: 5000}}", "`haproxy.stats.port` is 5000"),
+            ("registry: {inLab: true}\nkubernetes: {apiServer: {port: 5000}}", "`kubernetes.apiServer.port` is 5000"),
+            (
+                "registry: {inLab: true}\nkubernetes: {apiServer: {extraArgs: {service-node-port-range: 4000-6000}}}",
+                "`registry.inLab` is 5000; services of the type NodePort have 4000 to 6000",
+            ),
+        ] {
+            assert!(said(text).contains(expected), "{text}: {}", said(text));
+        }
+    }
+
+    #[test]
     fn mirrors_and_insecure_hosts_are_read() {
         let text = "registry:\n  mirrors: {docker.io: \"https://m.example.com/hub/\", quay.io: \"http://localhost:5000\"}\n  insecure: [\"localhost:5000\"]";
-        let Registries { mirrors, insecure } = config(text).registries;
+        let Registries { mirrors, insecure, in_lab } = config(text).registries;
+        assert!(!in_lab);
         let mirror = |location: &str, insecure| Mirror { location: location.to_owned(), insecure };
         assert_eq!(mirrors["docker.io"], mirror("m.example.com/hub", false));
         assert_eq!(mirrors["quay.io"], mirror("localhost:5000", true));

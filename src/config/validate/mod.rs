@@ -67,6 +67,12 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
     let sources = images::check(&merged.images, has_file, problems);
     let sources = sources.map(|own| cni::images(cni.as_ref().map(|(cni, _)| *cni), own));
     let registries = images::registries(&merged.images, problems);
+    let ports = [
+        ("kubernetes.apiServer.port", Some(components.api_server.port)),
+        ("haproxy.port", Some(haproxy.port)),
+        ("haproxy.stats.port", haproxy.stats),
+    ];
+    images::port_of_registry(&merged.images, &ports, &node_ports, problems);
     let network = network::check(&merged.network, &taken, problems);
     let of_providers = providers.as_deref().unwrap_or_default();
     let internet = internet::check(&merged.network.internet, of_providers, has_file, problems);

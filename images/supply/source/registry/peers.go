@@ -1,0 +1,276 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/distribution/distribution/v3"
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+const (
+	// every is how often the others are asked even if none has said that there is something new: such a word may be lost.
+	every = time.Minute
+	// settled is how long nobody may have written before what no tag leads to is removed: an image comes as layers first, and
+	// a client may take its time between them.
+	settled = 5 * time.Minute
+	// answer is how long another master may take to begin an answer, and word how long a word to it may take in all.
+	answer = 30 * time.Second
+	word   = 10 * time.Second
+	// longest is how long one layer may take.
+	longest = 30 * time.Minute
+	// largest is how many bytes a manifest may have, as distribution itself has it (registry/handlers/manifests.go).
+	largest = 4 << 20
+)
+
+// errAbsent says that another master does not have it.
+var errAbsent = errors.New("not there")
+
+// peers is the other masters, what is taken from them, and the order in which a store is changed.
+type peers struct {
+	store  *store
+	others []string
+	client *http.Client
+	// news is filled when there is something to look at.
+	news chan struct{}
+	// quiet is held by whoever must not have the store change below them.
+	quiet sync.RWMutex
+	// last is when somebody wrote, in nanoseconds; dirty, whether something may be there since that no tag leads to.
+	last  atomic.Int64
+	dirty atomic.Bool
+}
+
+func newPeers(store *store, others []string, config *tls.Config) *peers {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	// Never through a proxy: it is the lab's own network.
+	transport.Proxy, transport.TLSClientConfig, transport.ResponseHeaderTimeout = nil, config.Clone(), answer
+	return &peers{
+		store:  store,
+		others: others,
+		client: &http.Client{Transport: transport},
+		news:   make(chan struct{}, 1),
+	}
+}
+
+func (p *peers) written() {
+	p.last.Store(time.Now().UnixNano())
+	p.dirty.Store(true)
+}
+
+// look has the others asked as soon as may be.
+func (p *peers) look() {
+	select {
+	case p.news <- struct{}{}:
+	default:
+	}
+}
+
+// tell says to the others that there is something new here.
+func (p *peers) tell() {
+	for _, other := range p.others {
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), word)
+			defer cancel()
+			request, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+other+"/hab/news", nil)
+			if err != nil {
+				return
+			}
+			// One that is away asks by itself when it is back.
+			if response, err := p.client.Do(request); err == nil {
+				_ = response.Body.Close()
+			}
+		}()
+	}
+}
+
+// follow takes what is new, and removes what nobody needs, until the end.
+func (p *peers) follow(ctx context.Context) {
+	p.tell()
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.news:
+		case <-ticker.C:
+		}
+		p.once(ctx)
+		p.clean(ctx)
+	}
+}
+
+// clean removes what no tag leads to, if nobody is there and nobody was for a while.
+func (p *peers) clean(ctx context.Context) {
+	since := time.Since(time.Unix(0, p.last.Load()))
+	if !p.dirty.Load() || since < settled || !p.quiet.TryLock() {
+		return
+	}
+	defer p.quiet.Unlock()
+	p.dirty.Store(false)
+	if err := p.store.collect(ctx); err != nil {
+		complain("removing what no tag leads to: %v", err)
+	}
+}
+
+// once asks each of the others.
+func (p *peers) once(ctx context.Context) {
+	for _, other := range p.others {
+		if err := p.take(ctx, other); err != nil && ctx.Err() == nil {
+			complain("taking what %s has: %v", other, err)
+		}
+	}
+}
+
+// take takes what is newer at another master; one that is away has nothing.
+func (p *peers) take(ctx context.Context, other string) error {
+	response, err := p.get(ctx, other, "/hab/images")
+	if err != nil {
+		return nil //nolint:nilerr
+	}
+	var theirs []Image
+	err = json.NewDecoder(response.Body).Decode(&theirs)
+	_ = response.Body.Close()
+	if err != nil {
+		return err
+	}
+	own, err := p.store.list()
+	if err != nil {
+		return err
+	}
+	var all error
+	for _, image := range theirs {
+		mine, known := own[image.key()]
+		if known && !image.newer(mine) {
+			continue
+		}
+		if err := p.adopt(ctx, other, mine, image); err != nil {
+			all = errors.Join(all, fmt.Errorf("%s: %w", image.key(), err))
+		}
+	}
+	return all
+}
+
+// adopt makes a tag here what it is at another master.
+func (p *peers) adopt(ctx context.Context, other string, mine, image Image) error {
+	p.quiet.RLock()
+	defer p.quiet.RUnlock()
+	p.written()
+	defer p.written()
+	if image.Digest == "" {
+		if mine.Digest == "" {
+			return p.store.forget(image)
+		}
+		return p.store.untag(ctx, image)
+	}
+	repository, err := p.store.repository(ctx, image.Name)
+	if err != nil {
+		return err
+	}
+	if err := p.copy(ctx, other, repository, image.Digest); err != nil {
+		return err
+	}
+	return p.store.tag(ctx, image)
+}
+
+// copy brings a manifest and all that it names, the last first: what is there is whole.
+func (p *peers) copy(ctx context.Context, other string, to distribution.Repository, what digest.Digest) error {
+	manifests, err := to.Manifests(ctx)
+	if err != nil {
+		return err
+	}
+	manifest, err := p.manifest(ctx, other, to, what)
+	if err != nil {
+		return err
+	}
+	for _, part := range manifest.References() {
+		if slices.Contains(distribution.ManifestMediaTypes(), part.MediaType) {
+			// Of a list's platforms only the lab's need be there.
+			if err := p.copy(ctx, other, to, part.Digest); err != nil && !errors.Is(err, errAbsent) {
+				return err
+			}
+		} else if err := p.blob(ctx, other, to, part); err != nil {
+			return err
+		}
+	}
+	_, err = manifests.Put(ctx, manifest)
+	return err
+}
+
+func (p *peers) manifest(
+	ctx context.Context, other string, to distribution.Repository, what digest.Digest,
+) (distribution.Manifest, error) {
+	response, err := p.get(ctx, other, "/v2/"+to.Named().Name()+"/manifests/"+what.String())
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	bytes, err := io.ReadAll(io.LimitReader(response.Body, largest))
+	if err != nil {
+		return nil, err
+	}
+	if found := digest.FromBytes(bytes); found != what {
+		return nil, fmt.Errorf("what came has the digest %s in place of %s", found, what)
+	}
+	manifest, _, err := distribution.UnmarshalManifest(response.Header.Get("Content-Type"), bytes)
+	return manifest, err
+}
+
+func (p *peers) blob(ctx context.Context, other string, to distribution.Repository, what v1.Descriptor) error {
+	if _, err := to.Blobs(ctx).Stat(ctx, what.Digest); err == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	response, err := p.get(ctx, other, "/v2/"+to.Named().Name()+"/blobs/"+what.Digest.String())
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	writer, err := to.Blobs(ctx).Create(ctx)
+	if err != nil {
+		return err
+	}
+	defer writer.Close()
+	if _, err := io.Copy(writer, io.LimitReader(response.Body, what.Size+1)); err != nil {
+		return errors.Join(err, writer.Cancel(ctx))
+	}
+	// It compares the digest, too.
+	if _, err := writer.Commit(ctx, what); err != nil {
+		return errors.Join(err, writer.Cancel(ctx))
+	}
+	return nil
+}
+
+// get asks another master for something.
+func (p *peers) get(ctx context.Context, other, path string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+other+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, kind := range distribution.ManifestMediaTypes() {
+		request.Header.Add("Accept", kind)
+	}
+	response, err := p.client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode == http.StatusOK {
+		return response, nil
+	}
+	_ = response.Body.Close()
+	if response.StatusCode == http.StatusNotFound {
+		return nil, fmt.Errorf("%s: %w", path, errAbsent)
+	}
+	return nil, fmt.Errorf("%s: it answers %s", path, response.Status)
+}

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/distribution/distribution/v3"
+	"github.com/distribution/distribution/v3/registry/storage"
+	"github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
+	"github.com/distribution/reference"
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+const (
+	// repositories is where distribution keeps them, and blobs, what is in them (its registry/storage/paths.go).
+	repositories = "docker/registry/v2/repositories"
+	blobs        = "docker/registry/v2/blobs"
+	// forgotten is the file that says which tags were removed, and when.
+	forgotten = "removed.json"
+)
+
+// Image is a tag, and what it leads to.
+type Image struct {
+	Name string `json:"name"`
+	Tag  string `json:"tag"`
+	// Digest is empty where the tag was removed.
+	Digest digest.Digest `json:"digest,omitempty"`
+	// Time of the last change, in nanoseconds since 1970: the newest of all masters counts.
+	Time int64 `json:"time"`
+}
+
+// newer tells whether this counts more than the other. Of two at the same moment any will do that is the same everywhere.
+func (i Image) newer(than Image) bool {
+	return cmp.Or(cmp.Compare(i.Time, than.Time), cmp.Compare(i.Digest, than.Digest)) > 0
+}
+
+func (i Image) key() string { return i.Name + ":" + i.Tag }
+
+// store is what a master keeps. The tags' own files say what there is and since when; of those that were removed a list
+// is kept, or the other masters would bring them back.
+type store struct {
+	root   string
+	driver *filesystem.Driver
+	images distribution.Namespace
+
+	// removing keeps changes of the list apart.
+	removing sync.Mutex
+}
+
+func open(ctx context.Context, root string) (*store, error) {
+	// Collecting fails where one is missing.
+	for _, folder := range []string{repositories, blobs} {
+		if err := os.MkdirAll(filepath.Join(root, folder), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	driver := filesystem.New(filesystem.DriverParameters{RootDirectory: root, MaxThreads: 100})
+	images, err := storage.NewRegistry(ctx, driver, storage.EnableDelete)
+	if err != nil {
+		return nil, err
+	}
+	return &store{root: root, driver: driver, images: images}, nil
+}
+
+// list is all tags that there are or were, by their names.
+func (s *store) list() (map[string]Image, error) {
+	all, err := s.removed()
+	if err != nil {
+		return nil, err
+	}
+	top := filepath.Join(s.root, repositories)
+	err = filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			// Removed meanwhile.
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			return err
+		}
+		if entry.IsDir() {
+			switch entry.Name() {
+			case "_layers", "_uploads", "revisions", "index":
+				// `index` and `revisions` may also be a repository's; those are never below _manifests.
+				if strings.HasPrefix(entry.Name(), "_") || strings.Contains(path, "/_manifests/") {
+					return fs.SkipDir
+				}
+			}
+			return nil
+		}
+		below, err := filepath.Rel(top, path)
+		if err != nil {
+			return err
+		}
+		name, rest, ok := strings.Cut(below, "/_manifests/tags/")
+		tag, ok2 := strings.CutSuffix(rest, "/current/link")
+		if !ok || !ok2 {
+			return nil
+		}
+		link, err := os.ReadFile(path)
+		if err != nil {
+			return nil
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return nil
+		}
+		image := Image{Name: name, Tag: tag, Digest: digest.Digest(link), Time: info.ModTime().UnixNano()}
+		if image.newer(all[image.key()]) {
+			all[image.key()] = image
+		}
+		return nil
+	})
+	return all, err
+}
+
+// removed is the tags that were.
+func (s *store) removed() (map[string]Image, error) {
+	all := map[string]Image{}
+	text, err := os.ReadFile(filepath.Join(s.root, forgotten))
+	if errors.Is(err, fs.ErrNotExist) {
+		return all, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return all, json.Unmarshal(text, &all)
+}
+
+// forget notes that these tags are removed. It comes before they are: else whoever ends in between has them again.
+func (s *store) forget(images ...Image) error {
+	s.removing.Lock()
+	defer s.removing.Unlock()
+	all, err := s.removed()
+	if err != nil {
+		return err
+	}
+	for _, image := range images {
+		image.Digest = ""
+		all[image.key()] = image
+	}
+	text, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(s.root, forgotten)
+	return errors.Join(write(path+".new", text), os.Rename(path+".new", path))
+}
+
+// write flushes what it writes: after a power cut the whole file is there.
+func write(path string, bytes []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(bytes)
+	return errors.Join(err, file.Sync(), file.Close())
+}
+
+// leading is the tags of a repository that lead to this.
+func (s *store) leading(repository string, to digest.Digest) ([]Image, error) {
+	all, err := s.list()
+	var found []Image
+	for _, image := range all {
+		if image.Name == repository && image.Digest == to {
+			found = append(found, image)
+		}
+	}
+	return found, err
+}
+
+// tag has a tag lead to what is there already, as it does elsewhere since that time.
+func (s *store) tag(ctx context.Context, image Image) error {
+	repository, err := s.repository(ctx, image.Name)
+	if err != nil {
+		return err
+	}
+	if err := repository.Tags(ctx).Tag(ctx, image.Tag, v1.Descriptor{Digest: image.Digest}); err != nil {
+		return err
+	}
+	link := filepath.Join(s.root, repositories, image.Name, "_manifests/tags", image.Tag, "current/link")
+	since := time.Unix(0, image.Time)
+	return os.Chtimes(link, since, since)
+}
+
+// untag removes a tag, as it is elsewhere since that time.
+func (s *store) untag(ctx context.Context, image Image) error {
+	repository, err := s.repository(ctx, image.Name)
+	if err != nil {
+		return err
+	}
+	if err := s.forget(image); err != nil {
+		return err
+	}
+	return repository.Tags(ctx).Untag(ctx, image.Tag)
+}
+
+func (s *store) repository(ctx context.Context, name string) (distribution.Repository, error) {
+	named, err := reference.WithName(name)
+	if err != nil {
+		return nil, err
+	}
+	return s.images.Repository(ctx, named)
+}
+
+// collect removes what no tag leads to. Nothing may be written meanwhile.
+func (s *store) collect(ctx context.Context) error {
+	return storage.MarkAndSweep(ctx, s.driver, s.images, storage.GCOpts{RemoveUntagged: true, Quiet: true})
+}
+
+// sorted is what there is and was, in an order.
+func sorted(all map[string]Image) []Image {
+	list := make([]Image, 0, len(all))
+	for _, image := range all {
+		list = append(list, image)
+	}
+	slices.SortFunc(list, func(a, b Image) int { return strings.Compare(a.key(), b.key()) })
+	return list
+}

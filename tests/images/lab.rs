@@ -1,0 +1,327 @@
+//! The registry of a lab: hab-registry as two masters have it, each at its own address in a network of the test's own, and hab,
+//! skopeo and the nodes' certificates as its clients. That containerd and HAProxy go this way is seen in machines
+//! (`tests/long/registry.sh`).
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use hab::clock::Clock;
+use hab::config::reference::Reference;
+use hab::config::{self, Registries};
+use hab::images::Fetcher;
+use hab::pki::Pki;
+use hab::plan::Plan;
+use hab::progress::Progress;
+use hab::registry::{Changed, Listed, Registry, named};
+
+use crate::built::build;
+use crate::isolated::inside_own_network;
+use crate::rendered::Lab;
+use crate::site::{Heard, Made, PACE, Running, Site, programs};
+
+const YAML: &str = "lab: demo\nnodes: {master: {count: 2}}\nregistry: {inLab: true}\n";
+const FIRST: &str = "kube-master-01";
+const SECOND: &str = "kube-master-02";
+
+/// A lab whose masters' registries can be started and stopped.
+struct Masters {
+    lab: Lab,
+    plan: Plan,
+    site: Site,
+    dir: tempfile::TempDir,
+    running: Vec<(String, Running)>,
+}
+
+/// Where the program is, for the test inside its network, which builds nothing.
+fn program() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("hab-registry")
+}
+
+impl Masters {
+    /// The lab of the test with this name; none outside of its own network.
+    #[track_caller]
+    fn of(name: &str) -> Option<Self> {
+        if std::env::var_os("HAB_TEST_INSIDE").is_none() {
+            let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+            build(dir.path(), &["registry"]);
+            std::fs::rename(dir.path().join("registry/bin/hab-registry"), program()).unwrap();
+            programs();
+        }
+        if !inside_own_network(name) {
+            return None;
+        }
+        let (lab, dir) = (Lab::new(YAML), tempfile::tempdir().unwrap());
+        let plan = Plan::new(config::read("hab.yaml", YAML.as_bytes(), &|_| Ok(())).config().unwrap()).unwrap();
+        for node in lab.of("master") {
+            node.unpack(&dir.path().join(&node.name));
+            let address = format!("{}/32", node.address);
+            let added = Command::new("ip").args(["address", "add", &address, "dev", "lo"]).status().unwrap();
+            assert!(added.success());
+        }
+        let (cache, packages) = programs();
+        let folder = dir.path().join("images");
+        std::fs::create_dir(&folder).unwrap();
+        let (registries, heard) = (Registries::default(), Heard::default());
+        let site = Site { folder, registry: String::new(), cache, packages, registries, pace: PACE, heard };
+        Some(Self { lab, plan, site, dir, running: Vec::new() })
+    }
+
+    fn root(&self, master: &str) -> PathBuf {
+        self.dir.path().join(master)
+    }
+
+    fn store(&self, master: &str) -> PathBuf {
+        self.root(master).join("store")
+    }
+
+    /// Starts the registry of a master, with the settings and keys of its unit, and waits until it takes connections.
+    fn start(&mut self, master: &str) {
+        let (root, address) = (self.root(master), self.lab.node(master).address.clone());
+        let settings = std::fs::read_to_string(root.join("etc/kubernetes/registry.env")).unwrap();
+        let setting = |name: &str| {
+            let line = settings.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+            line.unwrap_or_else(|| panic!("{settings}")).to_owned()
+        };
+        let keys = root.join("keys");
+        std::fs::create_dir_all(&keys).unwrap();
+        for name in ["ca.crt", "registry.crt", "registry.key"] {
+            std::fs::copy(root.join("etc/kubernetes/pki").join(name), keys.join(name)).unwrap();
+        }
+        let mut command = Command::new(program());
+        command
+            .arg("serve")
+            .arg(format!("-listen={address}{}", setting("LISTEN")))
+            .arg(format!("-store={}", self.store(master).display()))
+            .arg(format!("-keys={}", keys.display()))
+            .arg(format!("-masters={}", setting("MASTERS")))
+            .arg(format!("-others={}", setting("OTHERS")))
+            .arg(format!("-writers={}", setting("WRITERS")))
+            .stdout(Stdio::null());
+        let mut running = Running(command.spawn().unwrap());
+        let begin = Instant::now();
+        while std::net::TcpStream::connect(format!("{address}:5000")).is_err() {
+            assert!(running.0.try_wait().unwrap().is_none() && begin.elapsed() < Duration::from_secs(60), "{master}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        self.running.push((master.to_owned(), running));
+    }
+
+    fn stop(&mut self, master: &str) {
+        let before = self.running.len();
+        self.running.retain(|(name, _)| name != master);
+        assert_eq!(self.running.len(), before - 1);
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&Registry<'_>, &dyn Progress) -> T) -> T {
+        let pki = Pki::open(&self.lab.path("private"), &self.plan, Clock::system()).unwrap();
+        work(&Registry::new(&self.plan, &pki.client()).unwrap(), &self.site.heard)
+    }
+
+    /// As `hab image load ARCHIVE --name NAME`.
+    fn load(&self, made: &Made, name: &str) -> Result<Changed, String> {
+        let wanted = named(made.layout.to_str().unwrap(), Some(name)).unwrap();
+        let fetcher = Fetcher::new(&self.site.cache, &wanted.folder, &self.plan.registries, &self.site.packages);
+        let loaded =
+            self.with(|registry, progress| registry.load(&fetcher, &wanted.source, &progress.step("load", None)));
+        loaded.map_err(|error| format!("{error:#}"))
+    }
+
+    fn remove(&self, name: &str) -> Result<Changed, String> {
+        let removed =
+            self.with(|registry, progress| registry.remove(&Reference::new(name).unwrap(), &progress.step("rm", None)));
+        removed.map_err(|error| format!("{error:#}"))
+    }
+
+    fn list(&self) -> Vec<(String, String, Vec<String>)> {
+        let list = self.with(|registry, _| registry.list(None)).unwrap();
+        list.into_iter().map(|Listed { name, digest, masters, .. }| (name, digest, masters)).collect()
+    }
+
+    /// What the registry of a master answers somebody with the certificate of this node, as containerd asks: the status, and what
+    /// came.
+    fn ask(&self, (node, master): (&str, &str), method: &str, path: &str) -> (String, String) {
+        let (pki, address) = (self.root(node).join("etc/kubernetes/pki"), &self.lab.node(master).address);
+        let mut command = Command::new("curl");
+        command.args([
+            "--silent",
+            "--show-error",
+            "--request",
+            method,
+            "--write-out",
+            "\n%{http_code}",
+            "--noproxy",
+            "*",
+        ]);
+        if method == "HEAD" {
+            command.arg("--head");
+        }
+        command.arg("--cacert").arg(pki.join("ca.crt")).arg("--header");
+        command.arg("Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json");
+        command.arg("--cert").arg(pki.join("kubelet-client.crt")).arg("--key").arg(pki.join("kubelet-client.key"));
+        let output = command.arg(format!("https://{address}:5000{path}")).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let (body, status) = said.rsplit_once('\n').unwrap();
+        (status.to_owned(), body.to_owned())
+    }
+
+    /// The digest that a tag of an image leads to at a master, as containerd asks for it.
+    fn pulled(&self, master: &str, (registry, repository, tag): (&str, &str, &str)) -> Option<String> {
+        let path = format!("/v2/{repository}/manifests/{tag}?ns={registry}");
+        let (status, body) = self.ask((FIRST, master), "GET", &path);
+        (status == "200").then(|| format!("sha256:{}", hab::digest::sha256(body.as_bytes())))
+    }
+}
+
+fn both() -> Vec<String> {
+    vec![FIRST.to_owned(), SECOND.to_owned()]
+}
+
+#[test]
+fn every_master_has_what_one_was_given_and_knows_what_is_gone() {
+    let Some(mut masters) = Masters::of("lab::every_master_has_what_one_was_given_and_knows_what_is_gone") else {
+        return;
+    };
+    let made = masters.site.image("app", &["amd64", "arm64"], 512);
+    let other = masters.site.image("other", &["amd64"], 64);
+    let error = masters.load(&made, "nginx:1.29").unwrap_err();
+    assert!(error.contains("no master's registry answers") && error.contains("nothing listens there"), "{error}");
+
+    // One master is away: all is well, and it is named.
+    masters.start(FIRST);
+    let loaded = masters.load(&made, "nginx:1.29").unwrap();
+    assert_eq!(loaded.names, ["docker.io/library/nginx:1.29"]);
+    assert_eq!(
+        (loaded.digest.as_ref(), loaded.masters, loaded.behind),
+        (Some(&made.digest), vec![FIRST.to_owned()], vec![SECOND.to_owned()])
+    );
+    let nginx = ("docker.io", "library/nginx", "1.29");
+    assert_eq!(masters.pulled(FIRST, nginx).as_ref(), Some(&made.digest), "the list of platforms, by its own digest");
+
+    // It comes: it has all as soon as it takes connections.
+    masters.start(SECOND);
+    assert_eq!(masters.pulled(SECOND, nginx).as_ref(), Some(&made.digest));
+    let listed = |digest: &str| vec![("docker.io/library/nginx:1.29".to_owned(), digest.to_owned(), both())];
+    assert_eq!(masters.list(), listed(&made.digest));
+    // By digest, too, and every byte of it.
+    assert_eq!(masters.pulled(SECOND, ("docker.io", "library/nginx", &made.digest)).as_ref(), Some(&made.digest));
+    let find = |folder: &Path| {
+        std::process::Command::new("find")
+            .arg(folder)
+            .args(["-name", "data", "-size", "+100k"])
+            .output()
+            .unwrap()
+            .stdout
+    };
+    assert_eq!(String::from_utf8(find(&masters.store(SECOND))).unwrap().lines().count(), 1);
+
+    // Both are there: when it is said, both have it.
+    let loaded = masters.load(&other, "quay.io/library/nginx:1.29").unwrap();
+    assert_eq!((loaded.masters, loaded.behind.len()), (both(), 0));
+    for master in [FIRST, SECOND] {
+        assert_eq!(masters.pulled(master, nginx).as_ref(), Some(&made.digest), "two registries' images never meet");
+        assert_eq!(masters.pulled(master, ("quay.io", "library/nginx", "1.29")).as_ref(), Some(&other.digest));
+        assert_eq!(masters.pulled(master, ("ghcr.io", "library/nginx", "1.29")), None);
+    }
+    let removed = masters.remove("quay.io/library/nginx:1.29").unwrap();
+    assert_eq!((removed.digest, removed.masters), (None, both()));
+    assert_eq!(masters.list(), listed(&made.digest));
+    assert!(masters.remove("quay.io/library/nginx:1.29").unwrap_err().contains("`hab image ls`"));
+
+    // While one is away a tag is moved, and another one is taken away.
+    masters.load(&other, "team/gone:1").unwrap();
+    masters.stop(SECOND);
+    masters.load(&other, "nginx:1.29").unwrap();
+    masters.remove("team/gone:1").unwrap();
+    masters.start(SECOND);
+    assert_eq!(masters.pulled(SECOND, nginx).as_ref(), Some(&other.digest), "the newest, not the one it had");
+    assert_eq!(masters.pulled(SECOND, ("docker.io", "team/gone", "1")), None);
+    assert_eq!(masters.list(), listed(&other.digest));
+
+    // A master that lost its disk; then the other, so that what is there came from the first loss.
+    for (lost, left) in [(FIRST, SECOND), (SECOND, FIRST)] {
+        masters.stop(lost);
+        std::fs::remove_dir_all(masters.store(lost)).unwrap();
+        masters.start(lost);
+        assert_eq!(masters.pulled(lost, nginx).as_ref(), Some(&other.digest), "{lost} from {left}");
+    }
+    // What no tag leads to goes at the next start: of the first image nothing is left.
+    masters.stop(FIRST);
+    masters.start(FIRST);
+    assert_eq!(find(&masters.store(FIRST)), b"");
+}
+
+#[test]
+fn other_tools_may_write_and_nodes_only_read() {
+    let Some(mut masters) = Masters::of("lab::other_tools_may_write_and_nodes_only_read") else { return };
+    masters.start(FIRST);
+    masters.start(SECOND);
+    let made = masters.site.image("tool", &["amd64"], 64);
+    let address = masters.lab.node(SECOND).address.clone();
+    let push = |name: &str| {
+        let (from, to) = (format!("oci:{}", made.layout.display()), format!("docker://{address}:5000/{name}"));
+        let certificates = masters.lab.path("out/registry");
+        masters.site.copy(&["--dest-cert-dir", certificates.to_str().unwrap(), &from, &to]);
+    };
+    for name in ["tool:1", "team/tool:1", "quay.io/team/tool:1", "localhost__5000/tool:1"] {
+        push(name);
+    }
+    let digest = Some(made.digest.clone());
+    // The other one hears of it.
+    let begin = Instant::now();
+    while masters.list().len() < 4 || masters.list().iter().any(|(_, _, masters)| masters.len() < 2) {
+        assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", masters.list());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    for master in [FIRST, SECOND] {
+        for asked in [
+            ("docker.io", "library/tool", "1"),
+            ("docker.io", "team/tool", "1"),
+            ("quay.io", "team/tool", "1"),
+            ("localhost:5000", "tool", "1"),
+            // Called by a master's address, as it was pushed.
+            ("192.168.56.32:5000", "tool", "1"),
+            ("kube-master-01:5000", "quay.io/team/tool", "1"),
+        ] {
+            assert_eq!(masters.pulled(master, asked), digest, "{master}: {asked:?}");
+        }
+    }
+    let names: Vec<String> = masters.list().into_iter().map(|(name, ..)| name).collect();
+    let wanted = ["docker.io/library/tool:1", "docker.io/team/tool:1", "localhost:5000/tool:1", "quay.io/team/tool:1"];
+    assert_eq!(names, wanted);
+
+    // A node's certificate reads; it neither writes nor removes.
+    let of_node = |method: &str, path: &str| masters.ask((FIRST, SECOND), method, path);
+    assert_eq!(of_node("HEAD", "/v2/team/tool/manifests/1").0, "200");
+    for (method, path) in [
+        ("POST", "/v2/team/tool/blobs/uploads/"),
+        ("DELETE", "/v2/team/tool/manifests/1"),
+        ("PUT", "/v2/team/tool/manifests/2"),
+    ] {
+        let (status, body) = of_node(method, path);
+        assert!(status == "403" && body.contains("DENIED"), "{method} {path}: {status} {body}");
+    }
+    assert_eq!(masters.list().len(), 4);
+    // Nobody without a certificate gets an answer.
+    let ca = masters.root(FIRST).join("etc/kubernetes/pki/ca.crt");
+    let output = Command::new("curl").args(["--silent", "--show-error", "--noproxy", "*", "--cacert"]).arg(ca);
+    let output = { output.arg(format!("https://{address}:5000/v2/")).output().unwrap() };
+    assert!(!output.status.success() && output.stdout.is_empty());
+
+    // skopeo removes by digest: all tags of that repository, everywhere.
+    let skopeo = masters.site.tools().files().parent().unwrap().join("bin/skopeo");
+    let deleted = Command::new(skopeo)
+        .args(["--insecure-policy", "delete", "--cert-dir"])
+        .arg(masters.lab.path("out/registry"))
+        .arg(format!("docker://{address}:5000/team/tool:1"))
+        .output()
+        .unwrap();
+    assert!(deleted.status.success(), "{}", String::from_utf8_lossy(&deleted.stderr));
+    let begin = Instant::now();
+    while masters.pulled(FIRST, ("docker.io", "team/tool", "1")).is_some() {
+        assert!(begin.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(masters.pulled(SECOND, ("docker.io", "team/tool", "1")), None);
+    assert_eq!(masters.pulled(SECOND, ("docker.io", "library/tool", "1")), digest);
+}
