@@ -11,7 +11,7 @@ use super::artifact::{Listed, write_programs};
 use super::{Catalog, GO, Upstream, release};
 use crate::arch::TARGET;
 use crate::cache::{Cache, KeyBuilder, Scratch};
-use crate::digest::{sha256, sha256_file};
+use crate::digest::sha256_file;
 use crate::download::cached;
 use crate::exec::go::{BUILD_FLAGS, FIXED, Go};
 use crate::lock::ReleaseFile;
@@ -164,15 +164,6 @@ fn go_name(package: &str) -> &str {
     let last = parts.next().unwrap_or_default();
     let is_major = last.strip_prefix('v').is_some_and(|number| number.parse::<u32>().is_ok());
     if is_major { parts.next().unwrap_or(last) } else { last }
-}
-
-/// The SHA-256 of an upstream's go.sum; a module without dependencies has none, which is the digest of nothing.
-///
-/// # Errors
-/// hab was built without the upstream's folder.
-pub fn sum_of_sums(upstream: &Upstream) -> Result<String> {
-    let files = upstream.files()?;
-    Ok(sha256(files.iter().find(|(name, _)| name == "go.sum").map_or(&[][..], |(_, bytes)| bytes)))
 }
 
 fn throttled<'s>(step: &'s Step<'_>) -> impl FnMut(&str) + 's {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail, ensure};
 
-use super::{Catalog, go};
+use super::Catalog;
+use crate::digest::sha256;
 use crate::lock::{Built, Deb, ReleaseFile, Releases, Source, Supply, Upstream};
 
 /// The lock of a supply that is about to be built for the first time. `debs` are the packages of
@@ -29,10 +30,16 @@ pub fn same_parts(catalog: &Catalog, lock: &Supply) -> Result<()> {
     };
     for (name, upstream) in &upstreams(catalog)? {
         let locked = modules.get(name);
+        let versions = (locked.map_or("none", |locked| &locked.version), upstream.version.as_str());
+        ensure!(
+            locked == Some(upstream) || versions.0 == versions.1,
+            "the lock pins another {name} ({}) than this hab builds ({}); `hab lock --update` pins anew",
+            versions.0,
+            versions.1
+        );
         ensure!(
             locked == Some(upstream),
-            "the lock pins another {name} ({}) than this hab builds ({}); `hab lock --update` pins anew",
-            locked.map_or("none", |locked| &locked.version),
+            "the lock pins {name} {} of other sources than this hab brings; `hab lock --update` pins anew",
             upstream.version
         );
     }
@@ -80,8 +87,9 @@ fn upstreams(catalog: &Catalog) -> Result<BTreeMap<String, Upstream>> {
 /// # Errors
 /// hab was built without its folder.
 pub fn pin_upstream(upstream: &super::Upstream) -> Result<Upstream> {
-    let go_sum = go::sum_of_sums(upstream)?;
-    Ok(Upstream { module: upstream.module.clone(), version: upstream.version.clone(), go_sum })
+    let lines = upstream.files()?.into_iter().map(|(name, bytes)| format!("{}  {name}\n", sha256(bytes)));
+    let files = sha256(lines.collect::<String>());
+    Ok(Upstream { module: upstream.module.clone(), version: upstream.version.clone(), files })
 }
 
 #[cfg(test)]
@@ -104,6 +112,21 @@ mod tests {
         lock.upstreams.get_mut("etcd").unwrap().version = "v3.5.0".into();
         let error = same_parts(&catalog, &Supply::Source(lock)).unwrap_err().to_string();
         assert!(error.contains("another etcd (v3.5.0)"), "{error}");
+    }
+
+    #[test]
+    fn so_is_one_of_other_sources_of_the_same_version() {
+        let (catalog, mut lock) = locked();
+        let files = &mut lock.upstreams.get_mut("probe").unwrap().files;
+        assert_eq!(files.len(), 64);
+        *files = sha256("others");
+        let lock = Supply::Source(lock);
+        let error = same_parts(&catalog, &lock).unwrap_err().to_string();
+        let version = &catalog.upstreams["probe"].version;
+        assert!(error.contains(&format!("probe {version} of other sources")), "{error}");
+        // So what was built of them is built again, and pinned anew.
+        let new = Supply::Source(pin(&catalog, Vec::new()).unwrap());
+        assert_eq!(lock.still_built(&new), None);
     }
 
     #[test]

@@ -123,8 +123,10 @@ pub struct Upstream {
     pub module: String,
     /// Its version.
     pub version: String,
-    /// The SHA-256 of go.sum, which in turn has the checksum of every module that goes in.
-    pub go_sum: String,
+    /// The SHA-256 of a list, as sha256sum(1) prints it, of the files that hab brings for it: go.sum, which has the checksum of
+    /// every module that goes in, and hab's own sources.
+    #[serde(alias = "go_sum")]
+    pub files: String,
 }
 
 /// What was built.

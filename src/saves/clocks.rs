@@ -18,15 +18,16 @@ const PROMPT: Duration = Duration::from_millis(400);
 /// How often that is tried. Whatever a guest does for the first time after a reset takes longer, above all emulated.
 const TRIES: usize = 5;
 
-/// For how long an agent is asked again that libvirt does not know of yet, and how long is waited in between.
+/// For how long an agent that was there at the save is asked again, and how long is waited in between: after a reset libvirt
+/// hears of it a moment after its machine goes on.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl Saves<'_> {
     /// Lets all machines of a save go on, each with its clock set to this host's first of all. They go on one after the other,
     /// as many at a time as there are processors: where all begin at once, each waits for a processor before it hears of the
-    /// time, while what runs on it goes by the wrong one. Returns for how long a machine whose clock
-    /// could be set went on with a wrong one, at most.
+    /// time, while what runs on it goes by the wrong one. Returns for how long, at most, a machine whose clock could be set
+    /// went on with a wrong one.
     ///
     /// # Errors
     /// A machine can't go on.
@@ -34,14 +35,19 @@ impl Saves<'_> {
         let outcomes = by_processor(&record.machines, |machine| {
             let since = Instant::now();
             self.virsh.resume_one(&machine.domain)?;
-            Ok(self.set_clock(machine, PATIENCE, progress).then(|| since.elapsed()))
+            // One that has none does not keep the others waiting.
+            let patience = if machine.has_agent { PATIENCE } else { Duration::ZERO };
+            Ok(self.set_clock(machine, patience, progress).then(|| since.elapsed()))
         });
         Ok(outcomes.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().max().unwrap_or_default())
     }
 
-    /// Sets the clocks of all machines of a save, which run, to this host's.
-    pub(super) fn set_clocks(&self, record: &Record, progress: &dyn Progress) {
-        side_by_side(&record.machines, |machine| self.set_clock(machine, Duration::ZERO, progress));
+    /// Sets the clocks of all machines of a save, which run, to this host's, and notes whose agent did it.
+    pub(super) fn set_clocks(&self, record: &mut Record, progress: &dyn Progress) {
+        let set = side_by_side(&record.machines, |machine| self.set_clock(machine, Duration::ZERO, progress));
+        for (machine, set) in record.machines.iter_mut().zip(set) {
+            machine.has_agent = set;
+        }
     }
 
     /// Returns whether it is set, and warns of one that may be wrong.
@@ -57,7 +63,6 @@ impl Saves<'_> {
                     progress.warn(&format!("the clock of {node} is not set: {error:#}"));
                     return false;
                 }
-                // libvirt has not heard yet that the agent is there.
                 Err(_) => {}
             }
         }

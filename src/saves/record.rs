@@ -72,6 +72,9 @@ pub(super) struct Machine {
     pub config: String,
     /// The files that Vagrant keeps about it, by name.
     pub vagrant: BTreeMap<String, String>,
+    /// Whether its agent set its clock right after the save; one that had not booted so far has none.
+    #[serde(default)]
+    pub has_agent: bool,
 }
 
 /// A disk as it was saved.
@@ -224,6 +227,7 @@ mod tests {
                 ("hab-origin".to_owned(), "1 abc".to_owned()),
                 ("id".to_owned(), "8a5d\n".to_owned()),
             ]),
+            has_agent: true,
         };
         let machines = plan.nodes.iter().map(machine).collect();
         let id = SaveId { lab: "0f3c".to_owned(), number: "17ab".to_owned() };

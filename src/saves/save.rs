@@ -75,7 +75,7 @@ impl Saves<'_> {
         step.done("written");
 
         // TCG's and kvm's clocks stood as long as the machines.
-        self.set_clocks(&record, progress);
+        self.set_clocks(&mut record, progress);
         // The save is made, whatever becomes of the rest.
         if let Err(error) = self.tidy(&mut record) {
             progress.warn(&format!("the save is made, but what it replaces may still be there: {error:#}"));
@@ -83,7 +83,7 @@ impl Saves<'_> {
         Ok(Saved { record, pause })
     }
 
-    /// Notes how large a save is, and removes what it replaces.
+    /// Notes what is known only now: how large the save is, whose agent answers. Removes what it replaces.
     fn tidy(&self, record: &mut Record) -> Result<()> {
         self.virsh.refresh(&record.pool.name)?;
         let sizes = record.volumes().map(|name| Ok(self.virsh.volume(&record.pool.name, name)?.allocation));
@@ -154,6 +154,7 @@ impl Saves<'_> {
             disks,
             vagrant: self.notes(node)?,
             domain,
+            has_agent: false,
         };
         Ok((machine, parsed.networks))
     }

@@ -28,9 +28,9 @@ claim "every byte passes, in both directions at once (300 kB, $((SECONDS - took)
 said=$(hab shell "$etcd" 2>&1 < <(echo 'echo is-$((40 + 2))'))
 claim 'a script by standard input' "$([ "$said" = is-42 ]; echo $?)"
 said=$(ns_user env TERM=vt100 script --quiet --return --command "stty rows 33 cols 99; '$hab' -C '$lab' shell $etcd" /dev/null < <(
-    sleep 5
+    sleep 3
     printf 'tty; stty size; exit 9\n'
-    sleep 20
+    sleep 10
 ))
 status=$?
 claim 'on a terminal it is a shell on a terminal of the same size, and ends as that does' \
@@ -59,11 +59,10 @@ done
 claim "a client that was killed keeps the next one out for no longer than $((try + 1)) tries" "$([ "$try" -lt 30 ]; echo $?)"
 hab shell "$etcd" -- bash -c 'sleep 2222 >/dev/null 2>&1 &'
 holds 'what it ran has ended, what was left in the background has not' tells_apart 2222 1111 seen
-said=$(ns_user timeout --signal=INT 20 "$hab" -C "$lab" logs "$etcd" etcd --follow --lines 1 2>&1)
+said=$(ns_user timeout --signal=INT 10 "$hab" -C "$lab" logs "$etcd" etcd --follow --lines 1 2>&1)
 claim 'hab logs --follow goes on until it is ended' "$([[ $said == *' etcd['*'ended by SIGINT'* ]]; echo $?)"
 
-echo "-- after a save, a reset and a halt"
-hab shell "$etcd" -- systemd-cat --identifier=look echo hab-look-word
+echo "-- after a save and a reset"
 hab save look >/dev/null 2>&1
 said=$(hab shell "$etcd" -- echo here 2>&1)
 claim 'the shell is there after hab save' "$([ "$said" = here ]; echo $?)"
@@ -79,18 +78,6 @@ for node in "$etcd" "$master" "$worker"; do
     claim "hab shell $node after hab reset" "$([ "$said" = here ]; echo $?)"
 done
 hab saves rm look >/dev/null 2>&1
-vagrant halt "$etcd" >/dev/null
-said=$(hab shell "$etcd" -- true 2>&1)
-claim "a machine that is off: $said" "$([[ $? -eq 255 && $said == *'does not run'* ]]; echo $?)"
-said=$(hab console "$etcd" --past 2>&1)
-claim 'its console is there all the same' "$([[ $said == *'"event":"network"'* ]]; echo $?)"
-# It knows the labs that this user has rendered; root has rendered this one.
-hab render >/dev/null
-said=$(hab ls 2>&1)
-claim "hab ls: $(tail -n 1 <<<"$said")" "$([[ $said == *"3 of 4 machines run"*"$lab"* ]]; echo $?)"
-vagrant up "$etcd" >/dev/null
-written() { hab logs "$etcd" --boot "$1" 2>/dev/null | grep -q hab-look-word; }
-holds 'the log of the boot before is there, and is not this boot'"'"'s' tells_apart -1 0 written
 
 echo "-- who gets in"
 said=$(ns_root runuser -u nobody -- env HOME=/nonexistent virsh -c qemu:///system list 2>&1)

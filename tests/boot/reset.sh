@@ -18,6 +18,7 @@ kubectl create configmap before >/dev/null
 said=$(hab save)
 status=$?
 claim "hab save: $(tail -n 1 <<<"$said")" "$status"
+stands_so_far
 holds 'the lab is Ready all the while' ns_user "$hab" -C "$lab" status
 said=$(ns_root bash -c 'stat --format="%a %U" /var/lib/libvirt/images/*.save-*' | sort --unique)
 claim "only root and the hypervisor can read what was saved ($(xargs <<<"$said"))" "$(! grep -v -e '^600 root$' -e '^600 libvirt-qemu$' <<<"$said" && [ -n "$said" ]; echo $?)"

@@ -52,8 +52,7 @@ said=$(in_namespace root bash -c 'stat --format="%a %U" /var/lib/libvirt/images/
 claim "only root can read what was saved ($said)" "$([[ $said == '600 root' ]]; echo $?)"
 claim "each machine has its memory and three disks, etcd a further one" "$([ "$(files | wc -l)" -eq 13 ]; echo $?)"
 hab saves | sed 's/^/        /'
-# Here and below: these guests have no agent that would set a clock.
-try reset --no-wait --keep-clock
+try reset --no-wait
 claim "hab reset: $(tail -n 1 <<<"$said")" "$status"
 claim 'all machines run' "$([ "$(running)" -eq 3 ]; echo $?)"
 # Of a disk that built on nothing when it was saved, a hypervisor may know no better.
@@ -76,12 +75,12 @@ claim 'vagrant up' "$([ "$(running)" -eq 3 ]; echo $?)"
 claim 'the disk is still as it was written' "$([ "$(marked "$worker")" = later ]; echo $?)"
 try save second --anyway
 claim "a second save, on top of the first: $(tail -n 1 <<<"$said")" "$status"
-hab reset --no-wait --keep-clock >/dev/null
+hab reset --no-wait >/dev/null
 claim 'a reset to the first: what was written since is gone' "$([ "$(marked "$worker")" != later ]; echo $?)"
-hab reset second --no-wait --keep-clock >/dev/null
+hab reset second --no-wait >/dev/null
 claim 'a reset to the second: it is there' "$([ "$(marked "$worker")" = later ]; echo $?)"
 hab saves rm ready
-claim 'hab saves rm ready keeps what the second builds on' "$([ "$(files | grep -c memory)" -eq 3 ] && hab reset second --no-wait --keep-clock >/dev/null && [ "$(marked "$worker")" = later ]; echo $?)"
+claim 'hab saves rm ready keeps what the second builds on' "$([ "$(files | grep -c memory)" -eq 3 ] && hab reset second --no-wait >/dev/null && [ "$(marked "$worker")" = later ]; echo $?)"
 hab save --anyway >/dev/null && hab saves rm second
 hab save --anyway >/dev/null
 claim 'a save that replaces another of its name' "$([ "$(hab saves --json | jq -r '.[].name')" = ready ] && [ "$(files | grep -c memory)" -eq 3 ]; echo $?)"
@@ -89,26 +88,26 @@ claim 'a save that replaces another of its name' "$([ "$(hab saves --json | jq -
 echo "-- machines that are not as they were"
 vagrant destroy --force kube-worker-01 >/dev/null
 claim 'a machine is destroyed, the save stays' "$(! libvirt_has "$worker.img" && [ "$(files | grep -c memory)" -eq 3 ]; echo $?)"
-said=$(hab reset --no-wait --keep-clock)
+said=$(hab reset --no-wait)
 claim 'hab reset brings it back' "$([ "$(running)" -eq 3 ]; echo $?)"
 claim 'Vagrant knows it' "$([[ $(vagrant status kube-worker-01) == *'running (libvirt)'* ]]; echo $?)"
 vagrant destroy --force kube-worker-01 >/dev/null && vagrant up kube-worker-01 >/dev/null
-hab reset --no-wait --keep-clock >/dev/null
+hab reset --no-wait >/dev/null
 claim 'also in the place of one that was made since' "$([ "$(running)" -eq 3 ] && [[ $(vagrant status kube-worker-01) == *'running (libvirt)'* ]]; echo $?)"
 virsh managedsave "$worker"
 claim 'a machine is off, with its memory kept' "$([ "$(virsh dominfo "$worker" | grep -c 'Managed save: *yes')" -eq 1 ]; echo $?)"
-hab reset --no-wait --keep-clock >/dev/null
+hab reset --no-wait >/dev/null
 claim 'hab reset throws that memory away' "$([ "$(running)" -eq 3 ] && [ "$(virsh dominfo "$worker" | grep -c 'Managed save: *no')" -eq 1 ]; echo $?)"
 vagrant halt kube-master-01 >/dev/null
-hab reset --no-wait --keep-clock >/dev/null
+hab reset --no-wait >/dev/null
 claim 'and one that was off' "$([ "$(running)" -eq 3 ]; echo $?)"
 
 echo "-- cut off"
 whole() { [ "$(running)" -eq 3 ] && [ "$(virsh list --all --name | grep -c hab-one)" -eq 3 ]; }
 status=0
 for after in 0.1 0.4 0.7 1.1 1.6; do
-    as_user timeout --signal=KILL "$after" "$home/hab" -C "$lab" reset --no-wait --keep-clock >/dev/null 2>&1
-    if ! said=$(hab reset --no-wait --keep-clock) || ! whole; then
+    as_user timeout --signal=KILL "$after" "$home/hab" -C "$lab" reset --no-wait >/dev/null 2>&1
+    if ! said=$(hab reset --no-wait) || ! whole; then
         status=1
         echo "        after $after s: $said"
     fi
@@ -135,8 +134,8 @@ for after in 0.3 0.8 1.3; do
     fi
 done
 claim 'after Ctrl-C the lab goes on at once, and nothing is left' "$status"
-hab reset --no-wait --keep-clock >"$home/one" & one=$!
-hab reset --no-wait --keep-clock >"$home/two" & two=$!
+hab reset --no-wait >"$home/one" & one=$!
+hab reset --no-wait >"$home/two" & two=$!
 wait "$one"; first=$?
 wait "$two"; second=$?
 claim 'two resets at once: one waits for the other' "$([ "$first $second" = '0 0' ] && whole && grep -q 'waiting for another run of hab' "$home/one" "$home/two"; echo $?)"
@@ -144,12 +143,12 @@ claim 'two resets at once: one waits for the other' "$([ "$first $second" = '0 0
 echo "-- what does not fit"
 cp "$lab/out/nodes.json" "$home/nodes.json"
 sed -i 's/"ignition_sha256": "./"ignition_sha256": "x/' "$lab/out/nodes.json"
-try reset --no-wait --keep-clock
+try reset --no-wait
 claim "another config: $(tail -n 3 <<<"$said" | head -n 1)" "$([[ $status -eq 1 && $said == *'etcd-01 has another Ignition config now'* ]] && whole; echo $?)"
 cp "$home/nodes.json" "$lab/out/nodes.json"
 cp "$lab/private/saves/ready.json" "$home/ready.json"
 sed -i 's/"hypervisor": "QEMU /"hypervisor": "QEMU 0/' "$lab/private/saves/ready.json"
-try reset --no-wait --keep-clock
+try reset --no-wait
 claim "another hypervisor: $(tail -n 1 <<<"$said")" "$([[ $status -eq 1 && $said == *'it was saved by QEMU 0'* ]] && whole; echo $?)"
 cp "$home/ready.json" "$lab/private/saves/ready.json"
 echo torn >>"$lab/private/saves/ready.json"
@@ -162,14 +161,14 @@ cp "$home/ready.json" "$lab/private/saves/ready.json"
 hab save --anyway other >/dev/null
 echo torn >"$lab/private/saves/other.json"
 try saves rm other
-claim 'and can be removed' "$([ "$status" -eq 0 ] && [ "$(files | grep -c memory)" -eq 3 ] && hab reset --no-wait --keep-clock >/dev/null && whole; echo $?)"
+claim 'and can be removed' "$([ "$status" -eq 0 ] && [ "$(files | grep -c memory)" -eq 3 ] && hab reset --no-wait >/dev/null && whole; echo $?)"
 cp "$lab/hab.yaml" "$home/hab.yaml"
 sed -i 's/worker: {count: 1}/worker: {count: 1, memory: 1900}/' "$lab/hab.yaml"
-try reset --no-wait --keep-clock
+try reset --no-wait
 claim "another size: $(tail -n 1 <<<"$said")" "$([[ $status -eq 1 && $said == *'of memory and has 1900 now'* ]] && whole; echo $?)"
 cp "$home/hab.yaml" "$lab/hab.yaml"
 sed -i 's/worker: {count: 1}/worker: {count: 2}/' "$lab/hab.yaml"
-try reset --no-wait --keep-clock
+try reset --no-wait
 claim "another node: $(tail -n 1 <<<"$said")" "$([[ $status -eq 1 && $said == *'kube-worker-02 is not in it'* ]] && whole; echo $?)"
 cp "$home/hab.yaml" "$lab/hab.yaml"
 in_namespace root bash -c 'cd /var/lib/libvirt/images && fallocate --length "$(($(df --output=avail --block-size=1 . | tail -n 1) - 20000000))" filler'
@@ -190,7 +189,7 @@ status=$?
 claim 'a vagrant up that fails takes its machines away and no save' "$([ "$status" -ne 0 ] && ! virsh list --all --name | grep -q hab-one && [ "$(files | grep -c memory)" -eq 3 ]; echo $?)"
 rm "$lab/out/console"
 mv "$home/console" "$lab/out/console"
-said=$(hab reset --no-wait --keep-clock)
+said=$(hab reset --no-wait)
 claim 'from which they come back, with their network' "$(whole; echo $?)"
 said=$(virsh net-list --name && virsh domblklist hab-one-etcd-01 && virsh dumpxml hab-one-etcd-01)
 claim 'and with further ones, disks and ports' "$([[ $said == *hab-one.storage* && $said == *hab-one-etcd-01.disk-scratch* && $said == *127.0.0.1:12361-* ]]; echo $?)"

@@ -15,6 +15,8 @@ claim "three nodes are Ready ($ready)" "$([ "$ready" -eq 3 ]; echo $?)"
 kubectl apply --validate=false --filename="$here/reach.yaml" --filename="$here/inside.yaml" >/dev/null
 holds 'a pod on each worker resolves the API name and reaches the other' probe
 holds 'hab status says that all is Ready' ns_user "$hab" -C "$lab" status
+consoles
+stands_so_far
 # Now that there is a bridge with machines on it.
 holds 'nothing leads out of the namespace beside the lab' tells_apart "$(nodes address worker | head -n 1)" 192.0.2.1 leads_to
 

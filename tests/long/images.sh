@@ -8,7 +8,8 @@ tree() { # folder, packages...
     local folder=$1 url file rest
     shift
     mkdir -p "$folder" "$made/debs"
-    apt-get -c "$cache/apt/trixie/apt.conf" -qq -y install --print-uris -- "$@" |
+    # Nothing of it is there already.
+    apt-get -c "$cache/apt/trixie/apt.conf" -o Dir::State::status=/dev/null -qq -y install --print-uris -- "$@" |
         while read -r url file rest; do
             url=${url//\'/}
             [ -s "$made/debs/$file" ] || curl --silent --show-error --fail --location --output "$made/debs/$file" "$url" || exit 1

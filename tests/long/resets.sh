@@ -9,8 +9,7 @@ chown -R "$user:" "$work"
 holds 'the namespace starts' "$netns" start "$namespace"
 up=$SECONDS
 vagrant up --provider=libvirt
-booted=$((SECONDS - up))
-claim "vagrant up of seven machines exits 0 when the cluster is Ready ($booted s)" $?
+claim "vagrant up of seven machines exits 0 when the cluster is Ready ($((SECONDS - up)) s)" $?
 stands_so_far
 said=$(ns_user "$hab" -C "$lab" save)
 status=$?

@@ -238,11 +238,32 @@ fn every_manifest_that_is_placed_is_staged_and_the_other_way_round() {
     for lab in Lab::both() {
         for node in lab.of("master") {
             let lines = node.ending(".sh").flat_map(|(_, text)| text.lines());
-            let placed: BTreeSet<_> = lines.filter_map(|line| line.strip_prefix("place ")).map(str::to_owned).collect();
+            let arguments = lines.filter_map(|line| line.strip_prefix("place "));
+            let placed: BTreeSet<_> = arguments.filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
             let staged = node.files.keys().filter_map(|path| path.strip_prefix("/etc/kubernetes/staged/"));
             let staged: BTreeSet<_> = staged.map(|name| name.trim_end_matches(".yaml").to_owned()).collect();
             assert_eq!(placed, staged, "{}", node.name);
             assert_eq!(placed.len(), 3);
+        }
+    }
+}
+
+#[test]
+fn words_of_manifests_that_depend_on_the_machine_are_filled_in() {
+    for lab in Lab::both() {
+        for node in lab.of("master") {
+            let (script, emulated) =
+                (node.text("/etc/kubernetes/hab/control-plane.sh"), node.text("/etc/kubernetes/hab/emulated.env"));
+            let staged = node.ending(".yaml").filter(|(path, _)| path.starts_with("/etc/kubernetes/staged/"));
+            let words: BTreeSet<_> = staged
+                .flat_map(|(_, text)| text.split(|c: char| !c.is_ascii_uppercase() && c != '_').collect::<Vec<_>>())
+                .filter(|word| word.starts_with("HAB_"))
+                .collect();
+            assert_eq!(words.len(), 3, "{words:?}");
+            for word in words {
+                assert!(script.contains(&format!("s/{word}/${{{word}:-")), "{word}");
+                assert!(emulated.contains(&format!("\n{word}=")), "{word}");
+            }
         }
     }
 }

@@ -14,7 +14,8 @@ module HabLab
       machine.provider.driver.connection.client.lookup_storage_pool_by_name(machine.provider_config.storage_pool_name)
     end
 
-    # A new volume of a storage pool, with what is in a file, or in what reads like one. libvirtd makes the file, owned by root and of this mode from its first moment.
+    # A new volume of a storage pool, with what is in a file, or in what reads like one. libvirtd makes the volume's own
+    # file, owned by root and of this mode from its first moment.
     def self.upload(client, pool, name, mode, file)
       volume = pool.create_volume_xml(<<~XML)
         <volume>

@@ -10,6 +10,8 @@
 //	                                            gives nodes the labels of their roles, now and as they come (label.go)
 //	hab-probe apply [-within 60s] [-every 1s] [-cacert FILE] [-cert FILE -key FILE] -server URL -manager NAME FILE|FOLDER...
 //	                                            hands an API server the objects of these files (apply.go)
+//	hab-probe release [-within 60s] [-every 1s] [-cacert FILE] [-cert FILE -key FILE] -server URL -host NAME LEASE...
+//	                                            gives up what programs of this host held before its restart (release.go)
 //	hab-probe agent [-port FILE]                sets this machine's clock when the host asks (agent.go)
 //	hab-probe shell [-port FILE]                runs what the host asks for (shell.go)
 //	hab-probe power                             powers this machine off when its power button is pressed (power.go)
@@ -67,6 +69,8 @@ func main() {
 		apply(os.Args[2:])
 	case "label":
 		label(os.Args[2:])
+	case "release":
+		release(os.Args[2:])
 	case "agent":
 		agent(os.Args[2:])
 	case "shell":
@@ -81,7 +85,7 @@ func main() {
 }
 
 func usage() {
-	fmt.Fprintln(os.Stderr, "usage: hab-probe serve [-listen ADDR] | check|any ASKING [-resolve NAME]... [-fetch URL]... | apply ASKING -server URL -manager NAME FILE|FOLDER... | label ASKING -server URL -role ROLE=PREFIX... | agent [-port FILE] | shell [-port FILE] | power | version")
+	fmt.Fprintln(os.Stderr, "usage: hab-probe serve [-listen ADDR] | check|any ASKING [-resolve NAME]... [-fetch URL]... | apply ASKING -server URL -manager NAME FILE|FOLDER... | label ASKING -server URL -role ROLE=PREFIX... | release ASKING -server URL -host NAME LEASE... | agent [-port FILE] | shell [-port FILE] | power | version")
 	fmt.Fprintln(os.Stderr, "ASKING: [-within TIME] [-every TIME] [-cacert FILE] [-cert FILE -key FILE]")
 	os.Exit(2)
 }

@@ -21,8 +21,9 @@ answers() {
     /opt/hab/bin/hab-probe any -within "$1" -every 2s -fetch "$2" "${@:3}"
 }
 
-# Puts a staged static pod where the kubelet looks; renamed, so the kubelet never reads half a file.
+# Puts a staged static pod where the kubelet looks, with what sed's arguments change; renamed, so the kubelet never reads
+# half a file. Arguments: its name, sed's.
 place() {
     local to=/run/kubernetes/manifests
-    mkdir -p "$to" && cp "/etc/kubernetes/staged/$1.yaml" "$to/.$1" && mv "$to/.$1" "$to/$1.yaml"
+    mkdir -p "$to" && sed -e '' "${@:2}" "/etc/kubernetes/staged/$1.yaml" >"$to/.$1" && mv "$to/.$1" "$to/$1.yaml"
 }
