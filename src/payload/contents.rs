@@ -3,7 +3,6 @@
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
-use crate::artifacts::Catalog;
 use crate::embedded;
 use crate::role::Role;
 

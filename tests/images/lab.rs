@@ -304,8 +304,9 @@ fn other_tools_may_write_and_nodes_only_read() {
     assert_eq!(masters.list().len(), 4);
     // Nobody without a certificate gets an answer.
     let ca = masters.root(FIRST).join("etc/kubernetes/pki/ca.crt");
-    let output = Command::new("curl").args(["--silent", "--show-error", "--noproxy", "*", "--cacert"]).arg(ca);
-    let output = { output.arg(format!("https://{address}:5000/v2/")).output().unwrap() };
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--show-error", "--noproxy", "*", "--cacert"]).arg(ca);
+    let output = command.arg(format!("https://{address}:5000/v2/")).output().unwrap();
     assert!(!output.status.success() && output.stdout.is_empty());
 
     // skopeo removes by digest: all tags of that repository, everywhere.
