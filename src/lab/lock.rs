@@ -1,5 +1,6 @@
 //! The lab's lock: opened, made, written.
 
+use std::collections::btree_map::Entry;
 use std::path::Path;
 
 use anyhow::Result;
@@ -36,8 +37,8 @@ fn pin_parts(plan: &Plan, lock: &mut Lock) -> Result<bool> {
         for (name, upstream) in table.upstreams {
             if !wanted.contains(part) {
                 changed |= modules.remove(&name).is_some();
-            } else if !modules.contains_key(&name) {
-                modules.insert(name, artifacts::pin_upstream(&upstream)?);
+            } else if let Entry::Vacant(place) = modules.entry(name) {
+                place.insert(artifacts::pin_upstream(&upstream)?);
                 // What it is made of is new here, so nobody knows its digest: the next build writes all of them.
                 *built = None;
                 changed = true;

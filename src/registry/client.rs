@@ -177,7 +177,7 @@ fn said(body: &str) -> String {
         let detail = text("detail").or_else(|| Some(error["detail"].to_string()).filter(|text| text != "null"));
         [text("code"), text("message"), detail].into_iter().flatten().collect::<Vec<_>>().join(": ")
     };
-    let all: String = errors.iter().map(|error| format!(": {}", line(error))).collect();
+    let all: String = errors.iter().flat_map(|error| [": ".to_owned(), line(error)]).collect();
     // Go says of a system's error the number alone (errno(3), `ENOSPC`).
     if all.contains("\"Err\":28") { ": no space left on the master's data disk".to_owned() } else { all }
 }

@@ -3,7 +3,7 @@
 
 echo "-- a lab with a registry of its own"
 made=$work/images
-mkdir -p "$made/root/bin" "$made/debs"
+mkdir -p "$made/base/bin" "$made/debs"
 # Of Debian's busybox-static; no script of its runs.
 busybox() {
     local url file rest
@@ -11,14 +11,14 @@ busybox() {
         while read -r url file rest; do
             curl --silent --show-error --fail --location --output "$made/debs/$file" "${url//\'/}" || exit 1
             dpkg-deb --fsys-tarfile "$made/debs/$file" | tar --extract --directory="$made/debs" --no-same-owner || exit 1
-        done && find "$made/debs" -type f -name busybox -exec cp {} "$made/root/bin/busybox" \; &&
-        ln -sf busybox "$made/root/bin/sh" && ln -sf busybox "$made/root/bin/cat" && ln -sf busybox "$made/root/bin/sleep"
+        done && find "$made/debs" -type f -name busybox -exec cp {} "$made/base/bin/busybox" \; &&
+        ln -sf busybox "$made/base/bin/sh" && ln -sf busybox "$made/base/bin/cat" && ln -sf busybox "$made/base/bin/sleep"
 }
 # An image that says a word, as an archive.
 word() { # name, word
     mkdir -p "$made/word/etc" && echo "$2" >"$made/word/etc/word"
     python3 "$here/image.py" "$made/word.tar" "$1" '{"Cmd": ["/bin/sh", "-c", "cat /etc/word; exec sleep 100000"], "Env": ["PATH=/bin"]}' \
-        "$made/root" "$made/word"
+        "$made/base" "$made/word"
 }
 # The one who built the lab has the programs that fetch images, and the namespace has the lab.
 image() { ns_root env HOME="$HOME" "$hab" -C "$lab" image "$@"; }
