@@ -87,7 +87,8 @@ claim 'hab status names the master that is gone' "$([[ $? -eq 1 && $said == *kub
 counted 'when the first master is lost' 'lab@kube-master-02'
 holds 'vagrant up brings it back, and all is Ready' vagrant up
 through_workers back
-sleep 20
+# Its first answers take seconds each.
+sleep 60
 counted 'after it is back'
 # New connections go to where the fewest are.
 holds 'it is used again' eval 'jq -e "any(.[]; .masters[\"kube-master-01\"] > 0)" "$round/said" >/dev/null'

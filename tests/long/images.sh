@@ -18,9 +18,10 @@ tree() { # folder, packages...
     rm -rf "$folder"/usr/share/{doc,man,locale,info,perl,i18n,zoneinfo-icu} "$folder"/usr/lib/*/libLLVM* "$folder"/usr/lib/*/perl* \
         "$folder"/usr/lib/postgresql/*/lib/bitcode "$folder"/usr/lib/*/gconv
     find "$folder" \( -type b -o -type c -o -type p -o -type s \) -delete
-    mkdir -p "$folder"/{bin,tmp,etc,data}
+    mkdir -p "$folder"/{usr/bin,usr/sbin,tmp,etc,data}
     chmod 1777 "$folder/tmp"
-    ln -sf /usr/bin/busybox "$folder/bin/sh" 2>/dev/null
+    # Links that a script of Debian's base-files would make.
+    for name in bin sbin lib lib64; do ln -s "usr/$name" "$folder/$name"; done
     for applet in sh mkdir chown chmod sleep wget du cat; do ln -sf busybox "$folder/usr/bin/$applet"; done
     printf 'root:x:0:0::/:/bin/sh\nwww-data:x:33:33::/:/bin/sh\npostgres:x:999:999::/data:/bin/sh\n' >"$folder/etc/passwd"
     printf 'root:x:0:\nwww-data:x:33:\npostgres:x:999:\n' >"$folder/etc/group"
@@ -28,7 +29,7 @@ tree() { # folder, packages...
 page() { # text: nginx' second layer, and its archive
     rm -rf "$made/page" && mkdir -p "$made/page/srv" "$made/page/etc/nginx"
     echo "$1" >"$made/page/srv/index.html"
-    printf '%s\n' 'daemon off;' 'pid /tmp/nginx.pid;' 'error_log /dev/stderr;' 'events {}' \
+    printf '%s\n' 'user www-data;' 'daemon off;' 'pid /tmp/nginx.pid;' 'error_log /dev/stderr;' 'events {}' \
         'http { access_log off; client_body_temp_path /tmp/b; proxy_temp_path /tmp/p; fastcgi_temp_path /tmp/f; uwsgi_temp_path /tmp/u; scgi_temp_path /tmp/s; server { listen 8080; root /srv; } }' \
         >"$made/page/etc/nginx/nginx.conf"
     python3 "$here/image.py" "$lab/images/nginx.tar" example.com/test/nginx:1 \
