@@ -29,6 +29,7 @@ vagrant up
 claim "vagrant up ends when it is Ready ($((SECONDS - up)) s)" $?
 holds 'no other machine was started anew' same "$(started "${others[@]}")" "$was"
 holds 'pods on it reach all others and are reached' probe
+holds 'vagrant reload of it ends when all is Ready again' vagrant reload kube-worker-02
 
 holds 'workers get more memory and another label' lab_of 2 1344 b
 said=$(ns_user "$hab" -C "$lab" plan)
