@@ -30,16 +30,16 @@ pub fn same_parts(catalog: &Catalog, lock: &Supply) -> Result<()> {
     };
     for (name, upstream) in &upstreams(catalog)? {
         let locked = modules.get(name);
-        let versions = (locked.map_or("none", |locked| &locked.version), upstream.version.as_str());
+        if locked == Some(upstream) {
+            continue;
+        }
+        let version = locked.map_or("none", |locked| &locked.version);
         ensure!(
-            locked == Some(upstream) || versions.0 == versions.1,
-            "the lock pins another {name} ({}) than this hab builds ({}); `hab lock --update` pins anew",
-            versions.0,
-            versions.1
+            version != upstream.version,
+            "the lock pins {name} {version} of other sources than this hab brings; `hab lock --update` pins anew"
         );
-        ensure!(
-            locked == Some(upstream),
-            "the lock pins {name} {} of other sources than this hab brings; `hab lock --update` pins anew",
+        bail!(
+            "the lock pins another {name} ({version}) than this hab builds ({}); `hab lock --update` pins anew",
             upstream.version
         );
     }

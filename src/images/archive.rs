@@ -9,6 +9,7 @@ use fs_err as fs;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::compression::Compression;
 use crate::config::reference::Reference;
 
 /// The lists of images in Docker's archives and in OCI's.
@@ -20,9 +21,6 @@ const MAX_LIST: u64 = 1 << 20;
 
 /// How OCI's lists name an image: containerd's word, which is the whole name, and OCI's own, which may be a tag alone.
 const NAMES: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
-
-/// gzip's first bytes (RFC 1952, 2.3.1).
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// What a file or a folder has in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,10 +44,8 @@ struct Docker {
 /// It can't be read, is none, or has more than one image in it.
 pub fn look(path: &Path) -> Result<Found> {
     let file = fs::File::open(path)?;
-    let mut start = Vec::new();
-    file.take(2).read_to_end(&mut start)?;
-    let file = fs::File::open(path)?;
-    let Lists { docker, oci } = if start == GZIP { lists(MultiGzDecoder::new(file))? } else { lists(file)? };
+    let gzipped = Compression::of(path)? == Compression::Gzip;
+    let Lists { docker, oci } = if gzipped { lists(MultiGzDecoder::new(file))? } else { lists(file)? };
     match (docker, oci) {
         // Newer Dockers write both; Docker's own has the names.
         (Some(list), _) => {

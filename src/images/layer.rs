@@ -8,23 +8,13 @@ use flate2::read::MultiGzDecoder;
 use fs_err as fs;
 use sha2::{Digest, Sha256};
 
+use super::compression::Compression;
 use crate::cache::KeyBuilder;
 use crate::digest::hex;
 use crate::exec::mkfs_erofs::{self, FIXED};
 use crate::exec::pinned_tools::PinnedTools;
 use crate::exec::zstd;
 use crate::lock::{Deb, Layer};
-
-/// How a layer is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Compression {
-    /// Not at all.
-    None,
-    /// RFC 1952.
-    Gzip,
-    /// RFC 8878.
-    Zstd,
-}
 
 /// At once from the layer to mkfs.erofs.
 const CHUNK: usize = 1 << 16;
@@ -53,21 +43,6 @@ pub fn write(tools: &PinnedTools, layer: &Layer, blob: &Path, out: &Path) -> Res
         layer.diff_id
     );
     Ok(())
-}
-
-impl Compression {
-    /// That of a file, by its first bytes, as containerd does it (`pkg/archive/compression`). A manifest may say otherwise:
-    /// those that skopeo writes for archives of Docker's call every layer compressed.
-    fn of(blob: &Path) -> Result<Self> {
-        let mut start = Vec::new();
-        fs::File::open(blob)?.take(4).read_to_end(&mut start)?;
-        Ok(match start.as_slice() {
-            [0x1f, 0x8b, ..] => Self::Gzip,
-            // A frame, or one to be skipped (RFC 8878, 3.1).
-            [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Self::Zstd,
-            _ => Self::None,
-        })
-    }
 }
 
 /// Writes a tar as a file system, and returns the tar's digest.

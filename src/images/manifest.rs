@@ -19,7 +19,7 @@ const INDEXES: [&str; 2] =
 const CONFIGS: [&str; 2] =
     ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
 
-/// The kinds of layers that hab can unpack. How one is compressed its first bytes say (`layer.rs`).
+/// The kinds of layers that hab can unpack. How one is compressed its first bytes say (`compression.rs`).
 const LAYERS: [&str; 7] = [
     "application/vnd.oci.image.layer.v1.tar",
     "application/vnd.oci.image.layer.v1.tar+gzip",

@@ -2,6 +2,7 @@
 //! every master and worker reads.
 
 mod archive;
+mod compression;
 pub mod disk;
 mod fault;
 mod fetch;

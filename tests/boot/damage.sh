@@ -12,6 +12,8 @@ for bucket in "$@"; do
         file=$(find "$entry" -type f ! -name manifest.json -printf '%s %p\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-)
         # A program of Kubernetes takes too long to make again: of what Go builds only hab's own is damaged.
         case $bucket:$file in go-programs:*hab-probe) ;; go-programs:*) continue ;; esac
+        # A boot takes long, and packer is told the same for every role.
+        case $bucket in boot-test) grep -q '"role": "etcd"' "$entry/report.json" || continue ;; esac
         case $((number++ % 6)) in
         0) : >"$file.new" && mv "$file.new" "$file" ;;
         1) head -c -1 "$file" >"$file.new" && mv "$file.new" "$file" ;;

@@ -32,7 +32,7 @@ said=$(XDG_CACHE_HOME=$work/other "$hab" -C "$lab" build --verify 2>&1)
 claim "after that every byte of the cache is right: $said" "$([[ $said == 'nothing to do'* ]]; echo $?)"
 rm -rf "$work/twin"
 
-# The boot tests again, with the packer that ./test has built; the first time hab is killed while they run.
+# A boot test again, with the packer that ./test has built; the first time hab is killed while it runs.
 bash "$here/damage.sh" "$work/other/hab" boot-test
 touch "$work/damaged"
 anew=(env PATH="$tools/packer:$PATH" XDG_CACHE_HOME="$work/other" "$hab" --quiet -C "$lab" build)
@@ -41,7 +41,7 @@ claim "a hab that is killed leaves no packer and no machine running: $said" $?
 ns_root "${anew[@]}"
 status=$?
 tested=$(find "$work/other/hab/boot-test" -name report.json -size +1k -newer "$work/damaged" | wc -l)
-claim "the next build tests every box, with $("$tools/packer/packer" version) and its qemu plugin" "$([ "$status" -eq 0 ] && [ "$tested" -eq 3 ]; echo $?)"
+claim "the next build tests the box, with $("$tools/packer/packer" version) and its qemu plugin" "$([ "$status" -eq 0 ] && [ "$tested" -eq 1 ]; echo $?)"
 rm -rf "$work/other"
 
 said=$(ns_root bash "$here/signals.sh" nohup "$hab" -C "$lab" wait)

@@ -2,7 +2,6 @@
 # shellcheck shell=bash
 
 echo "-- looking into nodes"
-hab() { ns_user "$hab" -C "$lab" "$@"; }
 etcd=$(nodes name etcd | head -n 1) master=$(nodes name master | head -n 1) worker=$(nodes name worker | tail -n 1)
 
 # What a node is called, where its own unit runs, by root, in a word of its own.

@@ -2,7 +2,6 @@
 # shellcheck shell=bash
 
 echo "-- back to Ready in a breath"
-hab() { ns_user "$hab" -C "$lab" "$@" 2>&1; }
 exists() { kubectl get configmap "$1" >/dev/null 2>&1; }
 # A watch that was open before, and what it says after, each line an object; opened anew when it ends, as any client does.
 watch() {
@@ -15,7 +14,7 @@ watch() {
 skewed() { hab status --json | jq -r '[.nodes[].clock_skew_seconds | select(. != null) | fabs] | max > 2'; }
 
 kubectl create configmap before >/dev/null
-said=$(hab save)
+said=$(hab save 2>&1)
 status=$?
 claim "hab save: $(tail -n 1 <<<"$said")" "$status"
 stands_so_far
@@ -25,7 +24,7 @@ claim "only root and the hypervisor can read what was saved ($(xargs <<<"$said")
 kubectl create configmap after >/dev/null
 watch & watching=$!
 took=$SECONDS
-said=$(hab reset)
+said=$(hab reset 2>&1)
 status=$?
 claim "hab reset: $(tail -n 1 <<<"$said"), $(grep -o 'with the right clock.*' <<<"$said") ($((SECONDS - took)) s, after a boot of $booted s)" "$status"
 holds 'an object from before the save is there, one from after is not' tells_apart before after exists
@@ -43,9 +42,9 @@ claim "a client that watched before the reset goes on watching, $(((try + 1) * 4
 kill "$watching"
 
 vagrant destroy --force "$(nodes name worker | tail -n 1)" >/dev/null
-said=$(hab reset --keep-clock)
+said=$(hab reset --keep-clock 2>&1)
 status=$?
 claim "a worker was destroyed: hab reset: $(tail -n 1 <<<"$said")" "$status"
 holds 'its pods are there, too, and reach the others' probe
 claim 'with --keep-clock the clocks are those of the save' "$([ "$(skewed)" = true ]; echo $?)"
-hab reset >/dev/null
+hab reset >/dev/null 2>&1

@@ -291,6 +291,7 @@ fn a_layer_is_the_same_file_system_however_it_is_compressed() {
     refused(write(gzipped, &gzip(&bytes, 6), &sha256("other")), "its image is not sound");
     let half = gzip(&bytes, 6);
     refused(write(gzipped, &half[..half.len() / 2], &diff_id), "unpacking it");
+    refused(write(gzipped, b"\x1f\x8bno gzip", &diff_id), "unpacking it");
     write(gzipped, b"no tar", &diff_id).unwrap_err();
     // What a manifest says is not always so.
     assert_eq!(write(gzipped, &bytes, &diff_id).unwrap(), plain);

@@ -6,6 +6,9 @@ mkdir -p "$1"
 folder=$(realpath "$1")
 cd "$(dirname "$0")/packer"
 
+# One at a time; who comes later finds it built.
+exec 9>"$folder/lock"
+flock 9
 # While the modules stay, nothing changes.
 if [ -x "$folder/packer" ] && cmp --silent go.sum "$folder/go.sum"; then
     exit 0

@@ -15,7 +15,6 @@ END
         "$3" "$1" "$2" >"$lab/hab.yaml"
     "$hab" --quiet -C "$lab" build && chown -R "$user:" "$lab"
 }
-hab() { ns_user "$hab" -C "$lab" "$@"; }
 address() { jq -r --arg name "$1" '.nodes[] | select(.name == $name) | .address' "$lab/out/nodes.json"; }
 
 # Clients that ask until `counted` (clients.py). Arguments: a name for this round, NAME=HOST:PORT...

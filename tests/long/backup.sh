@@ -25,7 +25,6 @@ rules:
 END
     "$hab" --quiet -C "$lab" build && chown -R "$user:" "$lab"
 }
-hab() { ns_user "$hab" -C "$lab" "$@"; }
 rm -rf "${lab:?}" && mkdir -p "$lab"
 holds 'hab build' lab_of 1
 chown "$user:" "$work"

@@ -29,6 +29,7 @@ vagrant up
 claim "vagrant up ends when it is Ready ($((SECONDS - up)) s)" $?
 holds 'no other machine was started anew' same "$(started "${others[@]}")" "$was"
 holds 'pods on it reach all others and are reached' probe
+holds 'vagrant reload of it ends when all is Ready again' vagrant reload kube-worker-02
 
 holds 'workers get more memory and another label' lab_of 2 1344 b
 said=$(ns_user "$hab" -C "$lab" plan)
@@ -92,7 +93,8 @@ claim "hab roll makes two of them anew: $(tail -n 1 <<<"$said") ($((SECONDS - ro
 said=$(ns_user "$hab" -C "$lab" plan)
 claim 'these have the new box' "$([ "$(grep -c 'box 1\..* -> 1\.' <<<"$said")" -eq 3 ] && ! grep -q '^\(etcd-02\|kube-worker-01\) .* box' <<<"$said"; echo $?)"
 holds 'the others are left alone' same "$(started etcd-01 etcd-03 kube-master-01)" "$was"
-claim 'and all is Ready, with what was written before' "$(ready && kubectl get configmap before meanwhile >/dev/null; echo $?)"
+# The three are older than their box, so `hab status` does not call them Ready.
+claim 'and all do their work, with what was written before' "$(! ready && ns_user "$hab" -C "$lab" wait --older >/dev/null && kubectl get configmap before meanwhile >/dev/null; echo $?)"
 
 for name in "${others[@]}"; do ns_root virsh -q -c qemu:///system destroy "$(domain "$name")"; done
 holds 'after a power cut of all machines vagrant up ends Ready' vagrant up

@@ -3,7 +3,6 @@
 
 echo "-- nodes without a shell"
 rm -rf "${lab:?}" && mkdir -p "$lab"
-hab() { ns_user "$hab" -C "$lab" "$@"; }
 port() { ns_root virsh -q -c qemu:///system dumpxml "$(domain "$1")" --inactive | grep -q "<target type='virtio' port="; }
 lab_of() { # true or false
     printf 'lab: lab\nshell: %s\nnodes: {worker: {count: 1}}\n' "$1" >"$lab/hab.yaml"

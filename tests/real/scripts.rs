@@ -10,7 +10,8 @@ use serde_json::Value;
 use crate::rendered::{LARGE, Lab};
 
 /// What scripts name of the root, each moved into the folder.
-const MOVED: [&str; 6] = ["/etc/kubernetes", "/opt/hab", "/var/lib", "/dev/tty", "/sys/class", "/proc/sys"];
+const MOVED: [&str; 7] =
+    ["/etc/kubernetes", "/run/kubernetes", "/opt/hab", "/var/lib", "/dev/tty", "/sys/class", "/proc/sys"];
 
 struct Root {
     dir: tempfile::TempDir,
@@ -88,6 +89,27 @@ fn booting(node: &str) -> Root {
         std::fs::create_dir_all(root.path("/proc/sys").join(folder)).unwrap();
     }
     root
+}
+
+#[test]
+fn a_master_places_its_control_plane_for_root_alone_and_after_a_restart_takes_over_leases() {
+    let root = Root::new("kube-master-01");
+    root.program("/opt/hab/bin/hab-probe", "");
+    for boot in 0..2 {
+        let output = root.run("/etc/kubernetes/hab/control-plane.sh");
+        assert!(output.status.success(), "{output:?}");
+        for name in ["kube-controller-manager", "kube-scheduler"] {
+            let path = format!("/run/kubernetes/manifests/{name}.yaml");
+            let mode = root.path(&path).metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{path}");
+            let text = root.text(&path);
+            assert!(text.contains("- --leader-elect-lease-duration=30s\n") && !text.contains("HAB_"), "{text}");
+        }
+        let released = std::fs::read_to_string(root.path("/called")).unwrap_or_default();
+        let releases = released.lines().filter(|line| line.starts_with("hab-probe release ")).count();
+        assert_eq!(releases, boot, "{released}");
+    }
+    assert!(root.text("/called").contains(" -host kube-master-01 "));
 }
 
 #[test]

@@ -42,12 +42,8 @@ func apply(argv []string) {
 	if err != nil {
 		unusable(err)
 	}
-	transport, err := told.transport()
-	if err != nil {
-		unusable(err)
-	}
 	// Connections are kept: a TLS handshake for each object is dear on an emulated processor.
-	client := &http.Client{Transport: transport}
+	client := &http.Client{Transport: told.transport()}
 	ctx, stop := told.context()
 	defer stop()
 
@@ -156,12 +152,7 @@ type status struct {
 // send applies one object. Without force: one with a field that somebody else has set to another value stays as it is,
 // and that is not an error.
 func send(ctx context.Context, client *http.Client, url, document string) ([]string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPatch, url, strings.NewReader(document))
-	if err != nil {
-		return nil, err
-	}
-	request.Header.Set("Content-Type", "application/apply-patch+yaml")
-	response, body, err := ask(client, request)
+	response, body, err := ask(ctx, client, http.MethodPatch, url, "application/apply-patch+yaml", document)
 	if err != nil {
 		return nil, err
 	}

@@ -73,11 +73,7 @@ func label(argv []string) {
 	if *server == "" || len(known) == 0 || flags.NArg() > 0 {
 		usage()
 	}
-	transport, err := told.transport()
-	if err != nil {
-		unusable(err)
-	}
-	l := labeler{client: &http.Client{Transport: transport}, server: *server, roles: known}
+	l := labeler{client: &http.Client{Transport: told.transport()}, server: *server, roles: known}
 	ctx, stop := told.context()
 	defer stop()
 	for said := ""; ctx.Err() == nil; {
@@ -180,12 +176,7 @@ func (l *labeler) label(ctx context.Context, one node) error {
 	}
 	body := fmt.Sprintf(`{"metadata":{"labels":{%q:""}}}`, roleLabel+role)
 	path := l.server + nodes + "/" + name + "?fieldManager=hab"
-	request, err := http.NewRequestWithContext(ctx, http.MethodPatch, path, strings.NewReader(body))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/merge-patch+json")
-	response, _, err := ask(l.client, request)
+	response, _, err := ask(ctx, l.client, http.MethodPatch, path, "application/merge-patch+json", body)
 	if err != nil {
 		return err
 	}

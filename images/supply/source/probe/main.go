@@ -153,10 +153,7 @@ func check(argv []string, any bool) {
 	if len(names)+len(urls) == 0 || flags.NArg() > 0 {
 		usage()
 	}
-	transport, err := told.transport()
-	if err != nil {
-		unusable(err)
-	}
+	transport := told.transport()
 	// A connection of its own for each try: a kept one would tell of a server that has gone since.
 	transport.DisableKeepAlives = true
 	client := &http.Client{Transport: transport}
@@ -189,27 +186,27 @@ func finish(tries []*try, good bool) {
 	}
 }
 
-// transport trusts cacert, where one is named, and shows cert.
-func (a *asking) transport() (*http.Transport, error) {
+// transport trusts cacert, where one is named, and shows cert; with unusable ones the program ends.
+func (a *asking) transport() *http.Transport {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if a.cacert != "" {
 		pem, err := os.ReadFile(a.cacert)
 		if err != nil {
-			return nil, err
+			unusable(err)
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s has no certificate in it", a.cacert)
+			unusable(fmt.Errorf("%s has no certificate in it", a.cacert))
 		}
 	}
 	if a.cert != "" {
 		pair, err := tls.LoadX509KeyPair(a.cert, a.key)
 		if err != nil {
-			return nil, err
+			unusable(err)
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
-	return &http.Transport{TLSClientConfig: config}, nil
+	return &http.Transport{TLSClientConfig: config}
 }
 
 // patience is how long an answer to a question may take: ample for a handshake on an emulated processor.
@@ -266,11 +263,7 @@ func resolve(ctx context.Context, name string) ([]string, error) {
 }
 
 func fetch(ctx context.Context, client *http.Client, url string) ([]string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	response, body, err := ask(client, request)
+	response, body, err := ask(ctx, client, http.MethodGet, url, "", "")
 	if err != nil {
 		return nil, err
 	}
@@ -280,9 +273,16 @@ func fetch(ctx context.Context, client *http.Client, url string) ([]string, erro
 	return []string{strings.TrimSpace(string(body[:min(len(body), 4096)]))}, nil
 }
 
-// ask sends a request and reads the answer to its end, for only then its connection can be kept. No object of
-// Kubernetes is as large as 2 MiB.
-func ask(client *http.Client, request *http.Request) (*http.Response, []byte, error) {
+// ask sends a request, with a body of this kind unless that is empty, and reads the answer to its end, for only then its
+// connection can be kept. No object of Kubernetes is as large as 2 MiB.
+func ask(ctx context.Context, client *http.Client, method, url, kind, content string) (*http.Response, []byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(content))
+	if err != nil {
+		return nil, nil, err
+	}
+	if kind != "" {
+		request.Header.Set("Content-Type", kind)
+	}
 	response, err := client.Do(request)
 	if err != nil {
 		return nil, nil, err

@@ -34,11 +34,7 @@ func release(argv []string) {
 	if *server == "" || *host == "" || flags.NArg() == 0 {
 		usage()
 	}
-	transport, err := told.transport()
-	if err != nil {
-		unusable(err)
-	}
-	client := &http.Client{Transport: transport}
+	client := &http.Client{Transport: told.transport()}
 	ctx, stop := told.context()
 	defer stop()
 	var tries []*try
@@ -53,11 +49,7 @@ func release(argv []string) {
 
 // free removes the lease there if a program of this host has it. Whoever wants it makes it anew.
 func free(ctx context.Context, client *http.Client, url, host string) ([]string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	response, body, err := ask(client, request)
+	response, body, err := ask(ctx, client, http.MethodGet, url, "", "")
 	if err != nil {
 		return nil, err
 	}
@@ -77,12 +69,7 @@ func free(ctx context.Context, client *http.Client, url, host string) ([]string,
 	}
 	// Of this version only: another master's program may have it by now.
 	only := fmt.Sprintf(`{"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"resourceVersion":%q}}`, found.Metadata.ResourceVersion)
-	request, err = http.NewRequestWithContext(ctx, http.MethodDelete, url, strings.NewReader(only))
-	if err != nil {
-		return nil, err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	response, _, err = ask(client, request)
+	response, _, err = ask(ctx, client, http.MethodDelete, url, "application/json", only)
 	if err != nil {
 		return nil, err
 	}

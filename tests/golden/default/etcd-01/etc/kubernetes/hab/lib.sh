@@ -22,8 +22,8 @@ answers() {
 }
 
 # Puts a staged static pod where the kubelet looks, with what sed's arguments change; renamed, so the kubelet never reads
-# half a file. Arguments: its name, sed's.
-place() {
-    local to=/run/kubernetes/manifests
-    mkdir -p "$to" && sed -e '' "${@:2}" "/etc/kubernetes/staged/$1.yaml" >"$to/.$1" && mv "$to/.$1" "$to/$1.yaml"
-}
+# half a file, and root's alone, as the staged one is. Arguments: its name, sed's.
+place() (
+    to=/run/kubernetes/manifests
+    mkdir -p "$to" && umask 077 && sed -e '' "${@:2}" "/etc/kubernetes/staged/$1.yaml" >"$to/.$1" && mv "$to/.$1" "$to/$1.yaml"
+)
