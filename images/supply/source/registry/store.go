@@ -153,7 +153,11 @@ func (s *store) forget(images ...Image) error {
 		return err
 	}
 	path := filepath.Join(s.root, forgotten)
-	return errors.Join(write(path+".new", text), os.Rename(path+".new", path))
+	// On a full disk there is no new list, and the old one stays.
+	if err := write(path+".new", text); err != nil {
+		return errors.Join(err, os.Remove(path+".new"))
+	}
+	return os.Rename(path+".new", path)
 }
 
 // write flushes what it writes: after a power cut the whole file is there.
