@@ -6,13 +6,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log"
 	"net"
 	"net/http"
@@ -93,8 +93,7 @@ func serve(args []string) error {
 		Handler:           newFront(store, peers, names{masters: split(*masters), port: port}, *writers),
 		TLSConfig:         config,
 		ReadHeaderTimeout: headers,
-		// HAProxy looks whether the port is open, and says nothing then: no error.
-		ErrorLog: log.New(io.Discard, "", 0),
+		ErrorLog:          log.New(noise{}, "", 0),
 	}
 	go peers.follow(ctx)
 	ready()
@@ -135,6 +134,16 @@ func mutual(keys string) (*tls.Config, error) {
 }
 
 // ready tells systemd that it serves (sd_notify(3)).
+// noise is the log without those who open the port and say nothing, as HAProxy does when it looks whether it is open.
+type noise struct{}
+
+func (noise) Write(line []byte) (int, error) {
+	if !bytes.Contains(line, []byte("TLS handshake error")) {
+		complain("%s", bytes.TrimSpace(line))
+	}
+	return len(line), nil
+}
+
 func ready() {
 	socket := os.Getenv("NOTIFY_SOCKET")
 	if socket == "" {
