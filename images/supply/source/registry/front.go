@@ -37,6 +37,8 @@ func newFront(store *store, peers *peers, names names, writers string) *front {
 	return &front{store, peers, names, writers, handlers.NewApp(context.Background(), config)}
 }
 
+	// Without it the list of repositories is always empty: a default that distribution has only where it reads a file.
+	config.Catalog.MaxEntries = 1000
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == "/hab/news" && r.Method == http.MethodPost:

@@ -33,6 +33,10 @@ func (n names) rewrite(asked *url.URL) (to *url.URL, repository, part string) {
 	query := asked.Query()
 	// By this containerd says which registry it asks a mirror in the place of (its docs/hosts.md).
 	repository, part = n.stored(query.Get("ns"), found[1]), found[2]
+	// A layer that is there in another repository, by the name that the client has for it.
+	if from := query.Get("from"); from != "" {
+		query.Set("from", n.stored("", from))
+	}
 	query.Del("ns")
 	changed := *asked
 	changed.Path, changed.RawPath, changed.RawQuery = "/v2/"+repository+"/"+part, "", query.Encode()
