@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"slices"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
+	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 )
 
@@ -34,11 +37,11 @@ func newFront(store *store, peers *peers, names names, writers string) *front {
 	config.HTTP.RelativeURLs = true
 	// Of the platforms in a list only the lab's need be there.
 	config.Validation.Manifests.Indexes.Platforms = "none"
+	// Without it the list of repositories is always empty: a default that distribution has only where it reads a file.
+	config.Catalog.MaxEntries = 1000
 	return &front{store, peers, names, writers, handlers.NewApp(context.Background(), config)}
 }
 
-	// Without it the list of repositories is always empty: a default that distribution has only where it reads a file.
-	config.Catalog.MaxEntries = 1000
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == "/hab/news" && r.Method == http.MethodPost:
@@ -59,7 +62,10 @@ func (f *front) mayWrite(r *http.Request) bool {
 
 // images answers with all tags, and those that were removed.
 func (f *front) images(w http.ResponseWriter) {
+	// A tag that is being changed has no time of its own yet.
+	f.store.changing.Lock()
 	all, err := f.store.list()
+	f.store.changing.Unlock()
 	if err != nil {
 		deny(w, http.StatusInternalServerError, "UNKNOWN", err.Error())
 		return
@@ -80,29 +86,59 @@ func (f *front) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	f.peers.written()
 	defer f.peers.written()
-	tag, changes := strings.CutPrefix(part, "manifests/")
-	if changes && r.Method == http.MethodDelete {
-		if err := f.forget(repository, tag); err != nil {
-			deny(w, http.StatusInternalServerError, "UNKNOWN", err.Error())
-			return
-		}
+	if called, changes := strings.CutPrefix(part, "manifests/"); changes {
+		f.change(w, asked, repository, called)
+		f.peers.tell()
+		return
 	}
 	f.registry.ServeHTTP(w, asked)
-	if changes {
-		f.peers.tell()
+}
+
+// change has a manifest put or removed. That counts more than all that is known here of its tags, whatever this machine's
+// clock says: who hears that it is done has it.
+func (f *front) change(w http.ResponseWriter, asked *http.Request, repository, called string) {
+	if _, err := reference.WithName(repository); err != nil {
+		deny(w, http.StatusBadRequest, "NAME_INVALID", err.Error())
+		return
+	}
+	// All of it, before anybody waits for the end of the change.
+	body, err := io.ReadAll(http.MaxBytesReader(w, asked.Body, largest))
+	if err != nil {
+		deny(w, http.StatusBadRequest, "MANIFEST_INVALID", err.Error())
+		return
+	}
+	asked.Body = io.NopCloser(bytes.NewReader(body))
+	f.store.changing.Lock()
+	defer f.store.changing.Unlock()
+	before, err := f.store.known(repository, called)
+	if err == nil && asked.Method == http.MethodDelete {
+		err = f.forget(repository, called)
+	}
+	if err != nil {
+		deny(w, http.StatusInternalServerError, "UNKNOWN", err.Error())
+		return
+	}
+	f.registry.ServeHTTP(w, asked)
+	if asked.Method == http.MethodDelete {
+		return
+	}
+	if err := f.store.after(before, repository, called); err != nil {
+		complain("the time of %s:%s: %v", repository, called, err)
 	}
 }
 
 // forget notes the tags that go with a tag, or with the digest that they lead to.
 func (f *front) forget(repository, gone string) error {
-	images := []Image{{Name: repository, Tag: gone}}
-	if parsed, err := digest.Parse(gone); err == nil {
-		if images, err = f.store.leading(repository, parsed); err != nil {
-			return err
-		}
+	known, err := f.store.known(repository, gone)
+	images := []Image{{Name: repository, Tag: gone, Time: known.Time}}
+	if parsed, wrong := digest.Parse(gone); wrong == nil {
+		images, err = f.store.leading(repository, parsed)
+	}
+	if err != nil {
+		return err
 	}
 	for at := range images {
-		images[at].Time = time.Now().UnixNano()
+		images[at].Time = max(time.Now().UnixNano(), images[at].Time+1)
 	}
 	return f.store.forget(images...)
 }

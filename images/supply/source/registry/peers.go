@@ -150,11 +150,10 @@ func (p *peers) take(ctx context.Context, other string) error {
 	}
 	var all error
 	for _, image := range theirs {
-		mine, known := own[image.key()]
-		if known && !image.newer(mine) {
+		if mine, known := own[image.key()]; known && !image.newer(mine) {
 			continue
 		}
-		if err := p.adopt(ctx, other, mine, image); err != nil {
+		if err := p.adopt(ctx, other, image); err != nil {
 			all = errors.Join(all, fmt.Errorf("%s: %w", image.key(), err))
 		}
 	}
@@ -162,25 +161,34 @@ func (p *peers) take(ctx context.Context, other string) error {
 }
 
 // adopt makes a tag here what it is at another master.
-func (p *peers) adopt(ctx context.Context, other string, mine, image Image) error {
+func (p *peers) adopt(ctx context.Context, other string, image Image) error {
 	p.quiet.RLock()
 	defer p.quiet.RUnlock()
-	p.written()
-	defer p.written()
-	if image.Digest == "" {
-		if mine.Digest == "" {
-			return p.store.forget(image)
+	if image.Digest != "" {
+		repository, err := p.store.repository(ctx, image.Name)
+		if err != nil {
+			return err
 		}
+		if err := p.copy(ctx, other, repository, image.Digest); err != nil {
+			return err
+		}
+	}
+	p.store.changing.Lock()
+	defer p.store.changing.Unlock()
+	// It may have taken minutes: what was changed here meanwhile counts.
+	mine, err := p.store.known(image.Name, image.Tag)
+	if err != nil || !image.newer(mine) {
+		return err
+	}
+	defer p.written()
+	switch {
+	case image.Digest != "":
+		return p.store.tag(ctx, image)
+	case mine.Digest != "":
 		return p.store.untag(ctx, image)
+	default:
+		return p.store.forget(image)
 	}
-	repository, err := p.store.repository(ctx, image.Name)
-	if err != nil {
-		return err
-	}
-	if err := p.copy(ctx, other, repository, image.Digest); err != nil {
-		return err
-	}
-	return p.store.tag(ctx, image)
 }
 
 // copy brings a manifest and all that it names, the last first: what is there is whole.

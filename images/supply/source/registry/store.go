@@ -15,6 +15,7 @@ import (
 
 	"github.com/distribution/distribution/v3"
 	"github.com/distribution/distribution/v3/registry/storage"
+	"github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
@@ -53,6 +54,8 @@ type store struct {
 	driver *filesystem.Driver
 	images distribution.Namespace
 
+	// changing is held by who changes a tag, from before they look what is known of it: else the older change may win.
+	changing sync.Mutex
 	// removing keeps changes of the list apart.
 	removing sync.Mutex
 }
@@ -64,12 +67,12 @@ func open(ctx context.Context, root string) (*store, error) {
 			return nil, err
 		}
 	}
-	driver := filesystem.New(filesystem.DriverParameters{RootDirectory: root, MaxThreads: 100})
-	images, err := storage.NewRegistry(ctx, driver, storage.EnableDelete)
+	files := filesystem.New(filesystem.DriverParameters{RootDirectory: root, MaxThreads: 100})
+	images, err := storage.NewRegistry(ctx, files, storage.EnableDelete)
 	if err != nil {
 		return nil, err
 	}
-	return &store{root: root, driver: driver, images: images}, nil
+	return &store{root: root, driver: files, images: images}, nil
 }
 
 // list is all tags that there are or were, by their names.
@@ -88,12 +91,8 @@ func (s *store) list() (map[string]Image, error) {
 			return err
 		}
 		if entry.IsDir() {
-			switch entry.Name() {
-			case "_layers", "_uploads", "revisions", "index":
-				// `index` and `revisions` may also be a repository's; those are never below _manifests.
-				if strings.HasPrefix(entry.Name(), "_") || strings.Contains(path, "/_manifests/") {
-					return fs.SkipDir
-				}
+			if aside(path) {
+				return fs.SkipDir
 			}
 			return nil
 		}
@@ -106,21 +105,58 @@ func (s *store) list() (map[string]Image, error) {
 		if !ok || !ok2 {
 			return nil
 		}
-		link, err := os.ReadFile(path)
-		if err != nil {
-			return nil
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return nil
-		}
-		image := Image{Name: name, Tag: tag, Digest: digest.Digest(link), Time: info.ModTime().UnixNano()}
-		if image.newer(all[image.key()]) {
+		if image, err := s.current(name, tag); err == nil && image.newer(all[image.key()]) {
 			all[image.key()] = image
 		}
 		return nil
 	})
 	return all, err
+}
+
+// aside tells whether this folder has no tags in it. A tag may be called as one of these, and a repository `index` or
+// `revisions`.
+func aside(path string) bool {
+	if strings.HasSuffix(filepath.Dir(path), "/_manifests/tags") {
+		return false
+	}
+	switch filepath.Base(path) {
+	case "_layers", "_uploads":
+		return true
+	case "revisions", "index":
+		return strings.Contains(path, "/_manifests/")
+	}
+	return false
+}
+
+// link is the file of a tag.
+func (s *store) link(name, tag string) string {
+	return filepath.Join(s.root, repositories, name, "_manifests/tags", tag, "current/link")
+}
+
+// current is a tag that there is, as its own file says.
+func (s *store) current(name, tag string) (Image, error) {
+	link, err := os.ReadFile(s.link(name, tag))
+	if err != nil {
+		return Image{}, err
+	}
+	info, err := os.Stat(s.link(name, tag))
+	if err != nil {
+		return Image{}, err
+	}
+	return Image{Name: name, Tag: tag, Digest: digest.Digest(link), Time: info.ModTime().UnixNano()}, nil
+}
+
+// known is the last that is known here of a tag: where it leads, or that it was removed; the zero image if nothing.
+func (s *store) known(name, tag string) (Image, error) {
+	all, err := s.removed()
+	if err != nil {
+		return Image{}, err
+	}
+	removed := all[Image{Name: name, Tag: tag}.key()]
+	if image, err := s.current(name, tag); err == nil && image.newer(removed) {
+		return image, nil
+	}
+	return removed, nil
 }
 
 // removed is the tags that were.
@@ -191,9 +227,21 @@ func (s *store) tag(ctx context.Context, image Image) error {
 	if err := repository.Tags(ctx).Tag(ctx, image.Tag, v1.Descriptor{Digest: image.Digest}); err != nil {
 		return err
 	}
-	link := filepath.Join(s.root, repositories, image.Name, "_manifests/tags", image.Tag, "current/link")
 	since := time.Unix(0, image.Time)
-	return os.Chtimes(link, since, since)
+	return os.Chtimes(s.link(image.Name, image.Tag), since, since)
+}
+
+// after has a tag that was changed just now be newer than what was known of it before, whatever this machine's clock says.
+func (s *store) after(before Image, name, tag string) error {
+	image, err := s.current(name, tag)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil || image.Time > before.Time {
+		return err
+	}
+	since := time.Unix(0, before.Time+1)
+	return os.Chtimes(s.link(name, tag), since, since)
 }
 
 // untag removes a tag, as it is elsewhere since that time.
@@ -218,7 +266,33 @@ func (s *store) repository(ctx context.Context, name string) (distribution.Repos
 
 // collect removes what no tag leads to. Nothing may be written meanwhile.
 func (s *store) collect(ctx context.Context) error {
+	if err := s.finish(ctx); err != nil {
+		return err
+	}
 	return storage.MarkAndSweep(ctx, s.driver, s.images, storage.GCOpts{RemoveUntagged: true, Quiet: true})
+}
+
+// finish removes the tags that are noted as removed and still there: something ended in between.
+func (s *store) finish(ctx context.Context) error {
+	all, err := s.removed()
+	if err != nil {
+		return err
+	}
+	for _, removed := range all {
+		image, err := s.current(removed.Name, removed.Tag)
+		if err != nil || image.newer(removed) {
+			continue
+		}
+		repository, err := s.repository(ctx, removed.Name)
+		if err != nil {
+			return err
+		}
+		var gone driver.PathNotFoundError
+		if err := repository.Tags(ctx).Untag(ctx, removed.Tag); err != nil && !errors.As(err, &gone) {
+			return err
+		}
+	}
+	return nil
 }
 
 // sorted is what there is and was, in an order.
