@@ -22,6 +22,9 @@ use crate::plan::{Node, port};
 /// How often is said how much was sent.
 const STATUS_EVERY: Duration = Duration::from_millis(500);
 
+/// How long a master may take to say that it takes a layer; then that goes anyway. As long as for any answer of it.
+const ANSWER: Duration = Duration::from_secs(15);
+
 /// The most that a list of tags may have: some hundred bytes each, so a hundred thousand of them.
 const MAX_LIST: u64 = 64 << 20;
 
@@ -45,6 +48,32 @@ pub struct Tagged {
 pub struct Client {
     agent: Agent,
 }
+
+/// A machine is there, and no registry yet.
+#[derive(Debug)]
+pub struct Refused;
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(
+            "nothing listens there: its registry comes up with the cluster, on a machine that was made with one",
+        )
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// What a master says whose data disk has no room for something.
+#[derive(Debug)]
+pub struct NoRoom(String);
+
+impl std::fmt::Display for NoRoom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NoRoom {}
 
 /// What `look` hears while a blob goes: how many of its bytes have gone.
 pub type Look<'l> = dyn FnMut(u64) + 'l;
@@ -83,13 +112,17 @@ impl Client {
         // At the slowest pace that is waited for.
         let patience =
             PACE.within.saturating_mul(u32::try_from(blob.size / PACE.bytes).unwrap_or(u32::MAX).saturating_add(1));
-        let request = self.agent.put(&to).config().timeout_global(Some(patience)).build();
+        let request = self.agent.put(&to).config().timeout_global(Some(patience));
+        let request = request.timeout_await_100(Some(ANSWER)).build();
         let request = request.header(header::CONTENT_TYPE, "application/octet-stream");
         let request = request.header(header::CONTENT_LENGTH, blob.size);
+        // So that a refusal comes before the layer: while that goes, nobody reads an answer.
+        let request = request.header(header::EXPECT, "100-continue");
         let outcome = request.send(SendBody::from_reader(&mut sent));
         // What ended it counts, and not what became of the connection.
         signal::check()?;
-        expect(&to, answer(&to, outcome)?, &[StatusCode::CREATED]).map(drop)
+        // The other address has what is nobody's business.
+        expect(&there, answer(&there, outcome)?, &[StatusCode::CREATED]).map(drop)
     }
 
     /// Sends a manifest, under a tag or its own digest.
@@ -143,18 +176,15 @@ fn url(master: &Node, path: &str) -> String {
 fn answer(url: &str, outcome: Result<Response<Body>, ureq::Error>) -> Result<Response<Body>> {
     outcome.map_err(|error| {
         let why = match &error {
-            ureq::Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                "nothing listens there: its registry comes up with the cluster, on a machine that was made with one"
-                    .to_owned()
-            }
+            ureq::Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused => anyhow::Error::new(Refused),
             ureq::Error::Io(error)
                 if matches!(error.kind(), ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable) =>
             {
-                "no machine is there".to_owned()
+                anyhow!("no machine is there")
             }
-            other => failure(other),
+            other => anyhow!(failure(other)),
         };
-        anyhow!("asking {url}: {why}")
+        why.context(format!("asking {url}"))
     })
 }
 
@@ -165,7 +195,8 @@ fn expect(url: &str, response: Response<Body>, wanted: &[StatusCode]) -> Result<
         return Ok(response);
     }
     let body = response.into_body().into_with_config().limit(MAX_ERROR).read_to_string().unwrap_or_default();
-    bail!("{url} answers {status}{}", said(&body))
+    let why = format!("{url} answers {status}{}", said(&body));
+    if status == StatusCode::INSUFFICIENT_STORAGE { Err(NoRoom(why).into()) } else { bail!(why) }
 }
 
 /// What a registry says of an error.

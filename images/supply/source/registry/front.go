@@ -84,6 +84,12 @@ func (f *front) serve(w http.ResponseWriter, r *http.Request) {
 		f.registry.ServeHTTP(w, asked)
 		return
 	}
+	upload, _ := strings.CutPrefix(part, "blobs/uploads/")
+	if err := f.store.room(r.ContentLength); r.ContentLength > 0 && err != nil {
+		f.store.abandon(repository, upload)
+		deny(w, http.StatusInsufficientStorage, "DENIED", err.Error())
+		return
+	}
 	f.peers.written()
 	defer f.peers.written()
 	if called, changes := strings.CutPrefix(part, "manifests/"); changes {
@@ -91,7 +97,13 @@ func (f *front) serve(w http.ResponseWriter, r *http.Request) {
 		f.peers.tell()
 		return
 	}
-	f.registry.ServeHTTP(w, asked)
+	asked.Body = &metered{ReadCloser: r.Body, store: f.store, left: stretch}
+	said := &heard{ResponseWriter: w}
+	f.registry.ServeHTTP(said, asked)
+	// Where only the order was wrong, a client may go on.
+	if said.status/100 != 2 && said.status != http.StatusRequestedRangeNotSatisfiable {
+		f.store.abandon(repository, upload)
+	}
 }
 
 // change has a manifest put or removed. That counts more than all that is known here of its tags, whatever this machine's
@@ -141,6 +153,40 @@ func (f *front) forget(repository, gone string) error {
 		images[at].Time = max(time.Now().UnixNano(), images[at].Time+1)
 	}
 	return f.store.forget(images...)
+}
+
+// stretch is how many bytes come between two looks at the disk.
+const stretch = 256 << 10
+
+// metered is a body that ends where there is no more room: of many nobody knows how long they are.
+type metered struct {
+	io.ReadCloser
+	store *store
+	// left is how many bytes may come before the next look.
+	left int
+}
+
+func (m *metered) Read(to []byte) (int, error) {
+	if m.left <= 0 {
+		if err := m.store.room(0); err != nil {
+			return 0, err
+		}
+		m.left = stretch
+	}
+	read, err := m.ReadCloser.Read(to[:min(len(to), m.left)])
+	m.left -= read
+	return read, err
+}
+
+// heard knows what was answered.
+type heard struct {
+	http.ResponseWriter
+	status int
+}
+
+func (h *heard) WriteHeader(status int) {
+	h.status = status
+	h.ResponseWriter.WriteHeader(status)
 }
 
 // deny answers as registries do

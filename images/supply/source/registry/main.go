@@ -60,6 +60,7 @@ func serve(args []string) error {
 	masters := flags.String("masters", "", "names and addresses of this lab's masters, with commas")
 	others := flags.String("others", "", "addresses, with ports, of the other masters' registries, with commas")
 	writers := flags.String("writers", "", "the group whose members may change something (O of their certificates)")
+	free := flags.Uint("free", 20, "how much of the disk stays free for all else of the machine, in percent")
 	_ = flags.Parse(args)
 
 	// distribution says every request, and that nobody has an answer to one, which is no error of the master's.
@@ -74,7 +75,7 @@ func serve(args []string) error {
 	if err != nil {
 		return err
 	}
-	store, err := open(ctx, *root)
+	store, err := open(ctx, *root, *free)
 	if err != nil {
 		return err
 	}
@@ -133,7 +134,6 @@ func mutual(keys string) (*tls.Config, error) {
 	}, nil
 }
 
-// ready tells systemd that it serves (sd_notify(3)).
 // noise is the log without those who open the port and say nothing, as HAProxy does when it looks whether it is open.
 type noise struct{}
 
@@ -144,6 +144,7 @@ func (noise) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
+// ready tells systemd that it serves (sd_notify(3)).
 func ready() {
 	socket := os.Getenv("NOTIFY_SOCKET")
 	if socket == "" {

@@ -191,28 +191,73 @@ func (p *peers) adopt(ctx context.Context, other string, image Image) error {
 	}
 }
 
-// copy brings a manifest and all that it names, the last first: what is there is whole.
+// parts is all that an image has: its manifests, after those that they name, and what else these name.
+type parts struct {
+	manifests []distribution.Manifest
+	blobs     []v1.Descriptor
+}
+
+// gather asks for all manifests of an image.
+func (p *peers) gather(
+	ctx context.Context, other string, of distribution.Repository, what digest.Digest,
+) (parts, error) {
+	var all parts
+	manifest, err := p.manifest(ctx, other, of, what)
+	if err != nil {
+		return all, err
+	}
+	for _, part := range manifest.References() {
+		if !slices.Contains(distribution.ManifestMediaTypes(), part.MediaType) {
+			all.blobs = append(all.blobs, part)
+			continue
+		}
+		below, err := p.gather(ctx, other, of, part.Digest)
+		// Of a list's platforms only the lab's need be there.
+		if err != nil && !errors.Is(err, errAbsent) {
+			return all, err
+		}
+		all.manifests, all.blobs = append(all.manifests, below.manifests...), append(all.blobs, below.blobs...)
+	}
+	all.manifests = append(all.manifests, manifest)
+	return all, nil
+}
+
+// copy brings a manifest and all that it names, the last first: what is there is whole. What does not fit is not begun.
 func (p *peers) copy(ctx context.Context, other string, to distribution.Repository, what digest.Digest) error {
+	all, err := p.gather(ctx, other, to, what)
+	if err != nil {
+		return err
+	}
+	missing, bytes := map[digest.Digest]v1.Descriptor{}, int64(0)
+	for _, blob := range all.blobs {
+		if _, twice := missing[blob.Digest]; twice {
+			continue
+		}
+		if _, err := to.Blobs(ctx).Stat(ctx, blob.Digest); err != nil {
+			missing[blob.Digest] = blob
+			bytes += blob.Size
+		}
+	}
+	if err := p.store.room(bytes); bytes > 0 && err != nil {
+		return err
+	}
+	p.written()
+	defer p.written()
+	for _, blob := range missing {
+		if err := p.blob(ctx, other, to, blob); err != nil {
+			return err
+		}
+	}
 	manifests, err := to.Manifests(ctx)
 	if err != nil {
 		return err
 	}
-	manifest, err := p.manifest(ctx, other, to, what)
-	if err != nil {
-		return err
-	}
-	for _, part := range manifest.References() {
-		if slices.Contains(distribution.ManifestMediaTypes(), part.MediaType) {
-			// Of a list's platforms only the lab's need be there.
-			if err := p.copy(ctx, other, to, part.Digest); err != nil && !errors.Is(err, errAbsent) {
-				return err
-			}
-		} else if err := p.blob(ctx, other, to, part); err != nil {
+	for _, manifest := range all.manifests {
+		if _, err := manifests.Put(ctx, manifest); err != nil {
 			return err
 		}
 	}
-	_, err = manifests.Put(ctx, manifest)
-	return err
+	return nil
 }
 
 func (p *peers) manifest(
@@ -235,9 +280,6 @@ func (p *peers) manifest(
 }
 
 func (p *peers) blob(ctx context.Context, other string, to distribution.Repository, what v1.Descriptor) error {
-	if _, err := to.Blobs(ctx).Stat(ctx, what.Digest); err == nil {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	response, err := p.get(ctx, other, "/v2/"+to.Named().Name()+"/blobs/"+what.Digest.String())
@@ -249,15 +291,17 @@ func (p *peers) blob(ctx context.Context, other string, to distribution.Reposito
 	if err != nil {
 		return err
 	}
-	defer writer.Close()
-	if _, err := io.Copy(writer, io.LimitReader(response.Body, what.Size+1)); err != nil {
-		return errors.Join(err, writer.Cancel(ctx))
+	coming := &metered{ReadCloser: response.Body, store: p.store, left: stretch}
+	_, err = io.Copy(writer, io.LimitReader(coming, what.Size+1))
+	if err == nil {
+		// It compares the digest, too.
+		_, err = writer.Commit(ctx, what)
 	}
-	// It compares the digest, too.
-	if _, err := writer.Commit(ctx, what); err != nil {
-		return errors.Join(err, writer.Cancel(ctx))
+	if err != nil {
+		_ = writer.Close()
+		p.store.abandon(to.Named().Name(), writer.ID())
 	}
-	return nil
+	return err
 }
 
 // get asks another master for something.

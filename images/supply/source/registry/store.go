@@ -5,12 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/distribution/distribution/v3"
@@ -53,6 +56,8 @@ type store struct {
 	root   string
 	driver *filesystem.Driver
 	images distribution.Namespace
+	// free is how much of the disk stays free, in percent.
+	free uint
 
 	// changing is held by who changes a tag, from before they look what is known of it: else the older change may win.
 	changing sync.Mutex
@@ -60,7 +65,7 @@ type store struct {
 	removing sync.Mutex
 }
 
-func open(ctx context.Context, root string) (*store, error) {
+func open(ctx context.Context, root string, free uint) (*store, error) {
 	// Collecting fails where one is missing.
 	for _, folder := range []string{repositories, blobs} {
 		if err := os.MkdirAll(filepath.Join(root, folder), 0o700); err != nil {
@@ -72,8 +77,25 @@ func open(ctx context.Context, root string) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &store{root: root, driver: files, images: images}, nil
+	return &store{root: root, driver: files, images: images, free: free}, nil
 }
+
+// room fails where so many bytes do not fit, with what is to stay free for all else of the machine.
+func (s *store) room(bytes int64) error {
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(s.root, &disk); err != nil {
+		return err
+	}
+	block := int64(disk.Bsize)
+	left := int64(disk.Bavail)*block - int64(disk.Blocks)*block/100*int64(s.free)
+	if bytes > left {
+		return fmt.Errorf("no room on the master's data disk: %s are to come and %s may, for %d %% of it stay free for all else",
+			mebibytes(bytes), mebibytes(max(left, 0)), s.free)
+	}
+	return nil
+}
+
+func mebibytes(bytes int64) string { return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20)) }
 
 // list is all tags that there are or were, by their names.
 func (s *store) list() (map[string]Image, error) {
@@ -264,12 +286,36 @@ func (s *store) repository(ctx context.Context, name string) (distribution.Repos
 	return s.images.Repository(ctx, named)
 }
 
-// collect removes what no tag leads to. Nothing may be written meanwhile.
+// collect removes what no tag leads to, and what was begun and given up: distribution itself keeps that for a week. Nothing
+// may be written meanwhile.
 func (s *store) collect(ctx context.Context) error {
 	if err := s.finish(ctx); err != nil {
 		return err
 	}
+	err := filepath.WalkDir(filepath.Join(s.root, repositories), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.IsDir() || entry.Name() != "_uploads" || !aside(path) {
+			return err
+		}
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+		return fs.SkipDir
+	})
+	if err != nil {
+		return err
+	}
 	return storage.MarkAndSweep(ctx, s.driver, s.images, storage.GCOpts{RemoveUntagged: true, Quiet: true})
+}
+
+// upload is what distribution calls one; what is called otherwise is none.
+var upload = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// abandon removes what came of a layer that will not come to its end. distribution would keep it for a week, for a client
+// that goes on with it; but it lets none go on after a part of a request.
+func (s *store) abandon(repository, called string) {
+	if _, err := reference.WithName(repository); err == nil && upload.MatchString(called) {
+		_ = os.RemoveAll(filepath.Join(s.root, repositories, repository, "_uploads", called))
+	}
 }
 
 // finish removes the tags that are noted as removed and still there: something ended in between.
