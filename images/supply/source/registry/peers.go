@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -27,14 +28,21 @@ const (
 	// answer is how long another master may take to begin an answer, and word how long a word to it may take in all.
 	answer = 30 * time.Second
 	word   = 10 * time.Second
+	// silence is how long a connection on which nothing comes is left alone before the other machine is asked whether it is
+	// still there. One that died in the middle of an answer is so known to be gone within 45 s.
+	silence = 15 * time.Second
 	// longest is how long one layer may take.
 	longest = 30 * time.Minute
 	// largest is how many bytes a manifest may have, as distribution itself has it (registry/handlers/manifests.go).
 	largest = 4 << 20
 )
 
-// errAbsent says that another master does not have it.
-var errAbsent = errors.New("not there")
+var (
+	// errAbsent says that another master does not have it.
+	errAbsent = errors.New("not there")
+	// errLost says that another master does not answer any more.
+	errLost = errors.New("no answer")
+)
 
 // peers is the other masters, what is taken from them, and the order in which a store is changed.
 type peers struct {
@@ -54,6 +62,8 @@ func newPeers(store *store, others []string, config *tls.Config) *peers {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	// Never through a proxy: it is the lab's own network.
 	transport.Proxy, transport.TLSClientConfig, transport.ResponseHeaderTimeout = nil, config.Clone(), answer
+	alive := net.KeepAliveConfig{Enable: true, Idle: silence, Interval: 5 * time.Second, Count: 6}
+	transport.DialContext = (&net.Dialer{Timeout: answer, KeepAliveConfig: alive}).DialContext
 	return &peers{
 		store:  store,
 		others: others,
@@ -96,6 +106,8 @@ func (p *peers) tell() {
 // follow takes what is new, and removes what nobody needs, until the end.
 func (p *peers) follow(ctx context.Context) {
 	p.tell()
+	// One that came up while this one asked was not there yet, and did not hear of it either.
+	p.look()
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
@@ -155,6 +167,10 @@ func (p *peers) take(ctx context.Context, other string) error {
 		}
 		if err := p.adopt(ctx, other, image); err != nil {
 			all = errors.Join(all, fmt.Errorf("%s: %w", image.key(), err))
+		}
+		// The next of its images would only be waited for, too.
+		if errors.Is(all, errLost) {
+			break
 		}
 	}
 	return all
@@ -304,6 +320,17 @@ func (p *peers) blob(ctx context.Context, other string, to distribution.Reposito
 	return err
 }
 
+// answered is what another master sends.
+type answered struct{ io.ReadCloser }
+
+func (a answered) Read(to []byte) (int, error) {
+	read, err := a.ReadCloser.Read(to)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w: %w", errLost, err)
+	}
+	return read, err
+}
+
 // get asks another master for something.
 func (p *peers) get(ctx context.Context, other, path string) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+other+path, nil)
@@ -315,9 +342,10 @@ func (p *peers) get(ctx context.Context, other, path string) (*http.Response, er
 	}
 	response, err := p.client.Do(request)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errLost, err)
 	}
 	if response.StatusCode == http.StatusOK {
+		response.Body = answered{response.Body}
 		return response, nil
 	}
 	_ = response.Body.Close()
