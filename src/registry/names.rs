@@ -5,7 +5,7 @@
 
 use crate::config::reference::Reference;
 use crate::lock::hex;
-use crate::plan::{Plan, port};
+use crate::plan::{Node, Plan, port};
 use crate::role::Role;
 
 /// What stands in the place of the colon before a registry's port: no repository may have a colon, and no host has this.
@@ -53,8 +53,9 @@ impl Place {
 
 fn is_own(plan: &Plan, registry: &str) -> bool {
     let Some((host, number)) = registry.split_once(':') else { return false };
-    number == port::REGISTRY.to_string()
-        && plan.of(Role::Master).any(|master| master.name == host || master.address.to_string() == host)
+    let of_master = |master: &Node| master.name == host || master.address.to_string() == host;
+    // That is where containerd asks on every node, and so of a name there it does not say whose it is.
+    number == port::REGISTRY.to_string() && (host == "127.0.0.1" || plan.of(Role::Master).any(of_master))
 }
 
 #[cfg(test)]
@@ -77,6 +78,8 @@ mod tests {
             ("kube-master-01:5000/app:dev", "docker.io/library/app", "dev", "docker.io/library/app:dev"),
             ("192.168.56.31:5000/team/app:dev", "docker.io/team/app", "dev", "docker.io/team/app:dev"),
             ("192.168.56.31:5000/quay.io/app:dev", "quay.io/app", "dev", "quay.io/app:dev"),
+            ("127.0.0.1:5000/app:dev", "docker.io/library/app", "dev", "docker.io/library/app:dev"),
+            ("127.0.0.1:5001/app:dev", "127.0.0.1__5001/app", "dev", "127.0.0.1:5001/app:dev"),
             ("192.168.56.32:5000/app:dev", "192.168.56.32__5000/app", "dev", "192.168.56.32:5000/app:dev"),
         ] {
             let place = Place::of(&plan, &Reference::new(name).unwrap());
