@@ -58,7 +58,7 @@ fn pin_parts(plan: &Plan, lock: &mut Lock) -> Result<bool> {
 /// An image can't be had, or the lock not be written.
 pub fn amend(lab: &Path, cache: &Cache, plan: &Plan, mut lock: Lock, progress: &dyn Progress) -> Result<Lock> {
     let changed = pin_parts(plan, &mut lock)?;
-    if lock.has_images(&plan.images) && (lock.images.is_some() || !plan.registries.in_lab) {
+    if lock.has_images(&plan.images) && lock.images.is_some() == takes_images(plan) {
         if changed {
             write(lab, &lock)?;
         }
@@ -76,9 +76,14 @@ pub fn amend(lab: &Path, cache: &Cache, plan: &Plan, mut lock: Lock, progress: &
     Ok(lock)
 }
 
+/// Whether the lab has to do with images of the user's, from the start or later.
+fn takes_images(plan: &Plan) -> bool {
+    !plan.images.is_empty() || plan.registries.in_lab
+}
+
 /// The images of hab.yaml; those that `old` has stay as they are there.
 fn pin_images(fetcher: &Fetcher<'_>, plan: &Plan, old: Option<&Images>, step: &Step<'_>) -> Result<Option<Images>> {
-    if plan.images.is_empty() && !plan.registries.in_lab {
+    if !takes_images(plan) {
         return Ok(None);
     }
     let known = |from: &str| old.and_then(|old| old.list.iter().find(|image| image.from == from)).cloned();
@@ -106,8 +111,7 @@ pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress, d
     let wanted = Wanted { cache, base: plan.base, release, old: old_base, downgrade };
     let base = base::resolve(&wanted, &index, &step)?;
     let debs = index.closure(catalog.debian_packages())?;
-    let has_images = !plan.images.is_empty() || plan.registries.in_lab;
-    let tools_of_images = if has_images { images::packages(&index)? } else { Vec::new() };
+    let tools_of_images = if takes_images(plan) { images::packages(&index)? } else { Vec::new() };
     // Other runs may want the indexes meanwhile.
     drop(index);
     let mut supply = match plan.supply {
@@ -185,6 +189,19 @@ mod tests {
     fn plan(text: &str) -> Plan {
         let text = format!("lab: demo\n{text}\n");
         Plan::new(crate::config::read("hab.yaml", text.as_bytes(), &|_| Ok(())).config().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_fetches_images_leaves_the_lock_with_the_registry() {
+        let (dir, progress) = (tempfile::tempdir().unwrap(), crate::progress::Silent);
+        let cache = Cache::at(dir.path().join("cache"));
+        let (with, without) = (plan("registry: {inLab: true}"), plan(""));
+        let mut lock = blank(&with).unwrap();
+        lock.images =
+            Some(Images { packages: Vec::new(), linker: images::linker().unwrap(), list: Vec::new(), disk: None });
+        let kept = amend(dir.path(), &cache, &with, lock.clone(), &progress).unwrap();
+        assert_eq!(kept, lock);
+        assert_eq!(amend(dir.path(), &cache, &without, lock, &progress).unwrap().images, None);
     }
 
     #[test]
