@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn only_the_addons_are_above_all_rules() {
-        let masters = [ETCD, KUBELET, MASTER, KUBE_PROXY, HOST].into_iter().flatten();
+        let masters = [ETCD, KUBELET, MASTER, KUBE_PROXY, REGISTRY, HOST].into_iter().flatten();
         let masters: Vec<_> = masters.filter(|row| row.group == "system:masters").map(|row| row.stem).collect();
         assert_eq!(masters, ["addons"]);
     }

@@ -67,7 +67,9 @@ fn outside(lab: &Lab) -> Vec<(String, Vec<u8>)> {
         named.collect::<Vec<_>>()
     };
     let mut all: Vec<(String, Vec<u8>)> = lab.nodes.iter().flat_map(files).collect();
-    for file in ["out/nodes.json", "out/kubeconfig", "Vagrantfile"] {
+    let registry = ["out/registry/ca.crt", "out/registry/client.cert", "out/registry/client.key"];
+    let registry = registry.into_iter().filter(|_| lab.path("out/registry").is_dir());
+    for file in ["out/nodes.json", "out/kubeconfig", "Vagrantfile"].into_iter().chain(registry) {
         all.push((file.to_owned(), std::fs::read(lab.path(file)).unwrap()));
     }
     let kubeconfig = std::fs::read_to_string(lab.path("out/kubeconfig")).unwrap();
@@ -128,7 +130,8 @@ fn no_key_of_an_authority_leaves_the_private_folder() {
     // These two do leave it, so the search sees what it looks for.
     let masters = ["kube-master-01", "kube-master-02"].map(|node| format!("{node}:{PKI}sa.key"));
     assert_eq!(holders("private/ca/sa.key"), masters);
-    assert_eq!(holders("private/host.pem").len(), 1, "{:?}", holders("private/host.pem"));
+    let host = holders("private/host.pem");
+    assert!(host.len() == 2 && host.contains(&"out/registry/client.key"), "the kubeconfig, and this: {host:?}");
     for ca in ["kubernetes", "etcd", "front-proxy"] {
         assert!(holders(&format!("private/ca/{ca}.key")).is_empty(), "the {ca} authority's key is elsewhere");
     }
@@ -151,15 +154,18 @@ fn nodes_share_no_key_but_the_one_for_tokens() {
 
 #[test]
 fn what_is_written_has_its_mode_whatever_the_umask() {
-    for umask in ["umask 000", "umask 077"] {
-        let test = support::Test::lab().after(umask).run(["render"]).code(0).then();
+    let known = ["private/ca/kubernetes.key", "out/ignition/etcd-01.ign", "out/kubeconfig", "out/registry/client.key"];
+    for (umask, registry) in [("umask 000", false), ("umask 077", false), ("umask 000", true), ("umask 077", true)] {
+        let yaml = if registry { "lab: demo\nregistry: {inLab: true}\n" } else { "lab: demo\n" };
+        let test = support::Test::new().file("hab.yaml", yaml).after(umask).run(["render"]).code(0).then();
         let files = support::files(test.path());
-        for secret in ["private/ca/kubernetes.key", "out/ignition/etcd-01.ign", "out/kubeconfig"] {
+        for secret in known.into_iter().filter(|path| registry || !path.starts_with("out/registry/")) {
             assert!(files.iter().any(|path| path == secret), "there is no {secret}: {files:?}");
         }
         for path in files {
             let found = mode(&test.path().join(&path));
-            let secret = path.starts_with("private/") || path.starts_with("out/ignition/") || path == "out/kubeconfig";
+            let secret = ["private/", "out/ignition/", "out/registry/"].iter().any(|folder| path.starts_with(folder));
+            let secret = secret || path == "out/kubeconfig";
             match (secret, path.ends_with('/')) {
                 (true, true) => assert_eq!(found, 0o700, "{path}"),
                 (true, false) => assert_eq!(found, 0o600, "{path}"),
