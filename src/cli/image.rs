@@ -1,12 +1,12 @@
 //! `hab image`: the container images of a running lab.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 
 use super::{Global, plan, print, progress};
 use crate::cache::Cache;
 use crate::images::Fetcher;
 use crate::lab;
-use crate::lock::Lock;
+use crate::lock::{FILE, Lock};
 use crate::registry::{Changed, Listed, Registry, named, packages, parse};
 
 /// Bring container images into a running lab, list them, take them away
@@ -76,7 +76,7 @@ impl Image {
 impl Load {
     fn run(&self, global: &Global) -> Result<()> {
         if self.name.is_some() && self.images.len() > 1 {
-            anyhow::bail!("--name is for one image, and {} are named", self.images.len());
+            bail!("--name is for one image, and {} are named", self.images.len());
         }
         // What is wrong with a later one is said before an earlier one is brought.
         let wanted = self.images.iter().map(|said| named(said, self.name.as_deref())).collect::<Result<Vec<_>>>()?;
@@ -86,7 +86,8 @@ impl Load {
         let progress = progress::printer(global);
         let cache = Cache::from_env()?;
         cache.hold()?;
-        let lock = lab::lock::open(&global.lab, &cache, &plan, progress.as_ref())?;
+        // Only read: what hab.yaml has new is the next build's, and nothing of it is needed here.
+        let lock = Lock::read(&global.lab)?.with_context(|| format!("there is no {FILE} yet: `hab build` makes it"))?;
         let mut loaded = Vec::new();
         for (said, wanted) in self.images.iter().zip(&wanted) {
             let fetcher = Fetcher::new(&cache, &wanted.folder, &plan.registries, packages(&lock)?);
@@ -143,20 +144,52 @@ fn row(image: &Listed) -> [String; 4] {
 
 /// Says what came of it.
 fn say(global: &Global, json: bool, all: &[Changed], what: &str) -> Result<()> {
+    let (late, done): (Vec<_>, Vec<_>) = all.iter().partition(|changed| !changed.behind.is_empty());
     if json {
-        return print::json(&all);
-    }
-    if !global.quiet {
-        for changed in all.iter().filter(|changed| !changed.behind.is_empty()) {
+        print::json(&all)?;
+    } else if !global.quiet {
+        for changed in all.iter().filter(|changed| !changed.away.is_empty()) {
             print::stderr(&format!(
                 "hab: {} does not know yet of {}: it asks the other masters when it is there",
-                changed.behind.join(", "),
+                changed.away.join(", "),
                 changed.names.join(", ")
             ));
         }
         let lines: Vec<String> =
-            all.iter().flat_map(|changed| &changed.names).map(|name| format!("{what} {name}\n")).collect();
+            done.iter().flat_map(|changed| &changed.names).map(|name| format!("{what} {name}\n")).collect();
         print::out(lines.concat())?;
     }
-    Ok(())
+    let late: Vec<String> = late.iter().map(|changed| behind(changed)).collect();
+    if late.is_empty() { Ok(()) } else { bail!("{}", late.join("\n")) }
+}
+
+/// What it means that a master is behind.
+fn behind(changed: &Changed) -> String {
+    let (masters, names) = (changed.behind.join(", "), changed.names.join(", "));
+    let first = changed.behind.first().map_or("", String::as_str);
+    format!(
+        "{masters} answers and does not know of {names}, so nodes that ask there go on as before: \
+         `hab logs {first} hab-registry` says why"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_master_that_answers_and_has_it_not_is_an_error() {
+        let global = Global { lab: ".".into(), quiet: true };
+        let changed = |away: &[&str], behind: &[&str]| Changed {
+            names: vec!["docker.io/library/app:1".to_owned()],
+            digest: None,
+            masters: vec!["kube-master-01".to_owned()],
+            away: away.iter().map(|&name| name.to_owned()).collect(),
+            behind: behind.iter().map(|&name| name.to_owned()).collect(),
+        };
+        say(&global, false, &[changed(&["kube-master-02"], &[])], "").unwrap();
+        let why = say(&global, false, &[changed(&[], &["kube-master-02"])], "").unwrap_err().to_string();
+        assert!(why.starts_with("kube-master-02 answers and does not know of docker.io/library/app:1"), "{why}");
+        assert!(why.ends_with("`hab logs kube-master-02 hab-registry` says why"), "{why}");
+    }
 }

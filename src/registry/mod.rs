@@ -4,16 +4,17 @@
 mod client;
 mod names;
 mod source;
+mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use fs_err as fs;
 use serde::Serialize;
 
 pub use source::{Named, named, parse};
+pub use wait::Patience;
 
 use crate::cache::Cache;
 use crate::config::ImageSource;
@@ -29,17 +30,12 @@ use crate::role::Role;
 use client::{Client, Tagged};
 use names::Place;
 
-/// How long the other masters may take to have what one has; they are told of it at once. An image of 1 GiB between two
-/// emulated machines takes some minutes.
-const PATIENCE: Duration = Duration::from_secs(10 * 60);
-
-/// How often they are asked.
-const EVERY: Duration = Duration::from_secs(1);
-
 /// The registry of a lab.
 pub struct Registry<'a> {
     plan: &'a Plan,
     client: Client,
+    /// How long it waits for the masters.
+    pub patience: Patience,
 }
 
 /// An image that was brought, or taken away.
@@ -52,7 +48,9 @@ pub struct Changed {
     pub digest: Option<String>,
     /// The masters that know.
     pub masters: Vec<String>,
-    /// Those that do not, yet; they ask the others as soon as they can.
+    /// Those that do not answer; they ask the others when they are there again.
+    pub away: Vec<String>,
+    /// Those that answer and do not know, such as one without room.
     pub behind: Vec<String>,
 }
 
@@ -82,7 +80,7 @@ impl<'a> Registry<'a> {
             plan.registries.in_lab,
             "this lab has no registry of its own: write `registry: {{inLab: true}}` in hab.yaml, then `hab build` and `hab roll`"
         );
-        Ok(Self { plan, client: Client::new(certificates)? })
+        Ok(Self { plan, client: Client::new(certificates)?, patience: Patience::default() })
     }
 
     /// All images that nodes can run: of the registry, and of the lab's disk of images as `lock` has it.
@@ -121,23 +119,28 @@ impl<'a> Registry<'a> {
     /// It can't be had, or no master takes it.
     pub fn load(&self, fetcher: &Fetcher<'_>, source: &ImageSource, step: &Step<'_>) -> Result<Changed> {
         // Before anything is fetched.
-        let masters = self.masters()?;
+        let masters = self.masters_when_up(step)?;
         let image = images::resolve(fetcher, source, step)?;
         let places = self.places(&image)?;
-        images::with_blobs(fetcher, source, &image, step, |file| {
-            let mut outcome = Err(anyhow!("no master takes it"));
+        let refused = images::with_blobs(fetcher, source, &image, step, |file| {
+            let (mut refused, mut why) = (Vec::new(), anyhow!("no master takes it"));
             for (master, _) in &masters {
-                outcome = self.push(master, &image, &places, file, step);
-                match &outcome {
-                    Ok(()) => break,
-                    Err(error) => step.note(&format!("{}: {error:#}", master.name)),
+                match self.push(master, &image, &places, file, step) {
+                    Ok(()) => return Ok(refused),
+                    Err(error) => why = error,
                 }
                 signal::check()?;
+                step.note(&format!("{}: {why:#}", master.name));
+                // What it has no room for it does not take from another, either.
+                if why.is::<client::NoRoom>() {
+                    refused.push(*master);
+                }
             }
-            outcome
+            Err(why)
         })
         .with_context(|| format!("bringing {source} to the registry"))?;
-        self.settled(&masters, &places, Some(image.target().digest.as_str()), step)
+        let (refused, waiting) = masters.iter().map(|(master, _)| *master).partition(|master| refused.contains(master));
+        self.settled(wait::Those { waiting, refused }, &places, Some(image.target().digest.as_str()), step)
     }
 
     /// Takes a name away; the image's layers go with the last name of it, some minutes later.
@@ -152,7 +155,8 @@ impl<'a> Registry<'a> {
         let first = first
             .with_context(|| format!("the lab's registry has no {}: `hab image ls` says what it has", at.name()))?;
         self.client.remove(first, &at)?;
-        self.settled(&masters, &BTreeSet::from([at]), None, step)
+        let waiting = masters.iter().map(|(master, _)| *master).collect();
+        self.settled(wait::Those { waiting, refused: Vec::new() }, &BTreeSet::from([at]), None, step)
     }
 
     /// Asks all masters for what they have.
@@ -162,6 +166,8 @@ impl<'a> Registry<'a> {
         for (master, answer) in all.iter().zip(side_by_side(&all, |master| self.client.images(master))) {
             match answer {
                 Ok(list) => there.push((*master, list)),
+                // Of a machine that is there more can be said.
+                Err(error) if error.is::<client::Refused>() => away = Some(error),
                 Err(error) => away = away.or(Some(error)),
             }
         }
@@ -213,47 +219,6 @@ impl<'a> Registry<'a> {
         }
         Ok(())
     }
-
-    /// Waits until every master that is there knows what these names lead to.
-    fn settled(
-        &self,
-        masters: &[(&Node, Vec<Tagged>)],
-        places: &BTreeSet<Place>,
-        digest: Option<&str>,
-        step: &Step<'_>,
-    ) -> Result<Changed> {
-        let (mut behind, mut know) = (masters.iter().map(|(master, _)| *master).collect::<Vec<_>>(), Vec::new());
-        let begin = Instant::now();
-        loop {
-            let knows = |master: &&Node| {
-                let Ok(list) = self.client.images(master) else { return false };
-                let leads = |at: &Place| list.iter().find(|tagged| place(tagged) == *at)?.digest.as_deref();
-                places.iter().all(|place| leads(place) == digest)
-            };
-            let answers = side_by_side(&behind, knows);
-            let (done, rest): (Vec<_>, Vec<_>) = behind.into_iter().zip(answers).partition(|(_, knows)| *knows);
-            know.extend(done.into_iter().map(|(master, _)| master));
-            behind = rest.into_iter().map(|(master, _)| master).collect();
-            let Some(first) = behind.first().filter(|_| begin.elapsed() < PATIENCE) else { break };
-            step.status(&format!("waiting for {}, which takes it from {}", first.name, others(&know)));
-            signal::pause(EVERY)?;
-        }
-        if know.is_empty() {
-            bail!("no master's registry answers any more");
-        }
-        // In the order of the lab's.
-        let named = |wanted: &dyn Fn(&Node) -> bool| {
-            let all = self.plan.of(Role::Master).filter(|master| wanted(master));
-            all.map(|master| master.name.clone()).collect()
-        };
-        let knows = |master: &Node| know.iter().any(|known| known.name == master.name);
-        Ok(Changed {
-            names: places.iter().map(Place::name).collect(),
-            digest: digest.map(str::to_owned),
-            masters: named(&knows),
-            behind: named(&|master| !knows(master)),
-        })
-    }
 }
 
 /// Brings the programs that fetch images into the cache, for `hab image load` without a network.
@@ -292,11 +257,6 @@ fn newest<'t>(all: impl Iterator<Item = &'t Tagged>) -> BTreeMap<Place, Option<&
         newest.entry(place(tagged)).and_modify(|known| *known = word.max(*known)).or_insert(word);
     }
     newest.into_iter().map(|(place, (_, digest))| (place, digest)).collect()
-}
-
-fn others(masters: &[&Node]) -> String {
-    let names: Vec<&str> = masters.iter().map(|master| master.name.as_str()).collect();
-    if names.is_empty() { "another master".to_owned() } else { names.join(" or ") }
 }
 
 #[cfg(test)]

@@ -121,6 +121,13 @@ fn a_lab_that_was_not_built_has_no_cluster() {
     }
 }
 
+#[test]
+fn an_image_is_loaded_with_the_lock_that_is_there() {
+    let lab = Test::new().file("hab.yaml", "lab: demo\nregistry: {inLab: true}\n").run(["render"]).code(0).then();
+    let ran = lab.run(["image", "load", "nginx"]).code(1).complains("there is no hab.lock yet: `hab build` makes it");
+    assert!(!ran.then().path().join("hab.lock").exists());
+}
+
 /// What writes into a lab waits for whoever does so, and says so even when told to be quiet: a build that runs meanwhile
 /// would write its old lock back.
 #[test]
