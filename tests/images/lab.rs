@@ -2,8 +2,13 @@
 //! skopeo and the nodes' certificates as its clients. That containerd and HAProxy go this way is seen in machines
 //! (`tests/long/registry.sh`).
 
+mod faults;
+mod look;
+mod peers;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use hab::clock::Clock;
@@ -13,7 +18,9 @@ use hab::images::Fetcher;
 use hab::pki::Pki;
 use hab::plan::Plan;
 use hab::progress::Progress;
-use hab::registry::{Changed, Listed, Registry, named};
+use hab::registry::{Changed, Listed, Patience, Registry, named};
+
+use look::{begun, curl, found, soon};
 
 use crate::built::build;
 use crate::isolated::inside_own_network;
@@ -31,6 +38,8 @@ struct Masters {
     site: Site,
     dir: tempfile::TempDir,
     running: Vec<(String, Running)>,
+    /// hab's: a test that is to wait says so.
+    patience: Patience,
 }
 
 /// Where the program is, for the test inside its network, which builds nothing.
@@ -42,11 +51,14 @@ impl Masters {
     /// The lab of the test with this name; none outside of its own network.
     #[track_caller]
     fn of(name: &str) -> Option<Self> {
+        static BUILT: Once = Once::new();
         if std::env::var_os("HAB_TEST_INSIDE").is_none() {
-            let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-            build(dir.path(), &["registry"]);
-            std::fs::rename(dir.path().join("registry/bin/hab-registry"), program()).unwrap();
-            programs();
+            BUILT.call_once(|| {
+                let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+                build(dir.path(), &["registry"]);
+                std::fs::rename(dir.path().join("registry/bin/hab-registry"), program()).unwrap();
+                programs();
+            });
         }
         if !inside_own_network(name) {
             return None;
@@ -64,7 +76,9 @@ impl Masters {
         std::fs::create_dir(&folder).unwrap();
         let (registries, heard) = (Registries::default(), Heard::default());
         let site = Site { folder, registry: String::new(), cache, packages, registries, pace: PACE, heard };
-        Some(Self { lab, plan, site, dir, running: Vec::new() })
+        let minute = Duration::from_secs(60);
+        let patience = Patience { start: Duration::ZERO, copies: minute, silence: minute };
+        Some(Self { lab, plan, site, dir, running: Vec::new(), patience })
     }
 
     fn root(&self, master: &str) -> PathBuf {
@@ -75,8 +89,30 @@ impl Masters {
         self.root(master).join("store")
     }
 
-    /// Starts the registry of a master, with the settings and keys of its unit, and waits until it takes connections.
+    /// Starts the registry of a master, and waits until it takes connections. This machine's disk may be as full as it is.
     fn start(&mut self, master: &str) {
+        self.launch(master, &[], &["-free=0"]);
+        self.wait(master);
+    }
+
+    /// Starts it with a disk of its own of so many MiB.
+    fn start_on_disk_of(&mut self, mebibytes: usize, master: &str, more: &[&str]) {
+        let store = self.store(master);
+        std::fs::create_dir_all(&store).unwrap();
+        let script = format!("mount -t tmpfs -o size={mebibytes}m none \"$0\" && exec \"$@\"");
+        self.launch(master, &["unshare", "--mount", "sh", "-c", &script, store.to_str().unwrap()], more);
+        self.wait(master);
+    }
+
+    /// The store of a master that has a disk of its own, which is nowhere else.
+    fn store_on_disk(&self, master: &str) -> PathBuf {
+        let (_, running) = self.running.iter().find(|(name, _)| name == master).unwrap();
+        let store = self.store(master);
+        Path::new("/proc").join(running.0.id().to_string()).join("root").join(store.strip_prefix("/").unwrap())
+    }
+
+    /// Starts the registry of a master, with the settings and keys of its unit, by way of this command.
+    fn launch(&mut self, master: &str, by: &[&str], more: &[&str]) {
         let (root, address) = (self.root(master), self.lab.node(master).address.clone());
         let settings = std::fs::read_to_string(root.join("etc/kubernetes/registry.env")).unwrap();
         let setting = |name: &str| {
@@ -88,8 +124,11 @@ impl Masters {
         for name in ["ca.crt", "registry.crt", "registry.key"] {
             std::fs::copy(root.join("etc/kubernetes/pki").join(name), keys.join(name)).unwrap();
         }
-        let mut command = Command::new(program());
+        let program = program();
+        let line: Vec<&str> = by.iter().copied().chain([program.to_str().unwrap()]).collect();
+        let mut command = Command::new(line[0]);
         command
+            .args(&line[1..])
             .arg("serve")
             .arg(format!("-listen={address}{}", setting("LISTEN")))
             .arg(format!("-store={}", self.store(master).display()))
@@ -97,14 +136,18 @@ impl Masters {
             .arg(format!("-masters={}", setting("MASTERS")))
             .arg(format!("-others={}", setting("OTHERS")))
             .arg(format!("-writers={}", setting("WRITERS")))
+            .args(more)
             .stdout(Stdio::null());
-        let mut running = Running(command.spawn().unwrap());
-        let begin = Instant::now();
+        self.running.push((master.to_owned(), Running(command.spawn().unwrap())));
+    }
+
+    fn wait(&mut self, master: &str) {
+        let (address, begin) = (self.lab.node(master).address.clone(), Instant::now());
+        let (_, running) = self.running.iter_mut().find(|(name, _)| name == master).unwrap();
         while std::net::TcpStream::connect(format!("{address}:5000")).is_err() {
-            assert!(running.0.try_wait().unwrap().is_none() && begin.elapsed() < Duration::from_secs(60), "{master}");
+            assert!(running.0.try_wait().unwrap().is_none() && begin.elapsed() < Duration::from_secs(120), "{master}");
             std::thread::sleep(Duration::from_millis(50));
         }
-        self.running.push((master.to_owned(), running));
     }
 
     fn stop(&mut self, master: &str) {
@@ -115,7 +158,8 @@ impl Masters {
 
     fn with<T>(&self, work: impl FnOnce(&Registry<'_>, &dyn Progress) -> T) -> T {
         let pki = Pki::open(&self.lab.path("private"), &self.plan, Clock::system()).unwrap();
-        work(&Registry::new(&self.plan, &pki.client()).unwrap(), &self.site.heard)
+        let registry = Registry::new(&self.plan, &pki.client()).unwrap();
+        work(&Registry { patience: self.patience, ..registry }, &self.site.heard)
     }
 
     /// As `hab image load ARCHIVE --name NAME`.
@@ -141,25 +185,21 @@ impl Masters {
     /// What the registry of a master answers somebody with the certificate of this node, as containerd asks: the status, and what
     /// came.
     fn ask(&self, (node, master): (&str, &str), method: &str, path: &str) -> (String, String) {
-        let (pki, address) = (self.root(node).join("etc/kubernetes/pki"), &self.lab.node(master).address);
-        let mut command = Command::new("curl");
-        command.args([
-            "--silent",
-            "--show-error",
-            "--request",
-            method,
-            "--write-out",
-            "\n%{http_code}",
-            "--noproxy",
-            "*",
-        ]);
-        if method == "HEAD" {
-            command.arg("--head");
-        }
-        command.arg("--cacert").arg(pki.join("ca.crt")).arg("--header");
-        command.arg("Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json");
-        command.arg("--cert").arg(pki.join("kubelet-client.crt")).arg("--key").arg(pki.join("kubelet-client.key"));
-        let output = command.arg(format!("https://{address}:5000{path}")).output().unwrap();
+        let pki = self.root(node).join("etc/kubernetes/pki");
+        let mut command = curl(&pki.join("ca.crt"), &pki.join("kubelet-client.crt"), &pki.join("kubelet-client.key"));
+        command.args(["--request", method]).args((method == "HEAD").then_some("--head"));
+        self.answer(&mut command, master, path)
+    }
+
+    /// The same for the host's certificate, with these arguments of curl.
+    fn ask_as_host(&self, master: &str, arguments: &[&str], path: &str) -> (String, String) {
+        let pki = self.lab.path("out/registry");
+        let mut command = curl(&pki.join("ca.crt"), &pki.join("client.cert"), &pki.join("client.key"));
+        self.answer(command.args(arguments), master, path)
+    }
+
+    fn answer(&self, command: &mut Command, master: &str, path: &str) -> (String, String) {
+        let output = command.arg(format!("https://{}:5000{path}", self.lab.node(master).address)).output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let (body, status) = said.rsplit_once('\n').unwrap();
         (status.to_owned(), body.to_owned())
@@ -172,6 +212,9 @@ impl Masters {
         (status == "200").then(|| format!("sha256:{}", hab::digest::sha256(body.as_bytes())))
     }
 }
+
+/// A layer's size, larger than all else of a test's images.
+const LARGE: &str = "+100k";
 
 fn both() -> Vec<String> {
     vec![FIRST.to_owned(), SECOND.to_owned()]
@@ -192,8 +235,8 @@ fn every_master_has_what_one_was_given_and_knows_what_is_gone() {
     let loaded = masters.load(&made, "nginx:1.29").unwrap();
     assert_eq!(loaded.names, ["docker.io/library/nginx:1.29"]);
     assert_eq!(
-        (loaded.digest.as_ref(), loaded.masters, loaded.behind),
-        (Some(&made.digest), vec![FIRST.to_owned()], vec![SECOND.to_owned()])
+        (loaded.digest.as_ref(), loaded.masters, loaded.away, loaded.behind.len()),
+        (Some(&made.digest), vec![FIRST.to_owned()], vec![SECOND.to_owned()], 0)
     );
     let nginx = ("docker.io", "library/nginx", "1.29");
     assert_eq!(masters.pulled(FIRST, nginx).as_ref(), Some(&made.digest), "the list of platforms, by its own digest");
@@ -205,15 +248,7 @@ fn every_master_has_what_one_was_given_and_knows_what_is_gone() {
     assert_eq!(masters.list(), listed(&made.digest));
     // By digest, too, and every byte of it.
     assert_eq!(masters.pulled(SECOND, ("docker.io", "library/nginx", &made.digest)).as_ref(), Some(&made.digest));
-    let find = |folder: &Path| {
-        std::process::Command::new("find")
-            .arg(folder)
-            .args(["-name", "data", "-size", "+100k"])
-            .output()
-            .unwrap()
-            .stdout
-    };
-    assert_eq!(String::from_utf8(find(&masters.store(SECOND))).unwrap().lines().count(), 1);
+    assert_eq!(found(&masters.store(SECOND), "/data", LARGE), 1);
 
     // Both are there: when it is said, both have it.
     let loaded = masters.load(&other, "quay.io/library/nginx:1.29").unwrap();
@@ -238,6 +273,17 @@ fn every_master_has_what_one_was_given_and_knows_what_is_gone() {
     assert_eq!(masters.pulled(SECOND, ("docker.io", "team/gone", "1")), None);
     assert_eq!(masters.list(), listed(&other.digest));
 
+    // What no tag leads to goes at the next start, and what somebody began and gave up.
+    let begun = masters.store(FIRST).join("docker/registry/v2/repositories/docker.io/team/gone/_uploads/x/data");
+    std::fs::create_dir_all(begun.parent().unwrap()).unwrap();
+    std::fs::write(&begun, "half of a layer").unwrap();
+    assert_eq!(found(&masters.store(FIRST), "/data", LARGE), 1, "of the first image");
+    masters.stop(FIRST);
+    masters.start(FIRST);
+    assert_eq!(found(&masters.store(FIRST), "/data", LARGE), 0);
+    assert!(!begun.exists());
+    assert_eq!(masters.pulled(FIRST, nginx).as_ref(), Some(&other.digest));
+
     // A master that lost its disk; then the other, so that what is there came from the first loss.
     for (lost, left) in [(FIRST, SECOND), (SECOND, FIRST)] {
         masters.stop(lost);
@@ -245,10 +291,6 @@ fn every_master_has_what_one_was_given_and_knows_what_is_gone() {
         masters.start(lost);
         assert_eq!(masters.pulled(lost, nginx).as_ref(), Some(&other.digest), "{lost} from {left}");
     }
-    // What no tag leads to goes at the next start: of the first image nothing is left.
-    masters.stop(FIRST);
-    masters.start(FIRST);
-    assert_eq!(find(&masters.store(FIRST)), b"");
 }
 
 #[test]
@@ -268,11 +310,7 @@ fn other_tools_may_write_and_nodes_only_read() {
     }
     let digest = Some(made.digest.clone());
     // The other one hears of it.
-    let begin = Instant::now();
-    while masters.list().len() < 4 || masters.list().iter().any(|(_, _, masters)| masters.len() < 2) {
-        assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", masters.list());
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    soon("both have all", || masters.list().iter().filter(|(_, _, masters)| masters.len() == 2).count() == 4);
     for master in [FIRST, SECOND] {
         for asked in [
             ("docker.io", "library/tool", "1"),
@@ -293,6 +331,14 @@ fn other_tools_may_write_and_nodes_only_read() {
     // A node's certificate reads; it neither writes nor removes.
     let of_node = |method: &str, path: &str| masters.ask((FIRST, SECOND), method, path);
     assert_eq!(of_node("HEAD", "/v2/team/tool/manifests/1").0, "200");
+    let (status, body) = of_node("GET", "/v2/_catalog");
+    assert!(status == "200" && body.contains("\"docker.io/team/tool\""), "what people try first: {status} {body}");
+    // A layer that is there under another name need not be sent again.
+    let blob = std::fs::read_to_string(made.layout.join("blobs/sha256").join(&made.digest["sha256:".len()..])).unwrap();
+    let blob =
+        serde_json::from_str::<serde_json::Value>(&blob).unwrap()["layers"][0]["digest"].as_str().unwrap().to_owned();
+    let mount = format!("/v2/team/mounted/blobs/uploads/?mount={blob}&from=team/tool");
+    assert_eq!(masters.ask_as_host(SECOND, &["--request", "POST", "--data", ""], &mount).0, "201");
     for (method, path) in [
         ("POST", "/v2/team/tool/blobs/uploads/"),
         ("DELETE", "/v2/team/tool/manifests/1"),
@@ -318,11 +364,7 @@ fn other_tools_may_write_and_nodes_only_read() {
         .output()
         .unwrap();
     assert!(deleted.status.success(), "{}", String::from_utf8_lossy(&deleted.stderr));
-    let begin = Instant::now();
-    while masters.pulled(FIRST, ("docker.io", "team/tool", "1")).is_some() {
-        assert!(begin.elapsed() < Duration::from_secs(20));
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    soon("it is gone", || masters.pulled(FIRST, ("docker.io", "team/tool", "1")).is_none());
     assert_eq!(masters.pulled(SECOND, ("docker.io", "team/tool", "1")), None);
     assert_eq!(masters.pulled(SECOND, ("docker.io", "library/tool", "1")), digest);
 }
