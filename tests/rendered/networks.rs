@@ -77,6 +77,25 @@ fn a_node_that_asks_for_its_range_says_the_plans() {
     assert!(own.node("kube-worker-02").text("/etc/cni/net.d/50-lab.conflist").contains("\"10.2.1.0/24\""));
 }
 
+/// tests/real/policies.rs has the kernel show what the rules do.
+#[test]
+fn where_policies_are_enforced_no_pod_is_open_before() {
+    let path = "/etc/kubernetes/hab/policies.nft";
+    let lab = Lab::of_network("network-policies");
+    for node in lab.of("master").chain(lab.of("worker")) {
+        let unit = node.text("/etc/systemd/system/hab-policies.service");
+        assert!(unit.contains("\nBefore=shutdown.target containerd.service kubelet.service\n"), "{unit}");
+        assert!(node.text("/etc/kubernetes/hab/policies.sh").contains(&format!("nft -f {path}\n")), "{}", node.name);
+        // The program's first rules are to take the place of these.
+        let rules = node.text(path);
+        assert!(rules.contains("\ntable inet kube-network-policies {\n"), "{rules}");
+        for way in ["saddr", "daddr"] {
+            assert!(rules.contains(&format!("\n        ip {way} 10.2.0.0/16 drop\n")), "{rules}");
+        }
+    }
+    assert!(Lab::new(DEFAULT).nodes.iter().all(|node| !node.has(path)));
+}
+
 #[test]
 fn only_with_the_internet_an_image_is_asked_for_elsewhere_than_in_the_labs_registry() {
     let both = "lab: demo\nnodes: {master: {count: 2}}\nregistry: {inLab: true}\nnetwork: {internet: true}\n";
