@@ -161,6 +161,17 @@ impl Cni {
         }
     }
 
+    /// The ports that its programs have on masters and workers: flanneld's health; Weave Net's control, status and metrics
+    /// (its `site/kubernetes/kube-addon.md`, and weave-npc's own default).
+    #[must_use]
+    pub const fn ports(self) -> &'static [u16] {
+        match self {
+            Self::Flannel => &[8081],
+            Self::Weave => &[6781, 6782, 6783, 6784],
+            Self::Routed | Self::Files | Self::None => &[],
+        }
+    }
+
     /// Whether it enforces network policies by itself; not known of one that the user brings.
     #[must_use]
     pub const fn enforces_policies(self) -> Option<bool> {
