@@ -77,6 +77,8 @@ struct Object {
     text: String,
     /// What it defines, if it is a `CustomResourceDefinition`.
     defines: Option<Defined>,
+    /// The container images that it names, with the lines of the file that they stand in.
+    images: Vec<(usize, String)>,
 }
 
 /// A kind that a `CustomResourceDefinition` brings.
@@ -140,6 +142,11 @@ impl Manifest {
     /// The lines at which objects of this kind begin.
     pub fn lines_of(&self, kind: &str) -> impl Iterator<Item = usize> {
         self.objects.iter().filter(move |object| object.kind == kind).map(|object| object.line)
+    }
+
+    /// The container images that pods of its objects run, and the lines that these stand in.
+    pub fn images(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.objects.iter().flat_map(|object| object.images.iter().map(|(line, image)| (*line, image.as_str())))
     }
 
     /// The file, each object under its path in the API. `defined` are the kinds that are not Kubernetes' own.
@@ -266,8 +273,39 @@ fn object(line: usize, text: &str) -> Result<Option<Object>, String> {
     } else {
         None
     };
+    let mut names = Vec::new();
+    images(&value, &mut names);
+    let images = names.into_iter().map(|image| (line + place(text, &image), image)).collect();
     let (group, version) = (group.to_owned(), version.to_owned());
-    Ok(Some(Object { line, group, version, kind, namespace, name, text: text.to_owned(), defines }))
+    Ok(Some(Object { line, group, version, kind, namespace, name, text: text.to_owned(), defines, images }))
+}
+
+/// The lists of a pod's containers (`PodSpec` of `k8s.io/api/core/v1`).
+const CONTAINERS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
+
+/// The container images in an object, each once, wherever its pods are described.
+fn images(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Mapping(fields) => {
+            for (key, field) in fields {
+                let is_list = key.as_str().is_some_and(|key| CONTAINERS.contains(&key));
+                let list = field.as_sequence().filter(|_| is_list).map_or(&[][..], Vec::as_slice);
+                for image in list.iter().filter_map(|container| container.get("image")?.as_str()) {
+                    if !found.iter().any(|other| other == image) {
+                        found.push(image.to_owned());
+                    }
+                }
+                images(field, found);
+            }
+        }
+        Value::Sequence(items) => items.iter().for_each(|item| images(item, found)),
+        _ => {}
+    }
+}
+
+/// The line of a document that names this image, from 0; the first where it can't be told.
+fn place(text: &str, image: &str) -> usize {
+    text.lines().position(|line| line.contains("image") && line.contains(image)).unwrap_or_default()
 }
 
 #[cfg(test)]
