@@ -64,6 +64,28 @@ fn every_object_of_a_network_is_sent_to_its_own_path() {
 }
 
 #[test]
+fn the_users_objects_come_after_the_clusters_own_in_their_order() {
+    let names: Vec<String> = (1..=101).map(|number| format!("net/{:03}.yaml", 200 - number)).collect();
+    let object =
+        |name: &String| format!("apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: a{}}}\n", &name[4..7]);
+    let texts: Vec<String> = names.iter().map(object).collect();
+    let files: Vec<_> = names.iter().map(String::as_str).zip(texts.iter().map(String::as_str)).collect();
+    let yaml = format!("lab: demo\nkubernetes: {{cni: {{name: files, manifests: [{}]}}}}\n", names.join(", "));
+    let lab = Lab::with(&yaml, &files);
+    // As hab-probe goes through the folder.
+    let applied: Vec<&str> = lab
+        .node("kube-master-01")
+        .files
+        .keys()
+        .filter_map(|path| path.strip_prefix("/etc/kubernetes/addons/"))
+        .collect();
+    let (own, users) = applied.split_at(applied.len() - names.len());
+    assert!(own.contains(&"rbac.yaml") && own.iter().all(|name| !name.starts_with("user-")), "{applied:?}");
+    let order: Vec<_> = users.iter().map(|name| format!("net/{}", name.rsplit('-').next().unwrap())).collect();
+    assert_eq!(order, names);
+}
+
+#[test]
 fn a_node_that_asks_for_its_range_says_the_plans() {
     let lab = Lab::of_network("flannel");
     for (node, range) in [("kube-master-01", "10.2.255.0/24"), ("kube-worker-02", "10.2.1.0/24")] {
