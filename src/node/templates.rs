@@ -232,6 +232,7 @@ fn lab_context(plan: &Plan) -> Context {
         "network",
         &json!({
             "nodes": plan.network.nodes,
+            "extra": plan.network.extra.values().collect::<Vec<_>>(),
             "nodes_prefix": plan.network.nodes.prefix_len(),
             "pods": plan.network.pods,
             "services": plan.network.services,

@@ -119,6 +119,18 @@ fn where_policies_are_enforced_no_pod_is_open_before() {
 }
 
 #[test]
+fn no_proxy_is_asked_for_what_is_in_the_lab() {
+    let yaml = "lab: demo\nnetwork: {internet: true, proxy: {http: \"http://10.0.0.1:3128\"}, extra: {storage: 192.168.60.0/24, \
+                backup: 192.168.61.0/24}}\n";
+    let lab = Lab::new(yaml);
+    let text = lab.node("kube-worker-01").text("/etc/kubernetes/hab/internet.env");
+    let known = text.lines().find_map(|line| line.strip_prefix("NO_PROXY=")).unwrap();
+    for range in ["192.168.56.0/24", "192.168.60.0/24", "192.168.61.0/24", "10.2.0.0/16", "10.3.0.0/24"] {
+        assert!(known.split(',').any(|other| other == range), "{known}");
+    }
+}
+
+#[test]
 fn only_with_the_internet_an_image_is_asked_for_elsewhere_than_in_the_labs_registry() {
     let both = "lab: demo\nnodes: {master: {count: 2}}\nregistry: {inLab: true}\nnetwork: {internet: true}\n";
     for (yaml, leads_out) in [(LARGE, false), (both, true)] {
