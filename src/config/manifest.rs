@@ -6,62 +6,9 @@ use std::path::Path;
 use serde::Deserialize as _;
 use serde_yaml::Value;
 
+use super::api_kinds;
 use super::load::users_file;
 use crate::problems::{Place, Problems};
-
-/// Kinds of Kubernetes' own API by their groups (the part of `apiVersion` before the `/`; the core's is empty), first those
-/// that are in a namespace. From `k8s.io/api` v0.36 and, for the last two, the modules of their names.
-const NAMESPACED: [(&str, &[&str]); 11] = [
-    (
-        "",
-        &[
-            "ConfigMap",
-            "Endpoints",
-            "LimitRange",
-            "PersistentVolumeClaim",
-            "Pod",
-            "PodTemplate",
-            "ReplicationController",
-            "ResourceQuota",
-            "Secret",
-            "Service",
-            "ServiceAccount",
-        ],
-    ),
-    ("apps", &["ControllerRevision", "DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"]),
-    ("autoscaling", &["HorizontalPodAutoscaler"]),
-    ("batch", &["CronJob", "Job"]),
-    ("coordination.k8s.io", &["Lease"]),
-    ("discovery.k8s.io", &["EndpointSlice"]),
-    ("networking.k8s.io", &["Ingress", "NetworkPolicy"]),
-    ("policy", &["PodDisruptionBudget"]),
-    ("rbac.authorization.k8s.io", &["Role", "RoleBinding"]),
-    ("resource.k8s.io", &["ResourceClaim", "ResourceClaimTemplate"]),
-    ("storage.k8s.io", &["CSIStorageCapacity"]),
-];
-const OF_THE_CLUSTER: [(&str, &[&str]); 11] = [
-    ("", &["Namespace", "Node", "PersistentVolume"]),
-    (
-        "admissionregistration.k8s.io",
-        &[
-            "MutatingAdmissionPolicy",
-            "MutatingAdmissionPolicyBinding",
-            "MutatingWebhookConfiguration",
-            "ValidatingAdmissionPolicy",
-            "ValidatingAdmissionPolicyBinding",
-            "ValidatingWebhookConfiguration",
-        ],
-    ),
-    ("flowcontrol.apiserver.k8s.io", &["FlowSchema", "PriorityLevelConfiguration"]),
-    ("networking.k8s.io", &["IPAddress", "IngressClass", "ServiceCIDR"]),
-    ("node.k8s.io", &["RuntimeClass"]),
-    ("rbac.authorization.k8s.io", &["ClusterRole", "ClusterRoleBinding"]),
-    ("resource.k8s.io", &["DeviceClass"]),
-    ("scheduling.k8s.io", &["PriorityClass"]),
-    ("storage.k8s.io", &["CSIDriver", "CSINode", "StorageClass", "VolumeAttachment"]),
-    ("apiextensions.k8s.io", &["CustomResourceDefinition"]),
-    ("apiregistration.k8s.io", &["APIService"]),
-];
 
 /// One object of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,32 +124,14 @@ impl Object {
     /// Where it is in the API, such as `/apis/apps/v1/namespaces/kube-system/deployments/coredns`.
     fn path(&self, defined: &[&Defined]) -> Option<String> {
         let Self { group, version, kind, name, .. } = self;
-        let has =
-            |table: &[(&str, &[&str])]| table.iter().any(|(own, kinds)| own == group && kinds.contains(&kind.as_str()));
         let (plural, namespaced) = match defined.iter().find(|other| other.group == *group && other.kind == *kind) {
             Some(other) => (other.plural.clone(), other.namespaced),
-            None if has(&NAMESPACED) => (plural(kind), true),
-            None if has(&OF_THE_CLUSTER) => (plural(kind), false),
-            None => return None,
+            None => api_kinds::find(group, kind)?,
         };
         let root = if group.is_empty() { "/api".to_owned() } else { format!("/apis/{group}") };
         let namespace = self.namespace.as_deref().unwrap_or("default");
         let within = if namespaced { format!("/namespaces/{namespace}") } else { String::new() };
         Some(format!("{root}/{version}{within}/{plural}/{name}"))
-    }
-}
-
-/// The plural of a kind of Kubernetes' own.
-fn plural(kind: &str) -> String {
-    let lower = kind.to_lowercase();
-    if lower == "endpoints" {
-        lower
-    } else if let Some(stem) = lower.strip_suffix('y') {
-        format!("{stem}ies")
-    } else if lower.ends_with('s') {
-        format!("{lower}es")
-    } else {
-        format!("{lower}s")
     }
 }
 
@@ -355,20 +284,6 @@ mod tests {
         );
         let path = "# /apis/apiextensions.k8s.io/v1/customresourcedefinitions/ippools.crd.example.org\n";
         assert!(crd.text(&[]).unwrap().starts_with(path));
-    }
-
-    #[test]
-    fn plurals_are_those_of_kubernetes() {
-        for (kind, plural) in [
-            ("Ingress", "ingresses"),
-            ("NetworkPolicy", "networkpolicies"),
-            ("Endpoints", "endpoints"),
-            ("IPAddress", "ipaddresses"),
-            ("CSIStorageCapacity", "csistoragecapacities"),
-            ("Pod", "pods"),
-        ] {
-            assert_eq!(super::plural(kind), plural);
-        }
     }
 
     #[test]
