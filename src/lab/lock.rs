@@ -131,7 +131,7 @@ pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress, d
     let image = base.image().map_or_else(String::new, |image| {
         format!("; {} {} {}, signed by {}", plan.base.name(), image.channel, image.version, image.signed_by)
     });
-    let outcome = format!("{packages} packages and {} pinned{image}", parts(&supply));
+    let outcome = format!("{packages} packages and {} pinned{image}", sources(&supply));
     let fetcher = Fetcher::new(cache, lab, &plan.registries, &tools_of_images);
     let mut lock = Lock::new(tools, base, supply);
     lock.images = pin_images(&fetcher, plan, None, &step)?;
@@ -148,7 +148,7 @@ fn upstream(cache: &Cache, catalog: &Catalog, debs: Vec<Deb>, step: &Step<'_>) -
 }
 
 /// What a supply pins besides packages, in words.
-fn parts(supply: &Supply) -> String {
+fn sources(supply: &Supply) -> String {
     match supply {
         Supply::Source(source) => format!("{} modules", source.upstreams.len()),
         Supply::Upstream(releases) => {
@@ -222,7 +222,7 @@ mod tests {
                 assert!(!pin_parts(&with, &mut lock).unwrap(), "{more}");
                 let catalog = Catalog::of(with.supply, &with.kubernetes.version, &with.parts()).unwrap();
                 assert!(catalog.artifacts.contains_key(program), "{more}");
-                artifacts::same_parts(&catalog, &lock.supply).unwrap();
+                artifacts::same_pins(&catalog, &lock.supply).unwrap();
 
                 let mut built = lock.supply.built().unwrap().clone();
                 built.programs.insert(program.to_owned(), "digest".to_owned());
