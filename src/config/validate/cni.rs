@@ -71,7 +71,7 @@ pub fn ports(cni: Cni, word: &Marked<String>, others: &[(&str, Option<u16>)], pr
 
 /// The images that the network needs, behind those that the user names; none that the user names, too.
 pub fn images(cni: Option<Cni>, own: Vec<ImageSource>) -> Vec<ImageSource> {
-    let needed = cni.map_or(&[][..], Cni::images).iter().filter_map(|name| Reference::new(name).ok());
+    let needed = cni.map_or(&[][..], Cni::images).iter().filter_map(|(_, name)| Reference::new(name).ok());
     let mut all = own;
     for image in needed.map(ImageSource::Registry) {
         if !all.contains(&image) {
