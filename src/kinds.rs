@@ -151,13 +151,27 @@ impl Cni {
         }
     }
 
-    /// The container images that it needs, of which the lab's lock pins the digests
+    /// The container images that it needs, by what its objects call them; the lab's lock pins their digests
     /// (<https://github.com/rajch/weave/releases>).
     #[must_use]
-    pub const fn images(self) -> &'static [&'static str] {
+    pub const fn images(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Weave => &["docker.io/rajchaudhuri/weave-kube:2.9.0", "docker.io/rajchaudhuri/weave-npc:2.9.0"],
+            Self::Weave => &[
+                ("kube", "docker.io/rajchaudhuri/weave-kube:2.9.0"),
+                ("npc", "docker.io/rajchaudhuri/weave-npc:2.9.0"),
+            ],
             Self::Routed | Self::Flannel | Self::Files | Self::None => &[],
+        }
+    }
+
+    /// The ports that its programs have on masters and workers: flanneld's health; Weave Net's control and data, status and
+    /// metrics, by its own defaults.
+    #[must_use]
+    pub const fn ports(self) -> &'static [u16] {
+        match self {
+            Self::Flannel => &[8081],
+            Self::Weave => &[6781, 6782, 6783, 6784],
+            Self::Routed | Self::Files | Self::None => &[],
         }
     }
 

@@ -56,13 +56,38 @@ pub struct Problems {
     pub source: String,
     /// The problems, in the order found.
     pub list: Vec<Problem>,
+    /// Those of files that this one names.
+    pub others: Vec<Self>,
 }
 
 impl Problems {
     /// An empty list for `file` with the text `source`.
     #[must_use]
     pub fn new(file: &str, source: &str) -> Self {
-        Self { file: file.to_owned(), source: source.to_owned(), list: Vec::new() }
+        Self { file: file.to_owned(), source: source.to_owned(), ..Self::default() }
+    }
+
+    /// Those of several files as one; `None` without any.
+    #[must_use]
+    pub fn together(files: Vec<Self>) -> Option<Self> {
+        let mut files = files.into_iter();
+        let mut first = files.next()?;
+        first.others.extend(files);
+        Some(first)
+    }
+
+    /// Each problem, with the file that it is in.
+    pub fn each(&self) -> impl Iterator<Item = (&str, &Problem)> {
+        // A file that is named by one names none itself.
+        let files =
+            std::iter::once(self).chain(self.others.iter().flat_map(|file| std::iter::once(file).chain(&file.others)));
+        files.flat_map(|file| file.list.iter().map(|problem| (file.file.as_str(), problem)))
+    }
+
+    /// True when there is nothing to say.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.each().next().is_none()
     }
 
     /// Notes an error.
@@ -78,7 +103,7 @@ impl Problems {
     /// True when at least one problem forbids building.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.list.iter().any(|p| p.severity == Severity::Error)
+        self.each().any(|(_, problem)| problem.severity == Severity::Error)
     }
 
     /// Sorts by place, so the user reads them from top to bottom; problems of the whole file come first.
@@ -115,7 +140,7 @@ impl fmt::Display for Problems {
                 writeln!(f, "  = hint: {hint}")?;
             }
         }
-        Ok(())
+        self.others.iter().try_for_each(|other| write!(f, "{other}"))
     }
 }
 
@@ -135,6 +160,31 @@ mod tests {
             "hab.yaml:2:1: error: unknown key `worker`\n  | worker: 3\n  | ^^^^^^\n  = hint: did you mean `nodes`?\n"
         );
         assert!(problems.has_errors());
+    }
+
+    #[test]
+    fn several_files_are_said_one_after_another() {
+        let of = |file: &str, warns: bool| {
+            let mut problems = Problems::new(file, "");
+            if warns {
+                problems.warning(None, "odd", None);
+            } else {
+                problems.error(None, "wrong", None);
+            }
+            problems
+        };
+        assert!(Problems::together(Vec::new()).is_none());
+        let files = Problems::together(vec![of("a.yaml", true), of("b.pem", false)]).unwrap();
+        let mut all = of("hab.yaml", true);
+        assert!(!all.has_errors() && !all.is_empty());
+        all.others.push(files);
+        assert!(all.has_errors());
+        assert_eq!(all.to_string(), "hab.yaml: warning: odd\na.yaml: warning: odd\nb.pem: error: wrong\n");
+        assert_eq!(all.each().map(|(file, _)| file).collect::<Vec<_>>(), ["hab.yaml", "a.yaml", "b.pem"]);
+        let mut other = Problems::new("hab.yaml", "");
+        assert!(other.is_empty());
+        other.others.push(of("c.json", true));
+        assert!(!other.is_empty() && !other.has_errors());
     }
 
     #[test]

@@ -18,4 +18,4 @@ mod verify;
 pub use artifact::{Artifacts, HashedFile, Image, Program, built, program_file};
 pub use catalog::{Catalog, ImageSpec, Origin, Upstream};
 pub use releases::{GO, Published, Release};
-pub use verify::{pin, pin_releases, pin_upstream, same_parts, same_results};
+pub use verify::{pin, pin_releases, pin_upstream, same_pins, same_results};

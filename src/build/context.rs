@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context as _, Result, ensure};
 
 use crate::artifacts::go::Toolchain;
-use crate::artifacts::{Catalog, GO, same_parts};
+use crate::artifacts::{Catalog, GO, same_pins};
 use crate::cache::Cache;
 use crate::config::{ImageSource, Registries};
 use crate::exec::qemu::{self, Accelerator};
@@ -78,7 +78,7 @@ impl<'a> Context<'a> {
             locked.name(),
             plan.supply.name()
         );
-        same_parts(&context.catalog, &lock.supply)?;
+        same_pins(&context.catalog, &lock.supply)?;
         ensure!(lock.has_images(&plan.images), "{FILE} does not pin the images of hab.yaml: `hab lock` pins them");
         if let Some(locked) = lock.brought() {
             let same = locked.linker == images::linker()?;

@@ -26,12 +26,12 @@ impl Check {
         reading.warn_of_routes(&config::host_routes());
         let problems = &reading.problems;
         if self.json {
-            let list: Vec<_> = problems.list.iter().map(as_json).collect();
+            let list: Vec<_> = problems.each().map(|(file, problem)| as_json(file, problem)).collect();
             print::json(&json!({"file": problems.file, "ok": reading.config.is_some(), "problems": list}))?;
         }
         let plan = Plan::new(reading.config()?)?;
         if !self.json {
-            if !problems.list.is_empty() {
+            if !problems.is_empty() {
                 print::stderr(problems.to_string().trim_end());
             }
             if !global.quiet {
@@ -42,8 +42,9 @@ impl Check {
     }
 }
 
-fn as_json(problem: &Problem) -> serde_json::Value {
+fn as_json(file: &str, problem: &Problem) -> serde_json::Value {
     json!({
+        "file": file,
         "severity": problem.severity.to_string(),
         "line": problem.place.map(|place| place.line),
         "column": problem.place.map(|place| place.column),

@@ -187,7 +187,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// Reads the lab and decides everything; warnings are said at once.
 fn plan(global: &Global) -> Result<crate::plan::Plan> {
     let Opened { plan, warnings } = lab::open(&global.lab)?;
-    if !global.quiet && !warnings.list.is_empty() {
+    if !global.quiet && !warnings.is_empty() {
         print::stderr(warnings.to_string().trim_end());
     }
     Ok(plan)

@@ -9,8 +9,8 @@ use super::{Global, print};
 use crate::artifacts::Catalog;
 use crate::build::{Context, Explanation, Graph, before_lock, explain};
 use crate::cache::Cache;
-use crate::lab::applied;
 use crate::lab::origin::Origins;
+use crate::lab::{self, applied};
 use crate::lock::{FILE, Lock};
 use crate::plan;
 use crate::progress::Silent;
@@ -68,7 +68,9 @@ fn steps(global: &Global, plan: &plan::Plan) -> Result<(String, Vec<Explanation>
     let cache = Cache::from_env()?;
     let catalog =
         || before_lock(&Catalog::of(plan.supply, &plan.kubernetes.version, &plan.parts())?, plan.base, &plan.providers);
-    let lock = match Lock::read(&global.lab) {
+    // As `hab build` will write it.
+    let read = || Lock::read(&global.lab)?.map(|lock| lab::lock::with_parts(plan, lock)).transpose();
+    let lock = match read() {
         Ok(Some(lock)) => lock,
         Ok(None) => return Ok((format!("will be made: there is no {FILE}"), catalog()?)),
         Err(error) => return Ok((format!("refused: {error:#}"), catalog()?)),

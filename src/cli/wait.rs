@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::{Global, print, progress};
 use crate::cluster::{Cluster, Limits};
-use crate::lab;
+use crate::lab::{self, way_out::WayOut};
 
 /// Wait until every node and DNS are Ready, or say who is stuck at what; `vagrant up` ends with this
 #[derive(Debug, clap::Args)]
@@ -52,10 +52,7 @@ impl Wait {
         if global.quiet {
             return Ok(());
         }
-        let internet = match plan.internet {
-            Some(_) => "its nodes reach the internet through this host (network.internet: true)",
-            None => "no packet leaves the lab (network.internet: false)",
-        };
+        let internet = WayOut::look(&plan).words();
         print::out(format!("{internet}\nnow: export KUBECONFIG=$(hab kubeconfig); kubectl get nodes\n"))
     }
 }

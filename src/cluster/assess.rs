@@ -56,6 +56,10 @@ const NO_NETWORK: &str = "NetworkPluginNotReady";
 
 /// In a lab without a pod network nothing but that is waited for: somebody is to bring one, and DNS needs it.
 fn without_network(nodes: &mut [NodeState], dns: &mut Part) {
+    // Once a node has one, somebody has brought one: what is made anew waits for it, and a roll for that.
+    if nodes.iter().any(|node| node.role.has_kubelet() && node.does_its_work()) {
+        return;
+    }
     let lacking = nodes.iter_mut().filter(|n| n.reason == Reason::NotReady && n.message.contains(NO_NETWORK));
     let mut lacks = false;
     for node in lacking.filter(|node| node.stale.is_none()) {

@@ -23,14 +23,49 @@ impl UsersFiles {
     /// Reads what these name in the folder `lab`.
     ///
     /// # Errors
-    /// The first file that can't be read or is wrong, with everything that is wrong with it.
+    /// Files that can't be read or are wrong: everything that is wrong with each.
     pub fn read(lab: &Path, kubernetes: &Kubernetes, internet: Option<&Internet>) -> Result<Self, Problems> {
+        let mut wrong = Vec::new();
         let policy = kubernetes.components.api_server.audit_policy.as_ref();
         let certificates = internet.and_then(|internet| internet.certificates.as_ref());
-        Ok(Self {
-            audit_policy: policy.map(|file| AuditPolicy::read(&lab.join(file))).transpose()?,
-            network: OwnNetwork::read(lab, &kubernetes.cni_files)?,
-            certificates: certificates.map(|file| Certificates::read(&lab.join(file))).transpose()?,
-        })
+        let files = Self {
+            audit_policy: policy.and_then(|file| good(AuditPolicy::read(&lab.join(file)), &mut wrong)),
+            network: OwnNetwork::read(lab, &kubernetes.cni_files, &mut wrong),
+            certificates: certificates.and_then(|file| good(Certificates::read(&lab.join(file)), &mut wrong)),
+        };
+        Problems::together(wrong).map_or(Ok(files), Err)
+    }
+}
+
+/// A file that is as it should be; what is wrong with another is noted.
+pub(super) fn good<T>(read: Result<T, Problems>, wrong: &mut Vec<Problems>) -> Option<T> {
+    read.map_err(|problems| wrong.push(problems)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::load;
+
+    #[test]
+    fn what_is_wrong_with_each_file_is_said_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        let config = "lab: a\nkubernetes:\n  cni: {name: files, conflist: a.conflist, manifests: [b.yaml, c.yaml]}\n  \
+                      apiServer: {auditPolicy: audit.yaml}\nnetwork: {internet: true, trustedCertificates: ca.pem}\n\
+                      nodes: {etcd: {count: 2}}\n";
+        write("hab.yaml", config);
+        write("b.yaml", "kind: A\n");
+        for name in ["a.conflist", "c.yaml", "audit.yaml", "ca.pem"] {
+            write(name, "");
+        }
+        let reading = load(dir.path()).unwrap();
+        assert!(reading.config.is_none());
+        let said: Vec<_> = reading.problems.each().map(|(file, problem)| (file, problem.severity)).collect();
+        let files: Vec<_> = said.iter().map(|(file, _)| file.rsplit('/').next().unwrap()).collect();
+        assert_eq!(files, ["hab.yaml", "audit.yaml", "a.conflist", "b.yaml", "c.yaml", "ca.pem"]);
+        // What hab.yaml itself is warned of is not lost.
+        let said = reading.problems.to_string();
+        assert!(said.contains("hab.yaml:6:23: warning: "), "{said}");
+        assert!(said.contains("b.yaml:1:1: error: the object that begins here has no `apiVersion`"), "{said}");
     }
 }

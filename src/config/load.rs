@@ -89,6 +89,7 @@ pub fn load(folder: &Path) -> Result<Reading> {
         Ok(bytes) => {
             let mut reading = with_files(folder, read(&name, &bytes, &|file| in_folder(folder, file)));
             reading.refuse_ranges(&provider::allowed());
+            reading.config = reading.config.filter(|_| !reading.problems.has_errors());
             Ok(reading)
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -98,19 +99,12 @@ pub fn load(folder: &Path) -> Result<Reading> {
     }
 }
 
-/// A good hab.yaml that names a file which is not what it should be has the problems of that file.
+/// What is to be said of the files that a good hab.yaml names.
 fn with_files(folder: &Path, mut reading: Reading) -> Reading {
     let Some(config) = &reading.config else { return reading };
     match UsersFiles::read(folder, &config.kubernetes, config.internet.as_ref()) {
-        Ok(files) => {
-            let unsure = files.network.policies.iter().filter(|_| !config.kubernetes.network_policies);
-            for place in unsure {
-                let message = format!("{place} is a NetworkPolicy, which your own network enforces or not");
-                let hint = "with `kubernetes.networkPolicies: true` hab does".to_owned();
-                reading.problems.warning(None, message, Some(hint));
-            }
-        }
-        Err(problems) => reading = Reading { config: None, problems, ..reading },
+        Ok(files) => files.network.warn(config, &mut reading.problems),
+        Err(problems) => reading.problems.others.push(problems),
     }
     reading
 }

@@ -6,62 +6,9 @@ use std::path::Path;
 use serde::Deserialize as _;
 use serde_yaml::Value;
 
+use super::api_kinds;
 use super::load::users_file;
 use crate::problems::{Place, Problems};
-
-/// Kinds of Kubernetes' own API by their groups (the part of `apiVersion` before the `/`; the core's is empty), first those
-/// that are in a namespace. From `k8s.io/api` v0.36 and, for the last two, the modules of their names.
-const NAMESPACED: [(&str, &[&str]); 11] = [
-    (
-        "",
-        &[
-            "ConfigMap",
-            "Endpoints",
-            "LimitRange",
-            "PersistentVolumeClaim",
-            "Pod",
-            "PodTemplate",
-            "ReplicationController",
-            "ResourceQuota",
-            "Secret",
-            "Service",
-            "ServiceAccount",
-        ],
-    ),
-    ("apps", &["ControllerRevision", "DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"]),
-    ("autoscaling", &["HorizontalPodAutoscaler"]),
-    ("batch", &["CronJob", "Job"]),
-    ("coordination.k8s.io", &["Lease"]),
-    ("discovery.k8s.io", &["EndpointSlice"]),
-    ("networking.k8s.io", &["Ingress", "NetworkPolicy"]),
-    ("policy", &["PodDisruptionBudget"]),
-    ("rbac.authorization.k8s.io", &["Role", "RoleBinding"]),
-    ("resource.k8s.io", &["ResourceClaim", "ResourceClaimTemplate"]),
-    ("storage.k8s.io", &["CSIStorageCapacity"]),
-];
-const OF_THE_CLUSTER: [(&str, &[&str]); 11] = [
-    ("", &["Namespace", "Node", "PersistentVolume"]),
-    (
-        "admissionregistration.k8s.io",
-        &[
-            "MutatingAdmissionPolicy",
-            "MutatingAdmissionPolicyBinding",
-            "MutatingWebhookConfiguration",
-            "ValidatingAdmissionPolicy",
-            "ValidatingAdmissionPolicyBinding",
-            "ValidatingWebhookConfiguration",
-        ],
-    ),
-    ("flowcontrol.apiserver.k8s.io", &["FlowSchema", "PriorityLevelConfiguration"]),
-    ("networking.k8s.io", &["IPAddress", "IngressClass", "ServiceCIDR"]),
-    ("node.k8s.io", &["RuntimeClass"]),
-    ("rbac.authorization.k8s.io", &["ClusterRole", "ClusterRoleBinding"]),
-    ("resource.k8s.io", &["DeviceClass"]),
-    ("scheduling.k8s.io", &["PriorityClass"]),
-    ("storage.k8s.io", &["CSIDriver", "CSINode", "StorageClass", "VolumeAttachment"]),
-    ("apiextensions.k8s.io", &["CustomResourceDefinition"]),
-    ("apiregistration.k8s.io", &["APIService"]),
-];
 
 /// One object of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +24,8 @@ struct Object {
     text: String,
     /// What it defines, if it is a `CustomResourceDefinition`.
     defines: Option<Defined>,
+    /// The container images that it names, with the lines of the file that they stand in.
+    images: Vec<(usize, String)>,
 }
 
 /// A kind that a `CustomResourceDefinition` brings.
@@ -142,6 +91,11 @@ impl Manifest {
         self.objects.iter().filter(move |object| object.kind == kind).map(|object| object.line)
     }
 
+    /// The container images that pods of its objects run, and the lines that these stand in.
+    pub fn images(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.objects.iter().flat_map(|object| object.images.iter().map(|(line, image)| (*line, image.as_str())))
+    }
+
     /// The file, each object under its path in the API. `defined` are the kinds that are not Kubernetes' own.
     ///
     /// # Errors
@@ -170,32 +124,14 @@ impl Object {
     /// Where it is in the API, such as `/apis/apps/v1/namespaces/kube-system/deployments/coredns`.
     fn path(&self, defined: &[&Defined]) -> Option<String> {
         let Self { group, version, kind, name, .. } = self;
-        let has =
-            |table: &[(&str, &[&str])]| table.iter().any(|(own, kinds)| own == group && kinds.contains(&kind.as_str()));
         let (plural, namespaced) = match defined.iter().find(|other| other.group == *group && other.kind == *kind) {
             Some(other) => (other.plural.clone(), other.namespaced),
-            None if has(&NAMESPACED) => (plural(kind), true),
-            None if has(&OF_THE_CLUSTER) => (plural(kind), false),
-            None => return None,
+            None => api_kinds::find(group, kind)?,
         };
         let root = if group.is_empty() { "/api".to_owned() } else { format!("/apis/{group}") };
         let namespace = self.namespace.as_deref().unwrap_or("default");
         let within = if namespaced { format!("/namespaces/{namespace}") } else { String::new() };
         Some(format!("{root}/{version}{within}/{plural}/{name}"))
-    }
-}
-
-/// The plural of a kind of Kubernetes' own.
-fn plural(kind: &str) -> String {
-    let lower = kind.to_lowercase();
-    if lower == "endpoints" {
-        lower
-    } else if let Some(stem) = lower.strip_suffix('y') {
-        format!("{stem}ies")
-    } else if lower.ends_with('s') {
-        format!("{lower}es")
-    } else {
-        format!("{lower}s")
     }
 }
 
@@ -266,8 +202,39 @@ fn object(line: usize, text: &str) -> Result<Option<Object>, String> {
     } else {
         None
     };
+    let mut names = Vec::new();
+    images(&value, &mut names);
+    let images = names.into_iter().map(|image| (line + place(text, &image), image)).collect();
     let (group, version) = (group.to_owned(), version.to_owned());
-    Ok(Some(Object { line, group, version, kind, namespace, name, text: text.to_owned(), defines }))
+    Ok(Some(Object { line, group, version, kind, namespace, name, text: text.to_owned(), defines, images }))
+}
+
+/// The lists of a pod's containers (`PodSpec` of `k8s.io/api/core/v1`).
+const CONTAINERS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
+
+/// The container images in an object, each once, wherever its pods are described.
+fn images(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Mapping(fields) => {
+            for (key, field) in fields {
+                let is_list = key.as_str().is_some_and(|key| CONTAINERS.contains(&key));
+                let list = field.as_sequence().filter(|_| is_list).map_or(&[][..], Vec::as_slice);
+                for image in list.iter().filter_map(|container| container.get("image")?.as_str()) {
+                    if !found.iter().any(|other| other == image) {
+                        found.push(image.to_owned());
+                    }
+                }
+                images(field, found);
+            }
+        }
+        Value::Sequence(items) => items.iter().for_each(|item| images(item, found)),
+        _ => {}
+    }
+}
+
+/// The line of a document that names this image, from 0; the first where it can't be told.
+fn place(text: &str, image: &str) -> usize {
+    text.lines().position(|line| line.contains("image") && line.contains(image)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -317,20 +284,6 @@ mod tests {
         );
         let path = "# /apis/apiextensions.k8s.io/v1/customresourcedefinitions/ippools.crd.example.org\n";
         assert!(crd.text(&[]).unwrap().starts_with(path));
-    }
-
-    #[test]
-    fn plurals_are_those_of_kubernetes() {
-        for (kind, plural) in [
-            ("Ingress", "ingresses"),
-            ("NetworkPolicy", "networkpolicies"),
-            ("Endpoints", "endpoints"),
-            ("IPAddress", "ipaddresses"),
-            ("CSIStorageCapacity", "csistoragecapacities"),
-            ("Pod", "pods"),
-        ] {
-            assert_eq!(super::plural(kind), plural);
-        }
     }
 
     #[test]

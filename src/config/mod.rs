@@ -1,5 +1,6 @@
 //! The user's words: `hab.yaml` read, merged with the defaults and checked, with every problem at its place.
 
+mod api_kinds;
 mod audit;
 mod base;
 mod cni;

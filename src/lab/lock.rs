@@ -28,7 +28,10 @@ pub fn open(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress) -> 
 }
 
 /// Pins the parts that the lab has and the lock does not pin yet, and nothing any more of those that it has not; all else stays
-/// as it is. Returns whether that changed something.
+/// as it is, the digests of all other programs, too. Returns whether that changed something.
+///
+/// # Errors
+/// hab was built without a part.
 fn pin_parts(plan: &Plan, lock: &mut Lock) -> Result<bool> {
     let ((modules, built), wanted) = (lock.supply.of_modules(), plan.parts());
     let mut changed = false;
@@ -39,8 +42,6 @@ fn pin_parts(plan: &Plan, lock: &mut Lock) -> Result<bool> {
                 changed |= modules.remove(&name).is_some();
             } else if let Entry::Vacant(place) = modules.entry(name) {
                 place.insert(artifacts::pin_upstream(&upstream)?);
-                // What it is made of is new here, so nobody knows its digest: the next build writes all of them.
-                *built = None;
                 changed = true;
             }
         }
@@ -49,6 +50,15 @@ fn pin_parts(plan: &Plan, lock: &mut Lock) -> Result<bool> {
         }
     }
     Ok(changed)
+}
+
+/// The lock with the parts of hab.yaml, as [`amend`] has them; nothing is written.
+///
+/// # Errors
+/// hab was built without a part.
+pub fn with_parts(plan: &Plan, mut lock: Lock) -> Result<Lock> {
+    pin_parts(plan, &mut lock)?;
+    Ok(lock)
 }
 
 /// The lock with the parts and the container images of hab.yaml: those that it does not pin yet are pinned, those that hab.yaml
@@ -125,7 +135,7 @@ pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress, d
     let image = base.image().map_or_else(String::new, |image| {
         format!("; {} {} {}, signed by {}", plan.base.name(), image.channel, image.version, image.signed_by)
     });
-    let outcome = format!("{packages} packages and {} pinned{image}", parts(&supply));
+    let outcome = format!("{packages} packages and {} pinned{image}", sources(&supply));
     let fetcher = Fetcher::new(cache, lab, &plan.registries, &tools_of_images);
     let mut lock = Lock::new(tools, base, supply);
     lock.images = pin_images(&fetcher, plan, None, &step)?;
@@ -142,7 +152,7 @@ fn upstream(cache: &Cache, catalog: &Catalog, debs: Vec<Deb>, step: &Step<'_>) -
 }
 
 /// What a supply pins besides packages, in words.
-fn parts(supply: &Supply) -> String {
+fn sources(supply: &Supply) -> String {
     match supply {
         Supply::Source(source) => format!("{} modules", source.upstreams.len()),
         Supply::Upstream(releases) => {
@@ -210,7 +220,8 @@ mod tests {
             let of = |more: &str| plan(&format!("supply: {supply}\n{more}"));
             let without = of("");
             let mut lock = blank(&without).unwrap();
-            lock.supply.set_built(Some(Built::default()));
+            let programs = [("kubelet".to_owned(), "digest".to_owned())].into();
+            lock.supply.set_built(Some(Built { programs, ..Built::default() }));
             let before = lock.clone();
             assert!(!pin_parts(&without, &mut lock).unwrap());
             assert_eq!(lock, before);
@@ -224,13 +235,13 @@ mod tests {
             for (more, program) in all {
                 let with = of(more);
                 assert!(pin_parts(&with, &mut lock).unwrap(), "{more}");
-                assert_eq!(lock.supply.built(), None, "{more}: of what it is built to nobody knows yet");
+                assert_eq!(lock.supply.built(), before.supply.built(), "{more}: all else is as it was");
                 assert!(!pin_parts(&with, &mut lock).unwrap(), "{more}");
                 let catalog = Catalog::of(with.supply, &with.kubernetes.version, &with.parts()).unwrap();
                 assert!(catalog.artifacts.contains_key(program), "{more}");
-                artifacts::same_parts(&catalog, &lock.supply).unwrap();
+                artifacts::same_pins(&catalog, &lock.supply).unwrap();
 
-                let mut built = Built::default();
+                let mut built = lock.supply.built().unwrap().clone();
                 built.programs.insert(program.to_owned(), "digest".to_owned());
                 lock.supply.set_built(Some(built));
                 assert!(pin_parts(&without, &mut lock).unwrap(), "{more}");

@@ -7,6 +7,7 @@ pub mod origin;
 pub mod publish;
 pub mod recording;
 pub mod render;
+pub mod way_out;
 
 use std::path::{Component, Path, PathBuf};
 

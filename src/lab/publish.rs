@@ -154,22 +154,23 @@ fn box_file(role: Role, provider: Provider) -> String {
     }
 }
 
-/// The lock with what came out: digests of programs and images from the first build on, and the boxes of this one.
+/// The lock with what came out: digests of programs and images from the first build on, those of a part from the first build
+/// with it on, and the boxes of this one.
 fn locked(context: &Context<'_>, entries: &Entries) -> Result<Lock> {
     let mut lock = context.lock.clone();
-    if lock.supply.built().is_none() {
-        let mut all = Built::default();
+    let wanted: Vec<&String> = context.catalog.artifacts.keys().collect();
+    let known = |built: &Built| wanted.iter().all(|name| built.programs.contains_key(*name));
+    if !lock.supply.built().is_some_and(known) {
         // Also of steps that this build had no need of, because what is made of them was there.
-        for entry in present(&Graph::new(context)?, context).0.values() {
-            let built = built(entry)?;
-            all.programs.extend(built.programs);
-            all.images.extend(built.images);
-        }
+        let present = present(&Graph::new(context)?, context);
+        let all = present.0.values().map(|entry| built(entry)).collect::<Result<Vec<_>>>()?;
+        let mut all = together(lock.supply.built(), all);
         // No supply has the program of the disk of images.
-        all.programs.retain(|name, _| context.catalog.artifacts.contains_key(name));
+        all.programs.retain(|name, _| wanted.contains(&name));
         // What was thrown away since is not known.
-        let whole = context.catalog.artifacts.keys().all(|name| all.programs.contains_key(name));
-        lock.supply.set_built(whole.then_some(all));
+        if known(&all) {
+            lock.supply.set_built(Some(all));
+        }
     }
     if let Some(images) = lock.images.as_mut().filter(|images| !images.list.is_empty()) {
         images.disk = Some(disk::read(entries.get(IMAGES)?)?.sha256);
@@ -182,6 +183,20 @@ fn locked(context: &Context<'_>, entries: &Entries) -> Result<Lock> {
         anyhow::Ok(Some(next(lock.boxes.get(role).as_ref(), Digests::new(digests))))
     })?;
     Ok(lock)
+}
+
+/// What was locked, and of what is new beside it what came out.
+fn together(locked: Option<&Built>, found: Vec<Built>) -> Built {
+    let mut all = locked.cloned().unwrap_or_default();
+    for built in found {
+        for (name, digest) in built.programs {
+            all.programs.entry(name).or_insert(digest);
+        }
+        for (name, digest) in built.images {
+            all.images.entry(name).or_insert(digest);
+        }
+    }
+    all
 }
 
 /// The box with these digests after the one that was locked. Numbers begin with the minutes since 1970, so that they grow
@@ -210,4 +225,23 @@ fn write_report(folder: &Path, report: &Report) -> Result<()> {
 fn write_console(folder: &Path, name: &str, console: &str) -> Result<()> {
     atomic_fs::write(&folder.join(format!("{name}.console.log")), atomic_fs::PUBLIC, console.as_bytes())?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_locked_stays_and_only_what_is_new_is_added() {
+        let built = |programs: &[(&str, &str)]| Built {
+            programs: programs.iter().map(|(name, digest)| ((*name).to_owned(), (*digest).to_owned())).collect(),
+            ..Built::default()
+        };
+        let found = || vec![built(&[("kubelet", "bb")]), built(&[("flanneld", "cc")])];
+        assert_eq!(
+            together(Some(&built(&[("kubelet", "aa")])), found()),
+            built(&[("kubelet", "aa"), ("flanneld", "cc")])
+        );
+        assert_eq!(together(None, found()), built(&[("kubelet", "bb"), ("flanneld", "cc")]));
+    }
 }

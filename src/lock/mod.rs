@@ -37,7 +37,7 @@ pub struct Lock {
     pub tools: Vec<Deb>,
     /// The operating system.
     pub base: Base,
-    /// The parts of the cluster.
+    /// What the cluster's programs are made of.
     pub supply: Supply,
     /// The container images that the lab brings along, or can be brought while it runs, and what fetches them.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! The parts of a cluster in the lock: what they are made of, and what came out.
+//! The cluster's programs in the lock: what they are made of, and what came out.
 
 use std::collections::BTreeMap;
 

@@ -124,10 +124,9 @@ impl Configs {
         }
         if node.role == Role::Master {
             for ((name, text), number) in network.manifests.iter().zip(1..) {
-                let path = format!(
-                    "{ADDONS}/network-{number:02}-{}.yaml",
-                    name.trim_end_matches(".yml").trim_end_matches(".yaml")
-                );
+                let name = name.trim_end_matches(".yml").trim_end_matches(".yaml");
+                // Applied by name: behind all of hab's own, which lets everybody in who could mend what hangs in these.
+                let path = format!("{ADDONS}/user-network-{number:03}-{name}.yaml");
                 let mode = mode_of(&path);
                 tree.file(path, mode, text.as_bytes(), ORIGIN)?;
             }

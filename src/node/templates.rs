@@ -4,6 +4,8 @@
 //! one that does not name `node` is the same on every node of a lab. No secret passes through here: kubeconfigs name the
 //! files that `pki` brings.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result};
 use serde_json::{Map, Value, json};
 use tera::{Context, Tera};
@@ -177,7 +179,7 @@ fn fill(tera: &Tera, templates: &[Template], groups: &[&str], context: &Context)
 fn constants(network: Cni) -> Context {
     let mut context = Context::new();
     let (plugins, configuration) = network.folders();
-    context.insert("cni_images", network.images());
+    context.insert("cni_images", &network.images().iter().copied().collect::<BTreeMap<_, _>>());
     context.insert("cni_folders", &json!({"plugins": plugins, "configuration": configuration}));
     context.insert("pause_image", PAUSE_IMAGE);
     context.insert(
@@ -232,6 +234,7 @@ fn lab_context(plan: &Plan) -> Context {
         "network",
         &json!({
             "nodes": plan.network.nodes,
+            "extra": plan.network.extra.values().collect::<Vec<_>>(),
             "nodes_prefix": plan.network.nodes.prefix_len(),
             "pods": plan.network.pods,
             "services": plan.network.services,

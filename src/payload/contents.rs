@@ -51,7 +51,7 @@ impl Contents {
 mod tests {
     use super::*;
     use crate::artifacts::Catalog;
-    use crate::kinds::{PARTS, Supply};
+    use crate::kinds::{INTERNET, NETWORK_POLICIES, PARTS, Supply};
 
     fn catalog() -> Catalog {
         Catalog::of(Supply::Source, Supply::Source.kubernetes_versions()[0], PARTS).unwrap()
@@ -87,6 +87,17 @@ mod tests {
         let [plain, more] = [&[][..], &["flannel"]].map(|parts| Contents::of(Role::Worker, parts).unwrap());
         assert_eq!(more.programs, [&plain.programs[..], &["flanneld".to_owned()]].concat());
         assert_eq!((more.cni, more.images), (plain.cni, plain.images));
+    }
+
+    #[test]
+    fn what_runs_on_every_node_is_in_both_boxes() {
+        let all = [("flannel", "flanneld"), (NETWORK_POLICIES, "kube-network-policies"), (INTERNET, "hab-roots")];
+        for (part, program) in all {
+            for role in [Role::Master, Role::Worker] {
+                let programs = Contents::of(role, &[part]).unwrap().programs;
+                assert!(programs.iter().any(|name| name == program), "{part}: {role}");
+            }
+        }
     }
 
     #[test]

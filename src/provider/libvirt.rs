@@ -30,6 +30,7 @@ pub const FACTS: Facts = Facts {
         (net(192, 168, 122), "libvirt's default network"),
     ],
     domains: || virsh::domains(&virsh::default_uri()),
+    leads_out: |network| virsh::leads_out(&virsh::default_uri(), network),
     box_files,
     // As it stood when boxes were first given keys.
     box_key: r#"{"provider":"libvirt","format":"qcow2","disks":[]}"#,
@@ -45,6 +46,7 @@ pub const FACTS: Facts = Facts {
         include_str!("../../vagrant/libvirt/devices.rb"),
         include_str!("../../vagrant/libvirt/shell.rb"),
         include_str!("../../vagrant/libvirt/machine.rb"),
+        include_str!("../../vagrant/libvirt/network.rb"),
         include_str!("../../vagrant/libvirt/provider.rb"),
     ),
 };

@@ -50,6 +50,8 @@ pub struct Facts {
     pub taken: &'static [(Ipv4Net, &'static str)],
     /// How every machine is that there is on this host, a lab's or not, by name. Quick, but starts a program.
     pub domains: fn() -> Result<HashMap<String, DomainState>>,
+    /// Whether the network of this name leads out of the host; none if there is no such network.
+    pub leads_out: fn(&str) -> Result<Option<bool>>,
     /// What a box has beside its Vagrantfile and these disks, which have their names in the box.
     pub box_files: MakeFiles,
     /// What that says of no disk in particular: part of a box's key.

@@ -19,6 +19,7 @@ use crate::cluster::{Cluster, ClusterState, Limits};
 use crate::exec::kubectl::Kubectl;
 use crate::exec::{signal, vagrant};
 use crate::lab::origin::{Origins, Stale};
+use crate::lab::way_out::WayOut;
 use crate::lab::{OUT, applied};
 use crate::plan::Plan;
 use crate::progress::Progress;
@@ -100,9 +101,13 @@ impl<'a> Roll<'a> {
     /// Makes them anew.
     ///
     /// # Errors
-    /// The cluster would not go on, pods do not end, or a node does not become Ready. What is done stays done, and the next
-    /// roll goes on from there.
+    /// The lab's network leads elsewhere than hab.yaml says, the cluster would not go on, pods do not end, or a node does not
+    /// become Ready. What is done stays done, and the next roll goes on from there.
     pub fn run(&mut self, wanted: &[Wanted], options: Options, progress: &dyn Progress) -> Result<()> {
+        if !wanted.is_empty() {
+            // `vagrant up` would refuse the new machine, when the old one is gone.
+            WayOut::look(self.plan).same()?;
+        }
         let names: BTreeSet<String> = wanted.iter().map(|wanted| wanted.name.clone()).collect();
         let of_box = |name: &String| matches!(self.origins.stale(name), Some(Stale::Box | Stale::BoxAndIgnition));
         let roles = roles(names.iter().any(of_box));

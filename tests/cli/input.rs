@@ -166,6 +166,7 @@ fn everything_at_once_in_json_too() {
     assert_eq!(said["ok"], false);
     assert_eq!(said["problems"].as_array().unwrap().len(), 3);
     assert_eq!(said["problems"][1]["hint"], "did you mean `debian`?");
+    assert!(said["problems"].as_array().unwrap().iter().all(|problem| problem["file"] == said["file"]), "{said}");
     assert_eq!(said["problems"][2]["severity"], "warning");
     assert_eq!(said["problems"][2]["line"], 3);
 }

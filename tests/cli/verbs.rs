@@ -61,6 +61,18 @@ fn a_lock_that_is_no_use_is_said_by_the_plan() {
 }
 
 #[test]
+fn what_a_lab_begins_to_ask_for_is_in_its_plan_as_in_its_build() {
+    let config = hab::config::read("hab.yaml", b"lab: demo\n", &|_| Ok(())).config.unwrap();
+    let lock = hab::lab::lock::blank(&hab::plan::Plan::new(&config).unwrap()).unwrap().to_bytes().unwrap();
+    let lock = String::from_utf8(lock).unwrap();
+    for (more, step) in [("kubernetes: {cni: flannel}", "\nflannel  "), ("network: {internet: true}", "\nroots  ")] {
+        let lab = Test::new().file("hab.yaml", format!("lab: demo\n{more}\n")).file("hab.lock", &lock);
+        let ran = lab.run(["plan"]).code(0).prints("there: `hab lock --update` pins anew").prints(step);
+        ran.file_is("hab.lock", &lock);
+    }
+}
+
+#[test]
 fn a_plan_of_a_thousand_workers_takes_no_time() {
     let text = "lab: big\nnetwork: {nodes: 192.168.56.0/21, pods: 10.4.0.0/14}\nnodes: {worker: {count: 1000}}\n";
     let start = std::time::Instant::now();

@@ -17,6 +17,7 @@ mod mistakes;
 mod node;
 mod parts;
 mod pki;
+mod policies;
 mod snippets;
 mod scripts;
 mod shell;

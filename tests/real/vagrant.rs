@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use hab::config::Provider;
 use hab::config::label::Label;
 use hab::lab::nodes_json::{Data, Rendered};
+use hab::plan::Plan;
 use hab::role::PerRole;
 use hab::vagrant_box;
 use serde_json::{Value, json};
@@ -46,16 +47,21 @@ impl Test {
     }
 
     fn lab_for(&self, providers: &[Provider], folder: &str, lab: &str, workers: u32) -> PathBuf {
-        let folder = self.folder(folder, &vagrantfile());
         let mut plan = plan("192.168.56.0/24", [1, 1, workers]);
         plan.lab = Label::new(lab).unwrap();
         plan.providers = providers.to_vec();
+        self.lab_of(folder, &plan)
+    }
+
+    /// The lab of a plan.
+    fn lab_of(&self, folder: &str, plan: &Plan) -> PathBuf {
+        let folder = self.folder(folder, &vagrantfile());
         let versions = PerRole { etcd: Some(VERSION.to_owned()), master: None, worker: None };
         let ignition = vec!["0".repeat(64); plan.nodes.len()];
         let rendered =
             Rendered { hab: Path::new("/nowhere/hab"), versions: &versions, ignition: &ignition, images: None };
         std::fs::create_dir_all(folder.join("out/boxes")).unwrap();
-        let data = Data::new(&plan, &rendered).unwrap().to_json().unwrap();
+        let data = Data::new(plan, &rendered).unwrap().to_json().unwrap();
         std::fs::write(folder.join("out/nodes.json"), data).unwrap();
         folder
     }
@@ -162,6 +168,40 @@ fn each_lab_of_one_process_keeps_its_own_settings() {
         assert_eq!(seen["network"], format!("hab-{name}"), "{seen}");
         let url = seen["box_url"].as_str().unwrap();
         assert!(url.ends_with(&format!("{}/out/boxes/etcd.json", lab.display())), "{seen}");
+    }
+}
+
+/// Where the networks of the first machine lead: that of the lab, and a further one.
+#[test]
+fn no_network_leads_out_but_where_the_lab_says_so() {
+    let test = Test::new();
+    let lab = |name: &str, internet: bool| {
+        let text = format!(
+            "{{lab: {name}, network: {{internet: {internet}, extra: {{storage: 192.168.57.0/24}}}}, \
+             nodes: {{etcd: {{networks: [storage]}}}}}}"
+        );
+        let config = hab::config::read("hab.yaml", text.as_bytes(), &|_| Ok(())).config().unwrap().clone();
+        test.lab_of(name, &Plan::new(&config).unwrap())
+    };
+    let (closed, open) = (lab("closed", false), lab("open", true));
+    let answer = test.ask("settings", &[&closed, &open]);
+    assert_eq!(answer[0]["forward"], json!(["none", "none"]), "{answer}");
+    assert_eq!(answer[1]["forward"], json!(["nat", "none"]), "{answer}");
+
+    // libvirt has networks as they were made. `labs.rb` has them in this order: isolated, leading out, another's that has
+    // the address of the lab's, one of another range.
+    let answer = test.ask("ways", &[&closed, &open]);
+    let leads = |name: &str| format!("hab: libvirt's network {name} leads out of this host, unlike hab.yaml.");
+    let does_not =
+        |name: &str| format!("hab: libvirt's network {name} does not lead out of this host, unlike hab.yaml.");
+    for (answer, expected) in [
+        (&answer[0], [None, Some(leads("hab-closed")), Some(leads("other")), None]),
+        (&answer[1], [Some(does_not("hab-open")), None, None, None]),
+    ] {
+        for (said, expected) in answer.as_array().unwrap().iter().zip(expected) {
+            let said = said.as_str();
+            assert_eq!(said.map(|said| said.split(" It stays").next().unwrap().to_owned()), expected, "{said:?}");
+        }
     }
 }
 

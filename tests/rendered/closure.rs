@@ -40,10 +40,17 @@ fn unused(node: &Node, (path, _): &(&str, &str)) -> bool {
 
 /// What the script of every node looks for, and does without.
 fn optional(node: &Node, named: &str) -> bool {
-    let own = if node.role == "master" { "taints.yaml" } else { "folders" };
-    let own = ["folders", "network.sh", "payload-label", own];
-    // Where the pod network is the user's own, its configuration may come later.
-    named == "/etc/cni/net.d" || own.iter().any(|file| named == format!("/etc/kubernetes/hab/{file}"))
+    let Some(file) = named.strip_prefix("/etc/kubernetes/hab/") else {
+        // Where the pod network is the user's own, its configuration may come later.
+        return named == "/etc/cni/net.d";
+    };
+    match file {
+        "folders" | "payload-label" => true,
+        "taints.yaml" => node.role == "master",
+        // It sets the routes of this list.
+        "network.sh" => !node.has("/etc/kubernetes/hab/pods"),
+        _ => false,
+    }
 }
 
 fn each(check: impl Fn(&Node)) {
@@ -102,14 +109,12 @@ fn every_file_is_named_by_something_but_what_programs_look_for_themselves() {
     });
 }
 
-/// The list of what a role's payload carries, with every part that only some labs have.
-fn payload(role: &str, list: &str) -> Vec<String> {
+/// The list of what a role's payload carries in a lab that has these parts.
+fn payload(role: &str, list: &str, parts: &[&str]) -> Vec<String> {
     let tables = Path::new(env!("CARGO_MANIFEST_DIR")).join("images/payload");
-    let parts = std::fs::read_dir(&tables).unwrap().map(|entry| entry.unwrap().path());
-    let files =
-        parts.filter(|path| path.is_dir()).chain([tables.clone()]).map(|folder| folder.join(format!("{role}.yaml")));
+    let folders = parts.iter().map(|part| tables.join(part)).chain([tables.clone()]);
     let mut names = Vec::new();
-    for file in files.filter(|file| file.exists()) {
+    for file in folders.map(|folder| folder.join(format!("{role}.yaml"))).filter(|file| file.exists()) {
         let table: Value = serde_yaml::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
         names.extend(table[list].as_array().into_iter().flatten().map(|name| name.as_str().unwrap().to_owned()));
     }
@@ -118,37 +123,47 @@ fn payload(role: &str, list: &str) -> Vec<String> {
 
 #[test]
 fn every_program_that_is_named_is_in_the_payload() {
-    each(|node| {
-        let (programs, plugins) = (payload(&node.role, "programs"), payload(&node.role, "cni"));
-        let mut seen = 0;
-        for (path, text) in node.settings().filter(|setting| !unused(node, setting)) {
-            for named in paths(text, "/opt/hab/bin/") {
-                let name = &named["/opt/hab/bin/".len()..];
-                // CoreDNS runs where its Deployment says, which is on workers.
-                let elsewhere =
-                    path.ends_with("/addons/coredns.yaml") && payload("worker", "programs").contains(&name.to_owned());
-                assert!(
-                    elsewhere || programs.iter().any(|program| program == name),
-                    "{}: {path} names {named}",
-                    node.name
-                );
-                seen += 1;
+    for lab in Lab::all() {
+        lab.nodes.iter().for_each(|node| programs_are_there(&lab, node));
+    }
+}
+
+/// The roles whose payload must have a program that this file of a node names.
+fn runs_on<'n>(node: &'n Node, path: &str) -> Vec<&'n str> {
+    // CoreDNS runs where its Deployment says, which is on workers; what masters apply besides are DaemonSets.
+    match path.rsplit_once("/addons/") {
+        Some((_, "coredns.yaml")) => vec!["worker"],
+        Some(_) => vec!["master", "worker"],
+        None => vec![node.role.as_str()],
+    }
+}
+
+fn programs_are_there(lab: &Lab, node: &Node) {
+    let of = |role: &str, list: &str| payload(role, list, &lab.parts);
+    let (programs, plugins) = (of(&node.role, "programs"), of(&node.role, "cni"));
+    let mut seen = 0;
+    for (path, text) in node.settings().filter(|setting| !unused(node, setting)) {
+        for named in paths(text, "/opt/hab/bin/") {
+            let name = &named["/opt/hab/bin/".len()..];
+            for role in runs_on(node, path) {
+                assert!(of(role, "programs").iter().any(|own| own == name), "{role}: {path} names {named}");
             }
-            if path.ends_with(".conflist") {
-                let list: Value = serde_json::from_str(text).unwrap();
-                for plugin in list["plugins"].as_array().unwrap() {
-                    for name in [&plugin["type"], &plugin["ipam"]["type"]].into_iter().filter(|name| !name.is_null()) {
-                        assert!(plugins.iter().any(|plugin| name == plugin), "{}: {name}", node.name);
-                    }
-                    // The program that a plugin with this backend calls.
-                    let nftables = plugin["backend"] == "nftables";
-                    assert!(!nftables || programs.iter().any(|program| program == "nft"), "{}: nft", node.name);
-                }
-                seen += 1;
-            }
+            seen += 1;
         }
-        assert!(seen > 0, "{}: nothing names a program", node.name);
-    });
+        if path.ends_with(".conflist") {
+            let list: Value = serde_json::from_str(text).unwrap();
+            for plugin in list["plugins"].as_array().unwrap() {
+                for name in [&plugin["type"], &plugin["ipam"]["type"]].into_iter().filter(|name| !name.is_null()) {
+                    assert!(plugins.iter().any(|plugin| name == plugin), "{}: {name}", node.name);
+                }
+                // The program that a plugin with this backend calls.
+                let nftables = plugin["backend"] == "nftables";
+                assert!(!nftables || programs.iter().any(|program| program == "nft"), "{}: nft", node.name);
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "{}: nothing names a program", node.name);
 }
 
 #[test]

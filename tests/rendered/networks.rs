@@ -64,6 +64,28 @@ fn every_object_of_a_network_is_sent_to_its_own_path() {
 }
 
 #[test]
+fn the_users_objects_come_after_the_clusters_own_in_their_order() {
+    let names: Vec<String> = (1..=101).map(|number| format!("net/{:03}.yaml", 200 - number)).collect();
+    let object =
+        |name: &String| format!("apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: a{}}}\n", &name[4..7]);
+    let texts: Vec<String> = names.iter().map(object).collect();
+    let files: Vec<_> = names.iter().map(String::as_str).zip(texts.iter().map(String::as_str)).collect();
+    let yaml = format!("lab: demo\nkubernetes: {{cni: {{name: files, manifests: [{}]}}}}\n", names.join(", "));
+    let lab = Lab::with(&yaml, &files);
+    // As hab-probe goes through the folder.
+    let applied: Vec<&str> = lab
+        .node("kube-master-01")
+        .files
+        .keys()
+        .filter_map(|path| path.strip_prefix("/etc/kubernetes/addons/"))
+        .collect();
+    let (own, users) = applied.split_at(applied.len() - names.len());
+    assert!(own.contains(&"rbac.yaml") && own.iter().all(|name| !name.starts_with("user-")), "{applied:?}");
+    let order: Vec<_> = users.iter().map(|name| format!("net/{}", name.rsplit('-').next().unwrap())).collect();
+    assert_eq!(order, names);
+}
+
+#[test]
 fn a_node_that_asks_for_its_range_says_the_plans() {
     let lab = Lab::of_network("flannel");
     for (node, range) in [("kube-master-01", "10.2.255.0/24"), ("kube-worker-02", "10.2.1.0/24")] {
@@ -75,6 +97,37 @@ fn a_node_that_asks_for_its_range_says_the_plans() {
     }
     let own = Lab::of_network("files");
     assert!(own.node("kube-worker-02").text("/etc/cni/net.d/50-lab.conflist").contains("\"10.2.1.0/24\""));
+}
+
+/// tests/real/policies.rs has the kernel show what the rules do.
+#[test]
+fn where_policies_are_enforced_no_pod_is_open_before() {
+    let path = "/etc/kubernetes/hab/policies.nft";
+    let lab = Lab::of_network("network-policies");
+    for node in lab.of("master").chain(lab.of("worker")) {
+        let unit = node.text("/etc/systemd/system/hab-policies.service");
+        assert!(unit.contains("\nBefore=shutdown.target containerd.service kubelet.service\n"), "{unit}");
+        assert!(node.text("/etc/kubernetes/hab/policies.sh").contains(&format!("nft -f {path}\n")), "{}", node.name);
+        // The program's first rules are to take the place of these.
+        let rules = node.text(path);
+        assert!(rules.contains("\ntable inet kube-network-policies {\n"), "{rules}");
+        for way in ["saddr", "daddr"] {
+            assert!(rules.contains(&format!("\n        ip {way} 10.2.0.0/16 drop\n")), "{rules}");
+        }
+    }
+    assert!(Lab::new(DEFAULT).nodes.iter().all(|node| !node.has(path)));
+}
+
+#[test]
+fn no_proxy_is_asked_for_what_is_in_the_lab() {
+    let yaml = "lab: demo\nnetwork: {internet: true, proxy: {http: \"http://10.0.0.1:3128\"}, extra: {storage: 192.168.60.0/24, \
+                backup: 192.168.61.0/24}}\n";
+    let lab = Lab::new(yaml);
+    let text = lab.node("kube-worker-01").text("/etc/kubernetes/hab/internet.env");
+    let known = text.lines().find_map(|line| line.strip_prefix("NO_PROXY=")).unwrap();
+    for range in ["192.168.56.0/24", "192.168.60.0/24", "192.168.61.0/24", "10.2.0.0/16", "10.3.0.0/24"] {
+        assert!(known.split(',').any(|other| other == range), "{known}");
+    }
 }
 
 #[test]

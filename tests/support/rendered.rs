@@ -48,6 +48,8 @@ pub const NETWORK_FILES: [(&str, &str); 3] = [
 /// A lab after `hab render`.
 pub struct Lab {
     dir: TempDir,
+    /// What its boxes have that only some labs' have.
+    pub parts: Vec<&'static str>,
     /// In the order of the plan.
     pub nodes: Vec<Node>,
 }
@@ -86,7 +88,8 @@ impl Lab {
             let (files, links) = open(&dir.path().join(text(&node["ignition"])));
             Node { name: text(&node["name"]), role: text(&node["role"]), address: text(&node["address"]), files, links }
         });
-        Self { nodes: nodes.collect(), dir }
+        let parts = hab::lab::open(dir.path()).unwrap().plan.parts();
+        Self { nodes: nodes.collect(), parts, dir }
     }
 
     /// The default lab and the large one.

@@ -67,6 +67,7 @@ module HabLab
         next unless Vagrant.has_plugin?("vagrant-libvirt")
 
         actions = VagrantPlugins::ProviderLibvirt::Action
+        hook.before(actions::CreateNetworks, SameWayOut)
         hook.before(actions::CreateDomainVolume, Forget)
         hook.before(actions::CreateDomain, Prepare)
         hook.before(actions::StartDomain, Hardware)

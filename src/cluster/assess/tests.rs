@@ -243,17 +243,40 @@ fn a_lab_without_a_network_is_ready_for_one() {
     plan.kubernetes.cni = Cni::None;
     let mut observed = observed(
         [Healthy, Healthy, KubeletOnly],
-        Some(&[("master-01", true), ("worker-01", false)]),
+        Some(&[("master-01", false), ("worker-01", false)]),
         Some(Dns::Unavailable),
     );
     // Not ready for any other reason is not ready.
     assert!(!assess(&plan, &observed).ready);
     let why = "KubeletNotReady: container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady";
-    why.clone_into(&mut observed.registered.as_mut().unwrap().get_mut("worker-01").unwrap().why);
+    for condition in observed.registered.as_mut().unwrap().values_mut() {
+        why.clone_into(&mut condition.why);
+    }
     let state = assess(&plan, &observed);
-    assert_eq!(messages(&state)[2..], ["registered; waits for a pod network", "waits for a pod network"]);
+    let waits = "registered; waits for a pod network";
+    assert_eq!(messages(&state)[1..], [waits, waits, "waits for a pod network"]);
     assert!(state.ready && !assess(&super::tests::plan(), &observed).ready);
     // Once there is one, DNS is waited for.
-    observed.registered.as_mut().unwrap().get_mut("worker-01").unwrap().ready = true;
+    observed.registered.as_mut().unwrap().values_mut().for_each(|condition| condition.ready = true);
     assert!(!assess(&plan, &observed).ready);
+}
+
+#[test]
+fn a_node_made_anew_waits_for_the_network_that_somebody_brought() {
+    use Health::{Healthy, KubeletOnly};
+    let mut plan = plan();
+    plan.kubernetes.cni = Cni::None;
+    for dns in [Dns::Unavailable, Dns::Available { ready: 1, wanted: 1 }] {
+        let is_unavailable = matches!(dns, Dns::Unavailable);
+        let registered: &[_] = &[("master-01", true), ("worker-01", false)];
+        let mut observed = observed([Healthy, Healthy, KubeletOnly], Some(registered), Some(dns));
+        let why =
+            "KubeletNotReady: container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady";
+        why.clone_into(&mut observed.registered.as_mut().unwrap().get_mut("worker-01").unwrap().why);
+        let state = assess(&plan, &observed);
+        assert!(!state.ready && !state.nodes[2].is_ready() && !state.nodes[2].does_its_work());
+        assert_eq!(state.nodes[2].reason, Reason::NotReady);
+        // A roll asks for DNS by itself, too.
+        assert_eq!(state.dns.ready, !is_unavailable);
+    }
 }

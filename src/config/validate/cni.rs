@@ -21,12 +21,14 @@ pub fn check(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems) -
     let cni = choice("kubernetes.cni", &merged.cni, Cni::ALL, problems)?;
     let conflist =
         lab_file(("kubernetes.cni.conflist", "network.conflist"), said.conflist.as_ref(), has_file, problems);
-    let manifests: Vec<_> = said.manifests.iter().filter_map(|said| manifest(said, has_file, problems)).collect();
-    for (index, one) in manifests.iter().enumerate() {
-        if manifests[..index].contains(one) {
+    let mut manifests: Vec<PathBuf> = Vec::new();
+    for said in &said.manifests {
+        let Some(one) = manifest(said, has_file, problems) else { continue };
+        if manifests.contains(&one) {
             let message = format!("`kubernetes.cni.manifests` names {} twice", shown(&one.display().to_string()));
-            problems.error(said.manifests.get(index).and_then(|said| said.place), message, None);
+            problems.error(said.place, message, None);
         }
+        manifests.push(one);
     }
     let files = CniFiles { conflist, manifests };
     of_kind(cni, said, &merged.cni, problems);
@@ -57,9 +59,19 @@ fn enforcers(cni: Cni, merged: &Merged, problems: &mut Problems) {
     }
 }
 
+/// Checks that the network has its ports for itself; `others` are those that the user chooses, by their keys.
+pub fn ports(cni: Cni, word: &Marked<String>, others: &[(&str, Option<u16>)], problems: &mut Problems) {
+    for (key, port) in others.iter().filter_map(|(key, port)| Some((key, (*port)?))) {
+        if cni.ports().contains(&port) {
+            let message = format!("`{key}` is {port}, and {} has that on every master and worker", word.value);
+            problems.error(word.place, message, Some("choose another port".to_owned()));
+        }
+    }
+}
+
 /// The images that the network needs, behind those that the user names; none that the user names, too.
 pub fn images(cni: Option<Cni>, own: Vec<ImageSource>) -> Vec<ImageSource> {
-    let needed = cni.map_or(&[][..], Cni::images).iter().filter_map(|name| Reference::new(name).ok());
+    let needed = cni.map_or(&[][..], Cni::images).iter().filter_map(|(_, name)| Reference::new(name).ok());
     let mut all = own;
     for image in needed.map(ImageSource::Registry) {
         if !all.contains(&image) {
@@ -131,6 +143,32 @@ mod tests {
         let text = b"lab: a\nprovider: virtualbox\nkubernetes: {cni: weave}\n";
         let refused = read("hab.yaml", text, &|_| Ok(())).problems.to_string();
         assert!(refused.contains("3:19: error: `cni: weave` comes as container images"), "{refused}");
+    }
+
+    #[test]
+    fn a_port_of_the_network_is_nobody_elses() {
+        let said =
+            |text: &str| read("hab.yaml", format!("lab: a\n{text}\n").as_bytes(), &|_| Ok(())).problems.to_string();
+        for (network, ports) in [("flannel", "haproxy: {port: 8081}"), ("weave", "haproxy: {port: 6784}")] {
+            assert_eq!(said(ports), "", "{ports}");
+            let refused = said(&format!("kubernetes: {{cni: {network}}}\n{ports}"));
+            assert!(refused.contains("2:19: error: `haproxy.port` is "), "{refused}");
+            assert!(refused.contains(&format!(", and {network} has that on every master and worker")), "{refused}");
+        }
+        let others =
+            "kubernetes: {cni: flannel, apiServer: {port: 8081}}\nhaproxy: {stats: {enabled: true, port: 8081}}";
+        let refused = said(others);
+        for key in ["kubernetes.apiServer.port", "haproxy.stats.port"] {
+            assert!(refused.contains(&format!("`{key}` is 8081, and flannel has that")), "{refused}");
+        }
+        // A page that is off opens no port.
+        assert_eq!(said("kubernetes: {cni: flannel}\nhaproxy: {stats: {port: 8081}}"), "");
+    }
+
+    #[test]
+    fn a_file_that_is_named_twice_is_shown_where_it_is_the_second_time() {
+        let refused = said("{name: files, manifests: [a.json, b.yaml, b.yaml]}");
+        assert!(refused.contains("2:61: error: `kubernetes.cni.manifests` names b.yaml twice"), "{refused}");
     }
 
     #[test]

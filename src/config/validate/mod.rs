@@ -73,6 +73,9 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
         ("haproxy.stats.port", haproxy.stats),
     ];
     images::port_of_registry(&merged.images, &ports, &node_ports, problems);
+    if let Some((cni, _)) = &cni {
+        cni::ports(*cni, &merged.cni, &ports, problems);
+    }
     let network = network::check(&merged.network, &taken, problems);
     let of_providers = providers.as_deref().unwrap_or_default();
     let internet = internet::check(&merged.network.internet, of_providers, has_file, problems);

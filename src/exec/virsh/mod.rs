@@ -2,6 +2,7 @@
 
 mod console;
 mod domain;
+mod network;
 mod volume;
 
 use std::collections::HashMap;
@@ -12,6 +13,7 @@ use anyhow::{Context as _, Result};
 
 use super::{Tool, locate};
 pub use console::LEAVE;
+pub use network::leads_out;
 pub use volume::{Overlay, Volume};
 
 /// Where vagrant-libvirt looks when nothing else is set.
@@ -57,15 +59,23 @@ pub fn default_uri() -> String {
 /// # Errors
 /// There is no virsh, or no libvirt answers.
 pub fn domains(uri: &str) -> Result<HashMap<String, DomainState>> {
+    Ok(ask(uri, &["list", "--all"])?.lines().filter_map(domain).collect())
+}
+
+/// What virsh answers to a question that changes nothing.
+///
+/// # Errors
+/// There is no virsh, or no libvirt answers.
+fn ask(uri: &str, question: &[&str]) -> Result<String> {
     let virsh = Tool::find("virsh", "libvirt-clients")?;
-    let list = Tool::find("timeout", "coreutils")?
+    Tool::find("timeout", "coreutils")?
         .args(["--foreground", "--signal=KILL", SECONDS])
         .arg(virsh.program)
         // Read-only needs no password where a full connection would ask for one.
-        .args(["--readonly", "--quiet", "--connect", uri, "list", "--all"])
+        .args(["--readonly", "--quiet", "--connect", uri])
+        .args(question)
         .env("LC_ALL", "C")
-        .text()?;
-    Ok(list.lines().filter_map(domain).collect())
+        .text()
 }
 
 /// A libvirt that hab works with, as the user who runs hab: whoever may use Vagrant with it may do all of this.

@@ -31,6 +31,8 @@ pub const FACTS: Facts = Facts {
     // A range that another program has is no trouble to a host-only network of another range.
     taken: &[],
     domains: vboxmanage::machines,
+    // A host-only network never does.
+    leads_out: |_| Ok(Some(false)),
     box_files,
     box_key: OVF,
     box_vagrantfile: libvirt::FACTS.box_vagrantfile,
