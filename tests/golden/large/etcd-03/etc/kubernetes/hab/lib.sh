@@ -22,8 +22,7 @@ answers() {
 }
 
 # Puts a staged static pod where the kubelet looks, with what sed's arguments change; renamed, so the kubelet never reads
-# half a file, and root's alone, as the staged one is. On an emulated machine there is more time between two liveness probes
-# (emulated.env). Arguments: its name, sed's.
+# half a file, and root's alone, as the staged one is. Arguments: its name, sed's.
 place() (
     to=/run/kubernetes/manifests
     alive="/livenessProbe:/,/periodSeconds:/s/\(periodSeconds:\) .*/\1 ${HAB_LIVENESS_PERIOD:-30}/"
