@@ -13,6 +13,23 @@ module HabLab
     end
   end
 
+  # A machine's power button.
+  module Button
+    # Seconds until it is pressed again: as long as a machine starts, nobody listens to it, and nobody hears of it later.
+    AGAIN = 10
+
+    # Presses it by the block, until the machine does not run any more, at most so many seconds. Returns whether it is off.
+    def self.press(seconds, runs)
+      seconds.times do |second|
+        return true unless runs.call
+
+        yield if (second % AGAIN).zero?
+        sleep 1
+      end
+      !runs.call
+    end
+  end
+
   # The hab that built a lab, or the one in PATH if the lab was built elsewhere.
   module Hab
     # Runs a verb in the lab's folder, gives each line it says to the block, and returns how it ended.

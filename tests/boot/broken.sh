@@ -1,7 +1,7 @@
 #!/bin/bash
-# A byte is flipped in a binary of the etcd payload and in the image of the worker payload: the boot test must name
-# both, and take away the boxes of the build before, which were good. Works on a copy of the cache. Arguments: hab, the
-# lab (for its lock and its boxes), a work folder.
+# A byte is flipped in a binary and in the image of the worker payload: the boot test must name both, and take away the box of
+# the build before, which was good. Works on a copy of the cache. Arguments: hab, the lab (for its lock and its boxes), a work
+# folder.
 set -euo pipefail
 hab=$1 from=$2 work=$3/broken
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/hab
@@ -35,20 +35,20 @@ flip() {
         echo "        flipped a bit of $1's payload at $offset"
     done
 }
-flip bin/etcdctl 'etcdctl'
-flip bin/coredns 'localhost/hab/pause:1'
+flip bin/haproxy 'HAProxy version'
+flip bin/haproxy 'localhost/hab/pause:1'
 
 if said=$(XDG_CACHE_HOME=$work/cache "$hab" --quiet -C "$work/lab" build 2>&1); then
     echo "the build did not fail" >&2
     exit 1
 fi
 sed 's/^/        /' <<<"$said" | cut -c 1-200
-grep -q 'file:bin/etcdctl' <<<"$said"
+grep -q 'file:bin/haproxy' <<<"$said"
 grep -q 'images/pause.tar\|image:localhost/hab/pause' <<<"$said"
-# The master's is as good as it was.
+# The others are as good as they were.
 left=$(ls "$work/lab/out/boxes")
-if [ "$left" != master.box ]; then
+if [ "$left" != $'etcd.box\nmaster.box' ]; then
     echo "boxes that are left: ${left:-none}" >&2
     exit 1
 fi
-[ -e "$work/lab/out/report/etcd.xml" ]
+[ -e "$work/lab/out/report/worker.xml" ]

@@ -132,7 +132,10 @@ printf 'lab: lab\nignition: {etcd: looks.ign}\n' >"$lab/hab.yaml"
 chown -R "$user:" "$work"
 said=$(ns_user "$hab" -C "$lab" plan)
 claim 'hab plan says what is other now' "$(grep -q 'etcd-01 .*node.env.*other disks; other networks; other forwarded ports; other screens; other caps of processors' <<<"$said"; echo $?)"
+# It was started a moment ago, and nobody listens to its button yet.
+pressed=$SECONDS
 HAB_DATA=keep vagrant destroy --force etcd-01
+claim "a machine that still boots is off soon ($((SECONDS - pressed)) s)" "$([ $((SECONDS - pressed)) -lt 90 ]; echo $?)"
 left=$(volumes)
 vagrant up etcd-01
 claim 'the machine is made anew without all that' $?

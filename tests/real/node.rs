@@ -104,7 +104,7 @@ fn what_is_longer_on_an_emulated_machine_is_shorter_elsewhere() {
     let haproxy = lab.node("kube-worker-01").text("/etc/kubernetes/haproxy/haproxy.cfg");
     let presets = haproxy.lines().filter_map(|line| line.trim().strip_prefix("presetenv ")?.split_once(' '));
     let etcd = variables(lab.node("etcd-01").text("/etc/kubernetes/etcd.env"));
-    let scripts = ["gate", "control-plane"]
+    let scripts = ["gate", "control-plane", "lib"]
         .map(|name| lab.node("kube-master-01").text(&format!("/etc/kubernetes/hab/{name}.sh")));
     let defaults = scripts
         .iter()
@@ -115,8 +115,9 @@ fn what_is_longer_on_an_emulated_machine_is_shorter_elsewhere() {
     assert_eq!(elsewhere.keys().collect::<Vec<_>>(), emulated.keys().collect::<Vec<_>>());
     for (name, value) in elsewhere {
         assert!(milliseconds(value) < milliseconds(emulated[name]), "{name}");
-        // Of the leases tests/rendered/closure.rs says it.
-        let used = name.starts_with("ETCD_") || name.starts_with("HAB_LEASE_") || name == "HAB_FIRST_MASTER";
+        // Of the leases tests/rendered/closure.rs says it, of the probes tests/real/scripts.rs.
+        let others = ["HAB_FIRST_MASTER", "HAB_LIVENESS_PERIOD"];
+        let used = name.starts_with("ETCD_") || name.starts_with("HAB_LEASE_") || others.contains(&name);
         assert!(used || haproxy.contains(&format!("\"${{{name}}}\"")), "{name} is not used");
     }
 }

@@ -113,6 +113,26 @@ fn a_master_places_its_control_plane_for_root_alone_and_after_a_restart_takes_ov
 }
 
 #[test]
+fn on_an_emulated_master_there_is_more_time_between_two_liveness_probes_and_between_no_others() {
+    let periods = |emulated: bool| {
+        let root = Root::new("kube-master-01");
+        root.program("/opt/hab/bin/hab-probe", "");
+        if emulated {
+            let times = root.text("/etc/kubernetes/hab/emulated.env");
+            let path = root.path("/etc/kubernetes/hab/node.env");
+            let node = std::fs::read_to_string(&path).unwrap();
+            std::fs::write(&path, format!("{node}\n{times}")).unwrap();
+        }
+        assert!(root.run("/etc/kubernetes/hab/gate.sh").status.success());
+        let text = root.text("/run/kubernetes/manifests/kube-apiserver.yaml");
+        let lines = text.lines().filter_map(|line| line.trim().strip_prefix("periodSeconds: "));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(periods(false), ["10", "30", "15"]);
+    assert_eq!(periods(true), ["10", "150", "15"]);
+}
+
+#[test]
 fn a_node_has_its_address_and_a_route_to_the_pods_of_every_other() {
     let root = booting("kube-worker-01");
     let output = root.run("/etc/kubernetes/hab/node.sh");

@@ -132,15 +132,7 @@ module HabLab
 
       # By the power button, so that what is on its way to the data disk gets there; who does not listen is switched off.
       def stop(domain)
-        return unless domain.active?
-
-        domain.shutdown
-        LISTENS.times do
-          return unless domain.active?
-
-          sleep 1
-        end
-        domain.destroy
+        Libvirt.power_off(domain, LISTENS) or domain.destroy
       end
     end
   end

@@ -61,13 +61,27 @@ module HabLab
       end
     end
 
-    # Around the power button: a guest that does not listen to it is switched off. Without this, vagrant-libvirt's
-    # own step that would do so is never reached, because the time-out of its waiting is an exception.
+    # Presses a domain's power button for at most so many seconds. Returns whether it is off.
+    def self.power_off(domain, seconds)
+      Button.press(seconds, -> { domain.active? }) do
+        domain.shutdown
+      rescue ::Libvirt::Error
+        # One that is about to go off can't be pressed any more, and is active for some time yet.
+      end
+    end
+
+    # Before vagrant-libvirt presses the power button of a machine that runs, once, and ends with an exception when the machine
+    # does not hear it. A guest that does not listen is switched off.
     class PowerButton < Step
-      def run(env, _node)
-        @app.call(env)
-      rescue Fog::Errors::TimeoutError
-        env[:ui].warn("hab: #{env[:machine].name} does not shut down: switching it off")
+      def run(env, node)
+        machine = env[:machine]
+        return @app.call(env) unless machine.state.id == :running
+
+        env[:ui].info("hab: pressing the power button")
+        domain = machine.provider.driver.connection.client.lookup_domain_by_uuid(machine.id)
+        return @app.call(env) if Libvirt.power_off(domain, machine.config.vm.graceful_halt_timeout)
+
+        env[:ui].warn("hab: #{node[:name]} does not shut down: switching it off")
         env[:result] = false
       end
     end

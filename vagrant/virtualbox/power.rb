@@ -21,13 +21,10 @@ module HabLab
         machine = env[:machine]
         manage = Manage.new(machine)
         env[:ui].info("hab: pressing the power button")
-        manage.call("controlvm", :id, "acpipowerbutton")
-        machine.config.vm.graceful_halt_timeout.times do
-          return unless manage.running?
-
-          sleep 1
+        off = Button.press(machine.config.vm.graceful_halt_timeout, -> { manage.running? }) do
+          manage.call("controlvm", :id, "acpipowerbutton")
         end
-        env[:ui].warn("hab: #{node[:name]} does not shut down: switching it off")
+        env[:ui].warn("hab: #{node[:name]} does not shut down: switching it off") unless off
       end
     end
   end

@@ -25,5 +25,6 @@ answers() {
 # half a file, and root's alone, as the staged one is. Arguments: its name, sed's.
 place() (
     to=/run/kubernetes/manifests
-    mkdir -p "$to" && umask 077 && sed -e '' "${@:2}" "/etc/kubernetes/staged/$1.yaml" >"$to/.$1" && mv "$to/.$1" "$to/$1.yaml"
+    alive="/livenessProbe:/,/periodSeconds:/s/\(periodSeconds:\) .*/\1 ${HAB_LIVENESS_PERIOD:-30}/"
+    mkdir -p "$to" && umask 077 && sed -e "$alive" "${@:2}" "/etc/kubernetes/staged/$1.yaml" >"$to/.$1" && mv "$to/.$1" "$to/$1.yaml"
 )
