@@ -158,8 +158,9 @@ impl Masters {
 
     fn with<T>(&self, work: impl FnOnce(&Registry<'_>, &dyn Progress) -> T) -> T {
         let pki = Pki::open(&self.lab.path("private"), &self.plan, Clock::system()).unwrap();
-        let registry = Registry::new(&self.plan, &pki.client()).unwrap();
-        work(&Registry { patience: self.patience, ..registry }, &self.site.heard)
+        let mut registry = Registry::new(&self.plan, &pki.client()).unwrap();
+        registry.patience = self.patience;
+        work(&registry, &self.site.heard)
     }
 
     /// As `hab image load ARCHIVE --name NAME`.
