@@ -159,6 +159,8 @@ pub fn programs() -> (Cache, Vec<Deb>) {
         return (cache, packages);
     }
     let packages = images::packages_of_today(&cache).unwrap();
+    // Where there is no network they are there, too.
+    images::tools(&cache, &packages, &progress.step("test", None)).unwrap();
     std::fs::write(list, serde_json::to_vec(&packages).unwrap()).unwrap();
     (cache, packages)
 }
