@@ -134,24 +134,29 @@ fn milliseconds(time: &str) -> u64 {
 #[test]
 fn haproxy_serves_the_masters_and_nothing_else() {
     // `haproxy -c` takes an injected section as gladly as one of ours, so the sections themselves are compared.
-    for lab in Lab::both() {
+    // The large one has a registry.
+    for (lab, registry) in Lab::both().into_iter().zip([false, true]) {
         for node in lab.of("worker") {
             let text = node.text("/etc/kubernetes/haproxy/haproxy.cfg");
             let lines = || text.lines().filter(|line| !line.trim_start().starts_with('#') && !line.trim().is_empty());
             let sections: Vec<&str> = lines().filter(|line| !line.starts_with(' ')).collect();
-            assert_eq!(sections, ["global", "defaults", "frontend api", "backend masters"]);
+            let more: &[&str] = if registry { &["frontend registry", "backend registries"] } else { &[] };
+            assert_eq!(sections, [&["global", "defaults", "frontend api", "backend masters"], more].concat());
             let first = |word: &str| {
                 let all = lines().filter(|line| line.split_whitespace().next() == Some(word));
                 all.map(|line| line.trim().to_owned()).collect::<Vec<_>>()
             };
-            assert_eq!(first("bind"), ["bind 127.0.0.1:6443"]);
+            let more: &[&str] = if registry { &["bind 127.0.0.1:5000"] } else { &[] };
+            assert_eq!(first("bind"), [&["bind 127.0.0.1:6443"], more].concat());
             assert_eq!(first("mode"), ["mode tcp"]);
             let same = r#"tcp-ut "${HAB_SILENCE}""#;
             let ready = |m: &Node| format!("server {0} {1}:6443 {same} check verifyhost {0}", m.name, m.address);
             let any = |m: &Node| format!("server any-{} {}:6443 {same} backup", m.name, m.address);
+            let images = |m: &Node| format!("server {} {}:5000 {same} check", m.name, m.address);
             let servers = lab.of("master").map(ready).chain(lab.of("master").map(any));
+            let servers = servers.chain(lab.of("master").map(images).filter(|_| registry));
             assert_eq!(first("server"), servers.collect::<Vec<_>>());
-            assert_eq!(first("default-server").len(), 1);
+            assert_eq!(first("default-server").len(), 1 + usize::from(registry));
             assert!(first("default-server")[0].contains(" verify required ca-file "));
         }
     }
