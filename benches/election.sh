@@ -6,6 +6,7 @@
 # Needs what `hab build` has left in the cache. Usage: benches/election.sh
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
+. "$root/benches/time.sh"
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/hab
 program() { find "$cache/go-programs" -type f -name "$1" -perm -u+x -print -quit; }
 etcd=$(program etcd) etcdctl=$(program etcdctl)
@@ -41,6 +42,7 @@ ask() { # members, then what they are asked
     "$etcdctl" --endpoints="$endpoints" --command-timeout=1s "$@" 2>>"$work/log"
 }
 well() { until ask 'one two three' endpoint health >/dev/null; do sleep 0.2; done; }
+written() { until ask "$others" put key value >/dev/null; do :; done; }
 leader() {
     local name
     for name in one two three; do
@@ -61,10 +63,8 @@ for times in templates/etcd/etc/kubernetes/etcd.env ignition/common/etc/kubernet
         lost=$(leader) others=''
         for name in one two three; do [ "$name" = "$lost" ] || others+=" $name"; done
         kill -KILL "${running[$lost]}"
-        begin=$(date +%s%N)
-        until ask "$others" put key value >/dev/null; do :; done
-        took=$((($(date +%s%N) - begin) / 1000000))
-        echo "  no write for $((took / 1000)).$((took / 100 % 10)) s"
+        timed written
+        echo "  no write for $(seconds "$took")"
         start "$lost" "$root/$times"
         well
     done
