@@ -6,6 +6,7 @@
 # Needs what `hab build` has left in the cache. Usage: benches/election.sh
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
+. "$root/benches/time.sh"
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/hab
 program() { find "$cache/go-programs" -type f -name "$1" -perm -u+x -print -quit; }
 etcd=$(program etcd) etcdctl=$(program etcdctl)
@@ -30,6 +31,8 @@ start() { # member, file of its times
         --listen-client-urls="http://127.0.0.1:2379${port[$1]}" --advertise-client-urls="http://127.0.0.1:2379${port[$1]}" \
         >>"$work/log" 2>&1 &
     running[$1]=$!
+    # Else bash says of each that it was killed.
+    disown
 }
 ask() { # members, then what they are asked
     local endpoints
@@ -39,6 +42,7 @@ ask() { # members, then what they are asked
     "$etcdctl" --endpoints="$endpoints" --command-timeout=1s "$@" 2>>"$work/log"
 }
 well() { until ask 'one two three' endpoint health >/dev/null; do sleep 0.2; done; }
+written() { until ask "$others" put key value >/dev/null; do :; done; }
 leader() {
     local name
     for name in one two three; do
@@ -59,14 +63,11 @@ for times in templates/etcd/etc/kubernetes/etcd.env ignition/common/etc/kubernet
         lost=$(leader) others=''
         for name in one two three; do [ "$name" = "$lost" ] || others+=" $name"; done
         kill -KILL "${running[$lost]}"
-        begin=$(date +%s%N)
-        until ask "$others" put key value >/dev/null; do :; done
-        took=$((($(date +%s%N) - begin) / 1000000))
-        echo "  no write for $((took / 1000)).$((took / 100 % 10)) s"
-        wait "${running[$lost]}" 2>/dev/null || true
+        timed written
+        echo "  no write for $(seconds "$took")"
         start "$lost" "$root/$times"
         well
     done
     kill -KILL "${running[@]}"
-    wait
+    sleep 1
 done

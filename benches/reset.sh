@@ -5,6 +5,7 @@
 # Needs a built lab whose machines are not there, and root (for the network namespace). Usage: benches/reset.sh LAB [HAB]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/time.sh"
 lab=$(realpath "$1") hab=$(realpath "${2:-$here/../target/release/hab}") netns=$here/../tests/lib/netns.sh
 work=$(mktemp -d)
 namespace=$work/namespace
@@ -14,14 +15,6 @@ clean() {
 }
 trap clean EXIT
 in_namespace() { "$netns" run "$namespace" root env VAGRANT_CWD="$lab" "$@"; }
-# Runs a command; how long it took, in milliseconds, goes to `took`.
-timed() {
-    local start
-    start=$(date +%s%N)
-    "$@"
-    took=$((($(date +%s%N) - start) / 1000000))
-}
-seconds() { echo "$(($1 / 1000)).$(($1 / 100 % 10)) s"; }
 
 echo "load before: $(awk '{print $1}' /proc/loadavg)"
 "$netns" start "$namespace"

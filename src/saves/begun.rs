@@ -76,19 +76,19 @@ impl Saves<'_> {
     /// Whatever of a save is there is undone. Each part may have nothing to do, which virsh calls an error; what can't be
     /// removed now is with the next garbage.
     fn undo(&self, record: &Record) {
-        let domains = record.domains();
+        let (virsh, domains) = (self.virsh.last(), record.domains());
         // First what counts: the lab goes on.
-        let _ = self.virsh.break_off(&domains);
-        let _ = self.virsh.resume(&domains);
+        let _ = virsh.break_off(&domains);
+        let _ = virsh.resume(&domains);
         for machine in &record.machines {
             for disk in &machine.disks {
-                let _ = self.virsh.end_mirror(&machine.domain, &disk.target);
+                let _ = virsh.end_mirror(&machine.domain, &disk.target);
             }
         }
         // libvirt notices by itself only what it made as a volume, which a file with memory is not.
-        let _ = self.virsh.refresh(&record.pool.name);
+        let _ = virsh.refresh(&record.pool.name);
         for name in record.volumes() {
-            let _ = self.virsh.remove_volume(&record.pool.name, name);
+            let _ = virsh.remove_volume(&record.pool.name, name);
         }
     }
 }

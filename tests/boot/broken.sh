@@ -17,26 +17,28 @@ done
 cp "$from/hab.yaml" "$from/hab.lock" "$from/worker.ign" "$work/lab/"
 cp --link "$from"/out/boxes/*.box "$work/lab/out/boxes/"
 
-# Flips a bit where text $2 first stands in every payload disk that holds file $1: the cache may have disks of earlier
+# Flips a bit where each text first stands in every payload disk that holds the file: the cache may have disks of earlier
 # builds as well. In a copy, never in the hard link. The cache would notice, so the disk is struck from its manifest.
-flip() {
-    local list disk manifest offset byte
-    grep -l "\"path\": \"$1\"" "$work"/cache/hab/payload/*/payload.json | while read -r list; do
+flip() { # file, texts...
+    local list disk manifest offset byte text file=$1
+    shift
+    grep -l "\"path\": \"$file\"" "$work"/cache/hab/payload/*/payload.json | while read -r list; do
         disk=$(dirname "$list")/payload.raw manifest=$(dirname "$list")/manifest.json
         # What an older hab has left is none of this one's.
         [ -e "$manifest" ] || continue
         cp --sparse=always "$disk" "$disk.copy" && mv "$disk.copy" "$disk"
         jq --exit-status 'select(.files["payload.raw"]) | del(.files["payload.raw"])' "$manifest" >"$manifest.copy"
         mv "$manifest.copy" "$manifest"
-        offset=$(grep --byte-offset --only-matching --text --fixed-strings --max-count=1 "$2" "$disk" | head -n 1 | cut -d : -f 1)
-        byte=$(dd if="$disk" bs=1 skip="$offset" count=1 status=none | od -An -tu1 | tr -d ' ')
-        # shellcheck disable=SC2059 # the format is the byte
-        printf "\\x$(printf %x $((byte ^ 1)))" | dd of="$disk" bs=1 seek="$offset" conv=notrunc status=none
-        echo "        flipped a bit of $1's payload at $offset"
+        for text in "$@"; do
+            offset=$(grep --byte-offset --only-matching --text --fixed-strings --max-count=1 "$text" "$disk" | head -n 1 | cut -d : -f 1)
+            byte=$(dd if="$disk" bs=1 skip="$offset" count=1 status=none | od -An -tu1 | tr -d ' ')
+            # shellcheck disable=SC2059 # the format is the byte
+            printf "\\x$(printf %x $((byte ^ 1)))" | dd of="$disk" bs=1 seek="$offset" conv=notrunc status=none
+            echo "        flipped a bit of the payload with $file at $offset"
+        done
     done
 }
-flip bin/haproxy 'HAProxy version'
-flip bin/haproxy 'localhost/hab/pause:1'
+flip bin/haproxy 'HAProxy version' 'localhost/hab/pause:1'
 
 if said=$(XDG_CACHE_HOME=$work/cache "$hab" --quiet -C "$work/lab" build 2>&1); then
     echo "the build did not fail" >&2

@@ -11,9 +11,9 @@ fetch() { # address, port
 answers() { # address, text, port
     [[ $(fetch "$1" "$3") == *"$2"* ]]
 }
-kubectl rollout status daemonset/reach --timeout=300s >/dev/null
+kubectl rollout status daemonset/hab-probe --timeout=300s >/dev/null
 claim 'pods with a hostPort run on every worker' $?
-# The ports of reach.yaml, and one beside each that nobody serves.
+# The ports of probe.yaml and reach.yaml, and one beside each that nobody serves.
 while read -r name address; do
     holds "a hostPort of $name is answered by the pod on it" tells_apart 18080 18081 answers "$address" "$name"
     holds "a NodePort is answered through $name" tells_apart 30080 30081 answers "$address" kube-worker

@@ -1,7 +1,7 @@
 #!/bin/bash
 # The claims about virtual machines, each seen: the real build through packer, then the real vagrant with libvirt, both
 # in a network namespace with no way out; vagrant as an ordinary user. Needs root for the namespace. Prints a line for
-# each claim. The files it sources are its chapters.
+# each claim. The files it sources are its chapters, in their order.
 #
 #   run.sh            all chapters
 #   run.sh --keep     the lab as well, built, started and saved for the chapters one by one
@@ -42,11 +42,6 @@ fi
 . "$here/build.sh"
 [ -n "$kept" ] || . "$here/interrupted.sh"
 . "$here/up.sh"
-# It asks nothing of the pods, which start meanwhile.
-[ -n "$kept" ] || . "$here/look.sh"
-holds 'a pod on each worker resolves the API name and reaches the other' probe
-consoles
-stands_so_far
 if [ -n "$kept" ]; then
     holds 'hab save' ns_user "$hab" -C "$lab" save
     summary
@@ -55,6 +50,7 @@ fi
 . "$here/reset.sh"
 . "$here/outside.sh"
 . "$here/nodes.sh"
+. "$here/look.sh"
 consoles
 . "$here/lifecycle.sh"
 

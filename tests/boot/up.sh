@@ -11,8 +11,9 @@ stands_so_far
 kubectl get nodes --output=wide
 ready=$(kubectl get nodes --no-headers | awk '$2 == "Ready"' | wc -l)
 claim "three nodes are Ready ($ready)" "$([ "$ready" -eq 3 ]; echo $?)"
-# Wanted by later chapters; they start while run.sh goes on.
+# Wanted by later chapters; they start meanwhile, and are part of what is saved.
 kubectl apply --validate=false --filename="$here/reach.yaml" --filename="$here/inside.yaml" >/dev/null
+holds 'a pod on each worker resolves the API name and reaches the other' probe
 holds 'hab status says that all is Ready' ns_user "$hab" -C "$lab" status
 consoles
 stands_so_far

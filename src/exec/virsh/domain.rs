@@ -102,7 +102,7 @@ impl Virsh {
     /// # Errors
     /// One has no job.
     pub fn break_off(&self, domains: &[&str]) -> Result<()> {
-        self.tool([each("domjobabort", domains).as_str()])?.last().run()
+        self.tool([each("domjobabort", domains).as_str()])?.run()
     }
 
     /// How many bytes of this host's memory the hypervisor of a running domain has; `None` where it does not say.
@@ -144,7 +144,7 @@ impl Virsh {
     /// # Errors
     /// It can't be ended.
     pub fn end_mirror(&self, domain: &str, target: &str) -> Result<()> {
-        self.tool(["blockjob", domain, target, "--abort"])?.last().run()
+        self.tool(["blockjob", domain, target, "--abort"])?.run()
     }
 
     /// Writes memory and devices of a domain whose processors stand to `path`: a snapshot of everything but the `disks`.

@@ -83,6 +83,7 @@ fn ask(uri: &str, question: &[&str]) -> Result<String> {
 pub struct Virsh {
     program: PathBuf,
     uri: String,
+    last: bool,
 }
 
 impl Virsh {
@@ -91,7 +92,13 @@ impl Virsh {
     /// # Errors
     /// There is no virsh.
     pub fn new(uri: String) -> Result<Self> {
-        Ok(Self { program: locate("virsh", "libvirt-clients")?, uri })
+        Ok(Self { program: locate("virsh", "libvirt-clients")?, uri, last: false })
+    }
+
+    /// The same libvirt for what puts something right again: its commands run also when hab was told to end.
+    #[must_use]
+    pub fn last(&self) -> Self {
+        Self { last: true, ..self.clone() }
     }
 
     /// The hypervisor that runs the machines, with its version, such as `QEMU 7.2.22`.
@@ -106,8 +113,9 @@ impl Virsh {
 
     /// A command of virsh's. No words of a user's own are among the arguments but those that hab's types allow.
     fn tool<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Result<Tool> {
-        let tool = Tool::at(self.program.clone())?;
-        Ok(tool.args(["--quiet", "--connect", &self.uri]).args(args).env("LC_ALL", "C"))
+        let tool =
+            Tool::at(self.program.clone())?.args(["--quiet", "--connect", &self.uri]).args(args).env("LC_ALL", "C");
+        Ok(if self.last { tool.last() } else { tool })
     }
 
     /// The same with a file as the last argument that has these bytes; it has no name, and nobody else can read it.

@@ -67,6 +67,7 @@ impl Virsh {
         loop {
             match self.tool(["pool-refresh", pool])?.run() {
                 // It can't while a volume of the pool is written, by anybody ("pool has asynchronous jobs running").
+                Err(_) if begun.elapsed() < BUSY && self.last => std::thread::sleep(LOOK),
                 Err(_) if begun.elapsed() < BUSY => signal::pause(LOOK)?,
                 outcome => return outcome,
             }
