@@ -277,7 +277,7 @@ fn job(graph: &Graph, context: &Context<'_>, place: usize, (needs, expected): Gi
     }
 }
 
-/// Downloads everything that the steps to come need, so that the build needs no network. Returns how many steps that were.
+/// Downloads everything that the remaining steps need, so that the build needs no network. Returns how many steps that were.
 ///
 /// # Errors
 /// Something can't be had.
@@ -295,8 +295,8 @@ pub fn fetch(graph: &Graph, context: &Context<'_>, goals: &[usize]) -> Result<us
     Ok(count)
 }
 
-/// What the steps to come would miss on this machine, each thing once: so that a build does not work for minutes and then
-/// stop.
+/// Preflight: what the remaining steps need and this machine lacks, each thing once. Without it a build would work for
+/// minutes and then stop.
 ///
 /// # Errors
 /// A step is missing.

@@ -59,7 +59,7 @@ pub(super) fn issue(wanted: &Wanted, authority: &Authority, now: OffsetDateTime)
     Ok(Pair { certificate: authority.sign(&params, &key)?, key: Secret::new(key.serialize_pem()) })
 }
 
-/// Looks a leaf over: damage is an error; what only is not up to date any more is a reason to issue it anew.
+/// Checks a stored leaf. Corruption is an error; an outdated leaf returns the reason to reissue it.
 pub(super) fn judge(
     pair: &Pair,
     wanted: &Wanted,

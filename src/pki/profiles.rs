@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 use crate::plan::{Node, Plan};
 use crate::role::Role;
 
-/// The three authorities. Separate, so that a certificate for one door opens no other: whoever holds a Kubernetes
-/// certificate is nobody to etcd, and a front-proxy name can't be had with a client certificate
+/// The three authorities. Each is trusted for one purpose: a Kubernetes certificate gives no access to etcd, and a
+/// front-proxy name can't be had with a client certificate
 /// (<https://kubernetes.io/docs/setup/best-practices/certificates/>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ca {
