@@ -53,7 +53,7 @@ pub fn restore(
     let outcomes = side_by_side(&members, |node| data_disk(plan, node, source, work.path()));
     outcomes.into_iter().collect::<Result<()>>()?;
     vagrant::destroy_but_data(lab, &names, |line| step.status(line))?;
-    forget(plan, &members)?;
+    remove_data_disks(plan, &members)?;
     vagrant::up_with_data(lab, work.path(), facts(plan.provider).name, |line| step.status(line))?;
     step.done("anew");
     let unknown = cluster.wait_for_known(progress, Limits::default())?;
@@ -62,7 +62,7 @@ pub fn restore(
 }
 
 /// Removes the data disks of `members`, whose machines are gone; further disks stay.
-fn forget(plan: &Plan, members: &[&Node]) -> Result<()> {
+fn remove_data_disks(plan: &Plan, members: &[&Node]) -> Result<()> {
     let virsh = Virsh::new(virsh::default_uri())?;
     for node in members {
         let volume = nodes_json::data_volume(plan, &node.name);

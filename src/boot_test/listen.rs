@@ -56,7 +56,7 @@ pub struct Heard {
 impl Heard {
     /// Whether this says something about the box. A guest that was cut off in the middle (by a full disk, by the
     /// kernel's want of memory, by packer's patience) says nothing against it.
-    pub fn is_judged(&self) -> bool {
+    pub fn is_conclusive(&self) -> bool {
         self.complete || self.answers.iter().any(|answer| !answer.ok)
     }
 }
@@ -92,7 +92,7 @@ pub fn listen(
         console.read();
         // A prompt has no end of line.
         heard.stuck = heard.stuck.or_else(|| stuck(&console.rest));
-        console.forget();
+        console.drop_lines();
         if heard.stuck.is_some() && *end.get_or_insert_with(|| Instant::now() + LAST_WORDS) <= Instant::now() {
             stop.store(true, Ordering::Release);
         }
@@ -135,7 +135,7 @@ impl<'a> Port<'a> {
     }
 
     /// Drops all lines that are whole.
-    fn forget(&mut self) {
+    fn drop_lines(&mut self) {
         let lines = self.rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         self.rest.drain(..lines);
     }
@@ -205,15 +205,15 @@ mod tests {
         let port = [OK, OK, b"{\"hab\":\"selftest\",\"done\":2}\r\n"].concat();
         let heard = heard(&port).unwrap();
         assert_eq!((heard.answers.len(), heard.answers[0].check.as_str()), (2, "file:bin/etcd"));
-        assert!(heard.is_judged() && heard.stuck.is_none());
+        assert!(heard.is_conclusive() && heard.stuck.is_none());
     }
 
     #[test]
     fn a_guest_that_was_cut_off_says_nothing_against_its_box() {
-        assert!(!heard(&[OK, OK].concat()).unwrap().is_judged());
-        assert!(!heard(b"").unwrap().is_judged());
+        assert!(!heard(&[OK, OK].concat()).unwrap().is_conclusive());
+        assert!(!heard(b"").unwrap().is_conclusive());
         let wrong = String::from_utf8_lossy(OK).replace("true", "false");
-        assert!(heard(&[OK, wrong.as_bytes()].concat()).unwrap().is_judged());
+        assert!(heard(&[OK, wrong.as_bytes()].concat()).unwrap().is_conclusive());
     }
 
     #[test]
@@ -229,7 +229,7 @@ mod tests {
         let stop = AtomicBool::new(false);
         let heard = hear(OK, b"GRUB loading.\r\nerror: no such partition.\r\ngrub rescue> ", &stop).unwrap();
         assert_eq!((heard.stuck, heard.answers.len()), (Some("its boot loader found no system"), 1));
-        assert!(stop.load(Ordering::Acquire) && !heard.is_judged());
+        assert!(stop.load(Ordering::Acquire) && !heard.is_conclusive());
     }
 
     #[test]

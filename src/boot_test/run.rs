@@ -83,17 +83,17 @@ fn boot(subject: &Subject<'_>, scratch: &Path, prepared: &Prepared, step: &Step<
         outcome
     });
     let heard = heard.with_context(|| tail(&read(console)))?;
-    let (judged, stuck, count, of) = (heard.is_judged(), heard.stuck, heard.answers.len(), subject.checks.len());
+    let (conclusive, stuck, count, of) = (heard.is_conclusive(), heard.stuck, heard.answers.len(), subject.checks.len());
     let report = Report::new(subject.role, subject.checks, heard.answers, started.elapsed());
     let report = Report { images: subject.images.is_some(), ..report };
-    if let (Some(why), false) = (stuck, judged) {
+    if let (Some(why), false) = (stuck, conclusive) {
         bail!("the guest can't go on after {count} of {of} answers: {why}\n{}", tail(&read(console)));
     }
     // A guest that said what is wrong and did not switch itself off is worth its own words first.
-    if !judged || report.failures().is_empty() {
+    if !conclusive || report.failures().is_empty() {
         outcome?;
     }
-    ensure!(judged, "the guest ended after {count} of {of} answers\n{}", tail(&read(console)));
+    ensure!(conclusive, "the guest ended after {count} of {of} answers\n{}", tail(&read(console)));
     if report.failures().is_empty() {
         let out = scratch.join("output/disk1.qcow2");
         let same = sha256_file(&out)? == *disk_sha256;

@@ -99,7 +99,7 @@ pub fn patiently<T>(fetcher: &Fetcher<'_>, step: &Step<'_>, mut work: impl FnMut
             Ok(done) => return Ok(done),
             Err(error) => error,
         };
-        let (said, known) = judge(&error);
+        let (said, known) = assess(&error);
         let Some((why, passes)) = known else { return Err(said.map_or(error, |said| anyhow!("{said}"))) };
         let said = said.unwrap_or_else(|| format!("{error:#}"));
         let Some(pause) = pauses.next().filter(|_| passes) else { return Err(anyhow!("{why} ({said})")) };
@@ -109,7 +109,7 @@ pub fn patiently<T>(fetcher: &Fetcher<'_>, step: &Step<'_>, mut work: impl FnMut
 }
 
 /// What skopeo said at last, and what that means, if it is known, and whether it may pass.
-fn judge(error: &Error) -> (Option<String>, Option<(&'static str, bool)>) {
+fn assess(error: &Error) -> (Option<String>, Option<(&'static str, bool)>) {
     let all = format!("{error:#}");
     let said = fatal(&all);
     let words = said.clone().unwrap_or(all).to_lowercase();
@@ -155,11 +155,11 @@ mod tests {
             let error = anyhow!(
                 "`skopeo` ended with 1\n  time=\"x\" level=info msg=\"y\"\n  time=\"x\" level=fatal msg=\"{text}\""
             );
-            let (said, judged) = judge(&error);
-            let (why, may_pass) = judged.unwrap();
+            let (said, meaning) = assess(&error);
+            let (why, may_pass) = meaning.unwrap();
             assert!(why.contains(known) && may_pass == passes, "{text}: {why}");
             assert!(!said.unwrap().contains("Error parsing"));
         }
-        assert_eq!(judge(&anyhow!("disk full")), (None, None));
+        assert_eq!(assess(&anyhow!("disk full")), (None, None));
     }
 }

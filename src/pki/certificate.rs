@@ -60,7 +60,7 @@ pub(super) fn issue(wanted: &Wanted, authority: &Authority, now: OffsetDateTime)
 }
 
 /// Checks a stored leaf. Corruption is an error; an outdated leaf returns the reason to reissue it.
-pub(super) fn judge(
+pub(super) fn assess(
     pair: &Pair,
     wanted: &Wanted,
     authority: &Authority,

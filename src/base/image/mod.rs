@@ -23,7 +23,7 @@ use crate::kinds::{Base, Release};
 use crate::lock::{Deb, Image, Pinned};
 use crate::progress::Step;
 pub use folder::Folder;
-use signature::{Signed, judge, keyring};
+use signature::{Signed, assess, keyring};
 use vendor::{Key, Vendor, fill};
 
 /// The programs of an image's packages that need a loader, see [`crate::debian::tools`].
@@ -175,7 +175,7 @@ impl Pin<'_> {
         };
         fs::write(&ring, keyring(&keys)?)?;
         step.status("checking the signature");
-        let signed = judge(&gpgv::status(tools, &ring, &sig, &folder.file())?, primary)?;
+        let signed = assess(&gpgv::status(tools, &ring, &sig, &folder.file())?, primary)?;
         if let Some(old) = self.replaced() {
             ensure!(
                 signed.at >= old.signed_at,

@@ -77,7 +77,7 @@ impl Step for BootTest {
             memory: boot_test::memory(context.base),
             accelerator: context.accelerator()?,
         };
-        prove(&subject, context, job)
+        boot(&subject, context, job)
     }
 }
 
@@ -96,7 +96,7 @@ pub(super) fn preflight(context: &Context<'_>) -> Vec<anyhow::Error> {
 }
 
 /// Boots it, and keeps the report if all checks hold.
-pub(super) fn prove(subject: &Subject<'_>, context: &Context<'_>, job: &Job<'_>) -> Result<String> {
+pub(super) fn boot(subject: &Subject<'_>, context: &Context<'_>, job: &Job<'_>) -> Result<String> {
     let scratch = context.cache.scratch()?;
     let report = boot_test::run(subject, scratch.path(), job.step)?;
     if !report.failures().is_empty() {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::boot_test::{PROCESSORS, memory, preflight, prove};
+use super::boot_test::{PROCESSORS, boot, memory, preflight};
 use super::images_disk;
 use super::provider_disk::{BOOTED, base_disk, disk_file, disk_of_images, payload_disk};
 use crate::boot_test::{self, Subject};
@@ -76,6 +76,6 @@ impl Step for ImagesTest {
             memory: boot_test::memory(context.base),
             accelerator: context.accelerator()?,
         };
-        prove(&subject, context, job)
+        boot(&subject, context, job)
     }
 }

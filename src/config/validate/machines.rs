@@ -35,7 +35,7 @@ pub fn check(system: Base, said: &MergedNodes, ranges: &Ranges, problems: &mut P
     }
     room(said, ranges, problems);
     let prefixes = PerRole::from_fn(|role| prefix(role, said.get(role), problems));
-    twice(said, problems);
+    check_unique(said, problems);
     let kubelets = PerRole::from_fn(|role| {
         if !role.has_kubelet() {
             return Kubelet::default();
@@ -183,7 +183,7 @@ fn prefix(role: Role, machines: &MergedMachines, problems: &mut Problems) -> Opt
 
 /// Two roles with one prefix would have nodes of one name. Different prefixes never do: the number is what follows
 /// the last hyphen.
-fn twice(said: &MergedNodes, problems: &mut Problems) {
+fn check_unique(said: &MergedNodes, problems: &mut Problems) {
     let mut seen = BTreeMap::new();
     for (role, machines) in said.iter() {
         let prefix = &machines.prefix;

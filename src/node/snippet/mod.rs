@@ -23,7 +23,7 @@ use crate::role::Role;
 use base::Base;
 use item::Item;
 
-pub use merge::Brought;
+pub use merge::SeenPaths;
 
 /// The largest snippet read: a config is text, and the fw_cfg channel reads slowly (Ignition warns after 10 s).
 const MAX_BYTES: u64 = 1 << 20;
