@@ -15,7 +15,7 @@ use crate::digest::sha256_file;
 use crate::download::cached;
 use crate::exec::go::{BUILD_FLAGS, FIXED, Go};
 use crate::lock::ReleaseFile;
-use crate::progress::Step;
+use crate::progress::StepHandle;
 
 /// How often the name of the package being compiled is passed on; Kubernetes has thousands.
 const STATUS_EVERY: Duration = Duration::from_millis(500);
@@ -100,7 +100,7 @@ impl GoBuild<'_> {
     ///
     /// # Errors
     /// A module can't be had, or is not what its checksum says.
-    pub fn fetch(&self, step: &Step<'_>) -> Result<()> {
+    pub fn fetch(&self, step: &StepHandle<'_>) -> Result<()> {
         if let Toolchain::Archive(file) = self.toolchain {
             release::downloads(self.cache).fetch(&release::wanted(file), step).context("fetching Go")?;
             // It needs no more, and unpacking takes a while.
@@ -119,7 +119,7 @@ impl GoBuild<'_> {
     ///
     /// # Errors
     /// They do not build; the end of what Go said is in the error.
-    pub fn build(&self, entry: &Path, step: &Step<'_>) -> Result<String> {
+    pub fn build(&self, entry: &Path, step: &StepHandle<'_>) -> Result<String> {
         let upstream = self.upstream()?;
         if matches!(self.toolchain, Toolchain::Archive(_)) {
             self.fetch(step)?;
@@ -154,7 +154,7 @@ impl GoBuild<'_> {
     }
 }
 
-fn throttled<'s>(step: &'s Step<'_>) -> impl FnMut(&str) + 's {
+fn throttled<'s>(step: &'s StepHandle<'_>) -> impl FnMut(&str) + 's {
     let (mut count, mut last) = (0_usize, Instant::now());
     move |line| {
         count += 1;

@@ -17,7 +17,7 @@ use crate::config::{Base, Release};
 use crate::debian::{Index, tools};
 use crate::exec::pinned_tools::PinnedTools;
 use crate::lock::{self, Deb};
-use crate::progress::Step;
+use crate::progress::StepHandle;
 use crate::provider;
 
 /// A base, with what making its disk takes.
@@ -47,7 +47,7 @@ impl BaseBuild<'_> {
     ///
     /// # Errors
     /// Something can't be had.
-    pub fn fetch(&self, step: &Step<'_>) -> Result<()> {
+    pub fn fetch(&self, step: &StepHandle<'_>) -> Result<()> {
         crate::debian::fetch(self.cache, self.lock.packages(), step)?;
         self.lock.image().map_or(Ok(()), |image| self.image(image, step).map(drop))
     }
@@ -56,7 +56,7 @@ impl BaseBuild<'_> {
     ///
     /// # Errors
     /// A part can't be made or had.
-    pub fn build(&self, tools: Option<&Path>, entry: &Path, step: &Step<'_>) -> Result<String> {
+    pub fn build(&self, tools: Option<&Path>, entry: &Path, step: &StepHandle<'_>) -> Result<String> {
         match self.lock {
             lock::Base::Debian { packages } => {
                 let tools = tools.context("the tools that write disks were not made")?;
@@ -71,7 +71,7 @@ impl BaseBuild<'_> {
     }
 
     /// The vendor's disk, in its folder.
-    fn image(&self, image: &lock::Image, step: &Step<'_>) -> Result<image::Folder> {
+    fn image(&self, image: &lock::Image, step: &StepHandle<'_>) -> Result<image::Folder> {
         let scratch = self.cache.scratch()?;
         let downloads = image::downloads(self.lock.kind(), self.cache);
         image::fetch(image, &downloads, &|| unpacked(self.cache, &image.packages, &scratch, step), step)
@@ -102,7 +102,7 @@ pub struct Wanted<'a> {
 ///
 /// # Errors
 /// The indexes have not all of it, or a vendor's image can't be had or is not signed by its vendor.
-pub fn resolve(wanted: &Wanted<'_>, index: &Index, step: &Step<'_>) -> Result<lock::Base> {
+pub fn resolve(wanted: &Wanted<'_>, index: &Index, step: &StepHandle<'_>) -> Result<lock::Base> {
     match wanted.base {
         Base::Debian => debian::resolve(index),
         Base::Flatcar => resolve_image(wanted, index, step).map(lock::Base::Flatcar),
@@ -110,7 +110,7 @@ pub fn resolve(wanted: &Wanted<'_>, index: &Index, step: &Step<'_>) -> Result<lo
     }
 }
 
-fn resolve_image(wanted: &Wanted<'_>, index: &Index, step: &Step<'_>) -> Result<lock::Image> {
+fn resolve_image(wanted: &Wanted<'_>, index: &Index, step: &StepHandle<'_>) -> Result<lock::Image> {
     let release = wanted.release.context("the plan names no channel of the vendor")?;
     let vendor = Vendor::of(wanted.base)?;
     let downloads = image::downloads(wanted.base, wanted.cache);
@@ -129,7 +129,7 @@ fn resolve_image(wanted: &Wanted<'_>, index: &Index, step: &Step<'_>) -> Result<
 }
 
 /// The programs and keys of an image's packages, in `scratch`.
-fn unpacked(cache: &Cache, packages: &[Deb], scratch: &Scratch, step: &Step<'_>) -> Result<PinnedTools> {
+fn unpacked(cache: &Cache, packages: &[Deb], scratch: &Scratch, step: &StepHandle<'_>) -> Result<PinnedTools> {
     crate::debian::fetch(cache, packages, step)?;
     tools::unpack(cache, packages, &image::PROGRAMS, scratch.path())?;
     Ok(PinnedTools::open(scratch.path()))

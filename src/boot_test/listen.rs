@@ -11,7 +11,7 @@ use fs_err as fs;
 use serde::Deserialize;
 
 use super::report::Answer;
-use crate::progress::Step;
+use crate::progress::StepHandle;
 use crate::role::Role;
 
 /// How often the ports are looked at for something new.
@@ -69,7 +69,7 @@ pub fn listen(
     role: Role,
     ports: Ports<'_>,
     (done, stop): (&AtomicBool, &AtomicBool),
-    step: &Step<'_>,
+    step: &StepHandle<'_>,
 ) -> Result<Heard> {
     let mut heard = Heard::default();
     let (mut answers, mut console) = (Port::new(ports.answers), Port::new(ports.console));

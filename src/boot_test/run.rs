@@ -17,7 +17,7 @@ use crate::digest::sha256_file;
 use crate::exec::packer::{self, Folders};
 use crate::exec::plain_path;
 use crate::exec::qemu::Accelerator;
-use crate::progress::Step;
+use crate::progress::StepHandle;
 use crate::role::Role;
 
 /// How long a guest may take from start to power-off. One emulated boot with its self-test took 80 s in a calm hour
@@ -53,7 +53,7 @@ pub struct Subject<'a> {
 /// # Errors
 /// An [`Unfinished`]: packer is missing or fails, the guest says nothing or can't go on, or the disk that comes out is not
 /// the one that went in. A check that does not hold is no error here: the report has it.
-pub fn run(subject: &Subject<'_>, scratch: &Path, step: &Step<'_>) -> Result<Report> {
+pub fn run(subject: &Subject<'_>, scratch: &Path, step: &StepHandle<'_>) -> Result<Report> {
     let unfinished = |console: String| Unfinished { role: subject.role, images: subject.images.is_some(), console };
     let prepared = prepare(subject, scratch).with_context(|| unfinished(String::new()))?;
     let report = boot(subject, scratch, &prepared, step);
@@ -64,7 +64,7 @@ pub fn run(subject: &Subject<'_>, scratch: &Path, step: &Step<'_>) -> Result<Rep
     }
 }
 
-fn boot(subject: &Subject<'_>, scratch: &Path, prepared: &Prepared, step: &Step<'_>) -> Result<Report> {
+fn boot(subject: &Subject<'_>, scratch: &Path, prepared: &Prepared, step: &StepHandle<'_>) -> Result<Report> {
     let Prepared { template, variables, disk_sha256, console, answers } = prepared;
     let ports = Ports { console, answers };
     let sockets = sockets(&std::env::temp_dir())?;
@@ -83,7 +83,8 @@ fn boot(subject: &Subject<'_>, scratch: &Path, prepared: &Prepared, step: &Step<
         outcome
     });
     let heard = heard.with_context(|| tail(&read(console)))?;
-    let (conclusive, stuck, count, of) = (heard.is_conclusive(), heard.stuck, heard.answers.len(), subject.checks.len());
+    let (conclusive, stuck, count, of) =
+        (heard.is_conclusive(), heard.stuck, heard.answers.len(), subject.checks.len());
     let report = Report::new(subject.role, subject.checks, heard.answers, started.elapsed());
     let report = Report { images: subject.images.is_some(), ..report };
     if let (Some(why), false) = (stuck, conclusive) {

@@ -4,7 +4,7 @@ use anyhow::{Error, Result, anyhow};
 
 use super::Fetcher;
 use crate::exec::signal;
-use crate::progress::Step;
+use crate::progress::StepHandle;
 
 /// What skopeo says (its words, in lower case), what it means, and whether the next try may go better. The first that fits
 /// counts.
@@ -92,7 +92,7 @@ const FATAL: &str = "level=fatal msg=";
 ///
 /// # Errors
 /// It did not pass, and what it means.
-pub fn patiently<T>(fetcher: &Fetcher<'_>, step: &Step<'_>, mut work: impl FnMut() -> Result<T>) -> Result<T> {
+pub fn patiently<T>(fetcher: &Fetcher<'_>, step: &StepHandle<'_>, mut work: impl FnMut() -> Result<T>) -> Result<T> {
     let mut pauses = fetcher.pauses.iter();
     loop {
         let error = match work() {

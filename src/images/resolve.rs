@@ -14,13 +14,13 @@ use crate::config::ImageSource;
 use crate::config::reference::Reference;
 use crate::digest::sha256;
 use crate::lock::{Blob, ContainerImage};
-use crate::progress::Step;
+use crate::progress::StepHandle;
 
 /// What the image at `source` is today.
 ///
 /// # Errors
 /// It can't be had, or is none that nodes can run; says which image, and why.
-pub fn resolve(fetcher: &Fetcher<'_>, source: &ImageSource, step: &Step<'_>) -> Result<ContainerImage> {
+pub fn resolve(fetcher: &Fetcher<'_>, source: &ImageSource, step: &StepHandle<'_>) -> Result<ContainerImage> {
     step.status(&format!("asking for {source}"));
     let session = Session::open(fetcher, step)?;
     let image = match source {

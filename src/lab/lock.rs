@@ -13,7 +13,7 @@ use crate::images::{self, Fetcher};
 use crate::kinds;
 use crate::lock::{self, ContainerImage, Deb, FILE, Images, Lock, Supply};
 use crate::plan::Plan;
-use crate::progress::{Progress, Step};
+use crate::progress::{Progress, StepHandle};
 
 /// The lab's lock; one that is not there yet is made and written, and so is what it does not pin yet of images.
 ///
@@ -48,7 +48,12 @@ pub fn with_images(lab: &Path, cache: &Cache, plan: &Plan, mut lock: Lock, progr
 }
 
 /// The images of hab.yaml; those that `old` has stay as they are there.
-fn pin_images(fetcher: &Fetcher<'_>, plan: &Plan, old: Option<&Images>, step: &Step<'_>) -> Result<Option<Images>> {
+fn pin_images(
+    fetcher: &Fetcher<'_>,
+    plan: &Plan,
+    old: Option<&Images>,
+    step: &StepHandle<'_>,
+) -> Result<Option<Images>> {
     if plan.images.is_empty() {
         return Ok(None);
     }
@@ -102,7 +107,7 @@ pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress, d
 }
 
 /// The supply `upstream`, as it is published today.
-fn upstream(cache: &Cache, catalog: &Catalog, debs: Vec<Deb>, step: &Step<'_>) -> Result<Supply> {
+fn upstream(cache: &Cache, catalog: &Catalog, debs: Vec<Deb>, step: &StepHandle<'_>) -> Result<Supply> {
     let files = release::resolve(&release::downloads(cache), catalog, step)?;
     Ok(Supply::Upstream(artifacts::pin_releases(catalog, debs, files)?))
 }

@@ -9,7 +9,7 @@ use rustix::fs::statvfs;
 use crate::atomic_fs;
 use crate::cache::{Cache, KeyBuilder};
 use crate::download::partial;
-use crate::progress::Step;
+use crate::progress::StepHandle;
 
 /// The folder of one image among what is not whole yet, held by this run alone.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl Folder {
     ///
     /// # Errors
     /// It can't be made.
-    pub fn of(cache: &Cache, url: &str, step: &Step<'_>) -> Result<Self> {
+    pub fn of(cache: &Cache, url: &str, step: &StepHandle<'_>) -> Result<Self> {
         let all = partial(cache)?;
         let key = KeyBuilder::new().add("url", url).key();
         let path = all.join(key.as_str());

@@ -21,7 +21,7 @@ use crate::exec::pinned_tools::PinnedTools;
 use crate::exec::{gpgv, xz};
 use crate::kinds::{Base, Release};
 use crate::lock::{Deb, Image, Pinned};
-use crate::progress::Step;
+use crate::progress::StepHandle;
 pub use folder::Folder;
 use signature::{Signed, assess, keyring};
 use vendor::{Key, Vendor, fill};
@@ -66,7 +66,7 @@ impl Pin<'_> {
     ///
     /// # Errors
     /// The vendor does not say, or says an older one than is pinned already.
-    pub fn version(&self, step: &Step<'_>) -> Result<String> {
+    pub fn version(&self, step: &StepHandle<'_>) -> Result<String> {
         let Release { channel, version } = self.release;
         if let Some(version) = version {
             return Ok(version.clone());
@@ -110,7 +110,13 @@ impl Pin<'_> {
     ///
     /// # Errors
     /// It can't be had, the vendor has not signed it, or it is no disk for a node.
-    pub fn image(&self, version: &str, packages: Vec<Deb>, tools: &PinnedTools, step: &Step<'_>) -> Result<Image> {
+    pub fn image(
+        &self,
+        version: &str,
+        packages: Vec<Deb>,
+        tools: &PinnedTools,
+        step: &StepHandle<'_>,
+    ) -> Result<Image> {
         let (name, channel) = (self.base.name(), self.release.channel);
         let about = || format!("fetching {name} {version} ({channel})");
         let url = fill(&self.vendor.image, channel, version);
@@ -152,7 +158,7 @@ impl Pin<'_> {
     }
 
     /// Who signed the file that came.
-    fn checked(&self, version: &str, folder: &Folder, tools: &PinnedTools, step: &Step<'_>) -> Result<Signed> {
+    fn checked(&self, version: &str, folder: &Folder, tools: &PinnedTools, step: &StepHandle<'_>) -> Result<Signed> {
         let channel = self.release.channel;
         let scratch = self.downloads.cache().scratch()?;
         let [ring, sig] = ["keyring.gpg", "signature.sig"].map(|name| scratch.path().join(name));
@@ -196,7 +202,7 @@ pub type Tools<'a> = dyn Fn() -> Result<PinnedTools> + 'a;
 ///
 /// # Errors
 /// It can't be had any more, or is not what the lock says.
-pub fn fetch(image: &Image, downloads: &Downloads<'_>, tools: &Tools<'_>, step: &Step<'_>) -> Result<Folder> {
+pub fn fetch(image: &Image, downloads: &Downloads<'_>, tools: &Tools<'_>, step: &StepHandle<'_>) -> Result<Folder> {
     let folder = Folder::of(downloads.cache(), &image.url, step)?;
     let disk = folder.disk();
     if disk.is_file() {

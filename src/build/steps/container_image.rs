@@ -40,7 +40,7 @@ impl Step for ContainerImage {
         Some(context.image(&self.from).ok()?.0.target().digest.clone())
     }
 
-    fn fetch(&self, context: &Context<'_>, step: &progress::Step<'_>) -> Result<()> {
+    fn fetch(&self, context: &Context<'_>, step: &progress::StepHandle<'_>) -> Result<()> {
         let (image, source) = context.image(&self.from)?;
         images::fetch(&context.fetcher()?, source, image, step)
     }

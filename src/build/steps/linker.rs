@@ -53,7 +53,7 @@ impl Step for Linker {
         1024
     }
 
-    fn fetch(&self, context: &Context<'_>, step: &progress::Step<'_>) -> Result<()> {
+    fn fetch(&self, context: &Context<'_>, step: &progress::StepHandle<'_>) -> Result<()> {
         self.go(context)?.fetch(step)
     }
 

@@ -33,7 +33,7 @@ impl Step for VendorDisk {
         Some(format!("{} {} {}", context.base.name(), image.channel, image.version))
     }
 
-    fn fetch(&self, context: &Context<'_>, step: &progress::Step<'_>) -> Result<()> {
+    fn fetch(&self, context: &Context<'_>, step: &progress::StepHandle<'_>) -> Result<()> {
         base(context).fetch(step)
     }
 
