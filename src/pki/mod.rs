@@ -83,7 +83,7 @@ impl Pki {
         atomic_fs::create_private_dir(&private.join("nodes"))?;
         let now = clock.now();
         let (trust, stats) = {
-            let _lock = files::lock(private)?;
+            let _held = files::hold(private)?;
             // The lab's folder may be a repository that knows nothing of hab.
             atomic_fs::ignore_in_git(private, atomic_fs::SECRET)?;
             atomic_fs::remove_stale(&private.join("nodes"), |_| true)?;

@@ -35,8 +35,8 @@ pub(super) struct Trust {
 }
 
 impl Trust {
-    /// Reads the roots from `private`, or makes them if nothing in there was made with others. The caller holds the
-    /// lock.
+    /// Reads the roots from `private`, or makes them if nothing in there was made with others. The caller holds
+    /// `private`.
     pub fn open(private: &Path, lab: &str, now: OffsetDateTime) -> Result<Self> {
         let folder = private.join(AUTHORITIES);
         remove_stale(private)?;

@@ -42,13 +42,13 @@ impl Leaves {
 
     /// The wanted leaves, in their order: from the file, or issued and written to it. `owner` is for messages.
     pub fn obtain(&self, path: &Path, owner: &str, wanted: &[Wanted]) -> Result<Pairs> {
-        // Without the lock first: a file is only ever replaced as a whole, and nearly always all is in order.
+        // Without a hold first: a file is only ever replaced as a whole, and nearly always all is in order.
         if let Some(good) = files::read(path)?.map(|text| self.assess(path, &text, wanted)).transpose()?
             && let Some(pairs) = all_good(&good, wanted)
         {
             return Ok(pairs);
         }
-        let _lock = files::lock(&self.private)?;
+        let _held = files::hold(&self.private)?;
         let found = match files::read(path)? {
             Some(text) => {
                 let found = self.assess(path, &text, wanted)?;

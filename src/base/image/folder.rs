@@ -15,7 +15,7 @@ use crate::progress::StepHandle;
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    _lock: fs::File,
+    _held: fs::File,
 }
 
 impl Folder {
@@ -28,10 +28,10 @@ impl Folder {
         let key = KeyBuilder::new().add("url", url).key();
         let path = all.join(key.as_str());
         fs::create_dir_all(&path)?;
-        let lock = fs::File::create(all.join(format!("{}.lock", key.as_str())))?;
-        atomic_fs::lock(&lock, || step.note(&format!("waiting for another run of hab that downloads {url}")))
+        let held = fs::File::create(all.join(format!("{}.lock", key.as_str())))?;
+        atomic_fs::hold(&held, || step.note(&format!("waiting for another run of hab that downloads {url}")))
             .context("waiting for another run of hab")?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, _held: held })
     }
 
     /// The folder itself.
