@@ -274,11 +274,14 @@ mod tests {
     use crate::role::Role;
 
     fn payload() -> Payload {
-        let check =
-            |program: &str| payload::Check { program: program.into(), argv: vec!["-v".into()], says: "1".into() };
+        let check = |program: &str| payload::VersionCheck {
+            program: program.into(),
+            argv: vec!["-v".into()],
+            says: "1".into(),
+        };
         Payload {
             files: vec![payload::File { path: "bin/etcd".into(), sha256: "aa".into(), mode: 0o755 }],
-            images: vec![payload::Image { reference: "r/pause:1".into(), digest: "sha256:1".into() }],
+            images: vec![payload::ImportedImage { reference: "r/pause:1".into(), digest: "sha256:1".into() }],
             checks: vec![check("bin/etcd"), check("cni/bridge")],
         }
     }

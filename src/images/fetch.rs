@@ -9,7 +9,7 @@ use fs_err as fs;
 use super::fault::patiently;
 use super::resolve::{address, is};
 use super::{Fetcher, archive, registries, tools};
-use crate::base::image::Folder;
+use crate::base::vendor_image::Folder;
 use crate::cache::Scratch;
 use crate::config::ImageSource;
 use crate::digest::sha256_file;

@@ -93,7 +93,7 @@ pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress, d
         supply.set_built(old.supply.still_built(&supply));
     }
     let packages = tools.len() + base.packages().len() + supply.debs().len();
-    let image = base.image().map_or_else(String::new, |image| {
+    let image = base.vendor_image().map_or_else(String::new, |image| {
         format!("; {} {} {}, signed by {}", plan.base.name(), image.channel, image.version, image.signed_by)
     });
     let outcome = format!("{packages} packages and {} pinned{image}", parts(&supply));

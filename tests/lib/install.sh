@@ -20,7 +20,7 @@ demo_packages=(
 test_packages=(
     "${demo_packages[@]}"
     curl e2fsprogs git haproxy ignition nftables openssl shellcheck hyperfine jq squashfs-tools mtools python3
-    # tests/image: a vendor's keys, and what checks and unpacks an image
+    # tests/vendor_image: a vendor's keys, and what checks and unpacks an image
     gpg gpg-agent gpgconf gpgv-static xz-utils
     # tests/images: a registry, and who may use it
     docker-registry apache2-utils

@@ -29,7 +29,7 @@ impl Step for VendorDisk {
     }
 
     fn detail(&self, context: &Context<'_>) -> Option<String> {
-        let image = context.lock.base.image()?;
+        let image = context.lock.base.vendor_image()?;
         Some(format!("{} {} {}", context.base.name(), image.channel, image.version))
     }
 

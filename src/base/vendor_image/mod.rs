@@ -20,7 +20,7 @@ use crate::download::{Downloads, Size, Wanted, is_missing};
 use crate::exec::pinned_tools::PinnedTools;
 use crate::exec::{gpgv, xz};
 use crate::kinds::{Base, Release};
-use crate::lock::{Deb, Image, Pinned};
+use crate::lock::{Deb, Pinned, VendorImage};
 use crate::progress::StepHandle;
 pub use folder::Folder;
 use signature::{Signed, assess, keyring};
@@ -54,7 +54,7 @@ pub struct Pin<'a> {
     /// What hab.yaml says.
     pub release: &'a Release,
     /// What was pinned before.
-    pub old: Option<&'a Image>,
+    pub old: Option<&'a VendorImage>,
     /// An older one than that will do.
     pub downgrade: bool,
     /// The way to the vendor.
@@ -91,7 +91,7 @@ impl Pin<'_> {
     }
 
     /// What is pinned already, if the newest of the same channel should not be older.
-    fn replaced(&self) -> Option<&Image> {
+    fn replaced(&self) -> Option<&VendorImage> {
         let asked = self.downgrade || self.release.version.is_some();
         self.old.filter(|old| !asked && old.channel == self.release.channel)
     }
@@ -116,7 +116,7 @@ impl Pin<'_> {
         packages: Vec<Deb>,
         tools: &PinnedTools,
         step: &StepHandle<'_>,
-    ) -> Result<Image> {
+    ) -> Result<VendorImage> {
         let (name, channel) = (self.base.name(), self.release.channel);
         let about = || format!("fetching {name} {version} ({channel})");
         let url = fill(&self.vendor.image, channel, version);
@@ -137,7 +137,7 @@ impl Pin<'_> {
             Ok((signed, file, pinned(&folder.disk())?))
         });
         match pinned {
-            Ok((signed, file, disk)) => Ok(Image {
+            Ok((signed, file, disk)) => Ok(VendorImage {
                 channel: channel.to_owned(),
                 version: version.to_owned(),
                 file,
@@ -202,7 +202,12 @@ pub type Tools<'a> = dyn Fn() -> Result<PinnedTools> + 'a;
 ///
 /// # Errors
 /// It can't be had any more, or is not what the lock says.
-pub fn fetch(image: &Image, downloads: &Downloads<'_>, tools: &Tools<'_>, step: &StepHandle<'_>) -> Result<Folder> {
+pub fn fetch(
+    image: &VendorImage,
+    downloads: &Downloads<'_>,
+    tools: &Tools<'_>,
+    step: &StepHandle<'_>,
+) -> Result<Folder> {
     let folder = Folder::of(downloads.cache(), &image.url, step)?;
     let disk = folder.disk();
     if disk.is_file() {

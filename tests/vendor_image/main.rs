@@ -6,7 +6,7 @@
 
 mod site;
 
-use hab::base::image::vendor::{Key, Vendor, fill};
+use hab::base::vendor_image::vendor::{Key, Vendor, fill};
 use hab::digest::sha256;
 use hab::kinds::{Base, Release};
 use site::{PACE, SHORT, Site, site};
