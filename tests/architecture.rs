@@ -42,7 +42,7 @@ const WRITERS: [&str; 15] = [
     "debian",
     "base",
     "artifacts",
-    "images",
+    "container_images",
     "payload",
     "boot_test",
     "vagrant_box",

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 
 use crate::cache::KeyBuilder;
+use crate::container_images::{LINKER, disk};
 use crate::embedded::embedded;
-use crate::images::{LINKER, disk};
 use crate::kinds::Base;
 use crate::lock::ContainerImage;
 use crate::node::NodeKind;

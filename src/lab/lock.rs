@@ -8,8 +8,8 @@ use crate::artifacts::{self, Catalog, release};
 use crate::atomic_fs;
 use crate::base::{self, Wanted};
 use crate::cache::Cache;
+use crate::container_images::{self, Fetcher};
 use crate::debian::Index;
-use crate::images::{self, Fetcher};
 use crate::kinds;
 use crate::lock::{self, ContainerImage, Deb, FILE, Images, Lock, Supply};
 use crate::plan::Plan;
@@ -38,7 +38,7 @@ pub fn with_images(lab: &Path, cache: &Cache, plan: &Plan, mut lock: Lock, progr
     let step = progress.step("lock images", None);
     let packages = match &lock.images {
         Some(old) => old.packages.clone(),
-        None => images::packages_of_today(cache)?,
+        None => container_images::packages_of_today(cache)?,
     };
     let fetcher = Fetcher::new(cache, lab, &plan.registries, &packages);
     lock.images = pin_images(&fetcher, plan, lock.images.as_ref(), &step)?;
@@ -60,10 +60,10 @@ fn pin_images(
     let known = |from: &str| old.and_then(|old| old.list.iter().find(|image| image.from == from)).cloned();
     let list = plan.images.iter().map(|source| match known(&source.to_string()) {
         Some(image) => Ok(image),
-        None => images::resolve(fetcher, source, step),
+        None => container_images::resolve(fetcher, source, step),
     });
     let list = list.collect::<Result<Vec<_>>>()?;
-    Ok(Some(Images { packages: fetcher.packages.to_vec(), linker: images::linker()?, list, disk: None }))
+    Ok(Some(Images { packages: fetcher.packages.to_vec(), linker: container_images::linker()?, list, disk: None }))
 }
 
 /// Pins everything as it is today, and writes the lock. From the old lock, if there is one that can be read, the
@@ -82,7 +82,7 @@ pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress, d
     let wanted = Wanted { cache, base: plan.base, release, old: old_base, downgrade };
     let base = base::resolve(&wanted, &index, &step)?;
     let debs = index.closure(catalog.debian_packages())?;
-    let tools_of_images = if plan.images.is_empty() { Vec::new() } else { images::packages(&index)? };
+    let tools_of_images = if plan.images.is_empty() { Vec::new() } else { container_images::packages(&index)? };
     // Other runs may want the indexes meanwhile.
     drop(index);
     let mut supply = match plan.supply {
@@ -139,7 +139,7 @@ pub fn blank(plan: &Plan) -> Result<Lock> {
     let mut lock = Lock::new(Vec::new(), lock::Base::none(plan.base, plan.release.as_ref()), supply);
     if !plan.images.is_empty() {
         let list = plan.images.iter().map(|source| ContainerImage::unknown(source.to_string())).collect();
-        lock.images = Some(Images { packages: Vec::new(), linker: images::linker()?, list, disk: None });
+        lock.images = Some(Images { packages: Vec::new(), linker: container_images::linker()?, list, disk: None });
     }
     Ok(lock)
 }

@@ -13,7 +13,7 @@ use crate::build::{
     Context, Entries, Graph, HOST_PROGRAMS, IMAGES, Outcome, boot_test, disk_of_images, images_file, images_test,
     packed, present, vagrant_box,
 };
-use crate::images::disk;
+use crate::container_images::disk;
 use crate::kinds::Provider;
 use crate::lock::{Built, Digests, Lock, LockedBox};
 use crate::plan::Plan;

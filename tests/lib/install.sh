@@ -22,7 +22,7 @@ test_packages=(
     curl e2fsprogs git haproxy ignition nftables openssl shellcheck hyperfine jq squashfs-tools mtools python3
     # tests/vendor_image: a vendor's keys, and what checks and unpacks an image
     gpg gpg-agent gpgconf gpgv-static xz-utils
-    # tests/images: a registry, and who may use it
+    # tests/container_images: a registry, and who may use it
     docker-registry apache2-utils
 )
 

@@ -8,7 +8,7 @@ use super::provider_disk::{BOOTED, base_disk, disk_file, disk_of_images, payload
 use crate::boot_test::{self, Subject};
 use crate::build::{Context, Job, Step};
 use crate::cache::KeyBuilder;
-use crate::images::disk;
+use crate::container_images::disk;
 use crate::node::NodeKind;
 use crate::role::Role;
 

@@ -5,7 +5,7 @@ use anyhow::{Error, Result};
 use crate::artifacts::{Catalog, go::GoBuild};
 use crate::build::{Context, Job, Step};
 use crate::cache::KeyBuilder;
-use crate::images::LINKER;
+use crate::container_images::LINKER;
 use crate::progress;
 
 /// See the file.

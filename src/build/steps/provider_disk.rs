@@ -74,7 +74,7 @@ impl ProviderDisk {
     /// The disk of container images.
     pub fn images() -> Self {
         let (name, source) = (disk_of_images(), images_disk::NAME.to_owned());
-        Self { name, source, file: crate::images::disk::DISK, provider: BOOTED }
+        Self { name, source, file: crate::container_images::disk::DISK, provider: BOOTED }
     }
 }
 
