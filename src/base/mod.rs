@@ -83,9 +83,9 @@ pub const DISK: &str = "base.raw";
 /// See [`DISK`].
 pub const VENDOR_DISK: &str = "disk.qcow2";
 
-/// What is to be pinned.
+/// Which base is to be pinned.
 #[derive(Clone, Copy)]
-pub struct Wanted<'a> {
+pub struct BaseRequest<'a> {
     /// Where packages and images go.
     pub cache: &'a Cache,
     /// The base.
@@ -102,7 +102,7 @@ pub struct Wanted<'a> {
 ///
 /// # Errors
 /// The indexes have not all of it, or a vendor's image can't be had or is not signed by its vendor.
-pub fn resolve(wanted: &Wanted<'_>, index: &Index, step: &StepHandle<'_>) -> Result<lock::Base> {
+pub fn resolve(wanted: &BaseRequest<'_>, index: &Index, step: &StepHandle<'_>) -> Result<lock::Base> {
     match wanted.base {
         Base::Debian => debian::resolve(index),
         Base::Flatcar => resolve_vendor_image(wanted, index, step).map(lock::Base::Flatcar),
@@ -110,7 +110,7 @@ pub fn resolve(wanted: &Wanted<'_>, index: &Index, step: &StepHandle<'_>) -> Res
     }
 }
 
-fn resolve_vendor_image(wanted: &Wanted<'_>, index: &Index, step: &StepHandle<'_>) -> Result<lock::VendorImage> {
+fn resolve_vendor_image(wanted: &BaseRequest<'_>, index: &Index, step: &StepHandle<'_>) -> Result<lock::VendorImage> {
     let release = wanted.release.context("the plan names no channel of the vendor")?;
     let vendor = Vendor::of(wanted.base)?;
     let downloads = vendor_image::downloads(wanted.base, wanted.cache);

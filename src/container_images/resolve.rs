@@ -138,10 +138,10 @@ impl Session<'_> {
 fn only_manifest(layout: &Path) -> Result<(Blob, Vec<u8>)> {
     #[derive(serde::Deserialize)]
     struct Index {
-        manifests: Vec<Entry>,
+        manifests: Vec<Descriptor>,
     }
     #[derive(serde::Deserialize)]
-    struct Entry {
+    struct Descriptor {
         digest: String,
     }
     let index: Index =

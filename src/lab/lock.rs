@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::artifacts::{self, Catalog, release};
 use crate::atomic_fs;
-use crate::base::{self, Wanted};
+use crate::base::{self, BaseRequest};
 use crate::cache::Cache;
 use crate::container_images::{self, Fetcher};
 use crate::debian::Index;
@@ -79,7 +79,7 @@ pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress, d
     let index = Index::refresh(cache)?;
     let tools = base::resolve_tools(&index)?;
     let (release, old_base) = (plan.release.as_ref(), old.as_ref().map(|old| &old.base));
-    let wanted = Wanted { cache, base: plan.base, release, old: old_base, downgrade };
+    let wanted = BaseRequest { cache, base: plan.base, release, old: old_base, downgrade };
     let base = base::resolve(&wanted, &index, &step)?;
     let debs = index.closure(catalog.debian_packages())?;
     let tools_of_images = if plan.images.is_empty() { Vec::new() } else { container_images::packages(&index)? };

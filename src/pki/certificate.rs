@@ -11,7 +11,7 @@ use x509_parser::x509::X509Name;
 
 use super::authority::{self, Authority};
 use super::pem::{self, CERTIFICATE, Pair};
-use super::profiles::Wanted;
+use super::profiles::Profile;
 use super::secret::Secret;
 
 /// Five years. A node gets its certificates once, at its first boot, and nothing on it can renew them: they have to
@@ -36,7 +36,7 @@ pub(super) enum Reason {
 }
 
 /// Makes a key and a certificate for it.
-pub(super) fn issue(wanted: &Wanted, authority: &Authority, now: OffsetDateTime) -> Result<Pair> {
+pub(super) fn issue(wanted: &Profile, authority: &Authority, now: OffsetDateTime) -> Result<Pair> {
     let key = KeyPair::generate().context("making a key")?;
     let mut params = authority::params(&wanted.name, wanted.group, now, LIFE)?;
     params.not_after = params.not_after.min(authority.not_after);
@@ -62,7 +62,7 @@ pub(super) fn issue(wanted: &Wanted, authority: &Authority, now: OffsetDateTime)
 /// Checks a stored leaf. Corruption is an error; an outdated leaf returns the reason to reissue it.
 pub(super) fn assess(
     pair: &Pair,
-    wanted: &Wanted,
+    wanted: &Profile,
     authority: &Authority,
     now: OffsetDateTime,
 ) -> Result<Option<Reason>> {
@@ -89,7 +89,7 @@ pub(super) fn not_after(pair: &Pair) -> Result<OffsetDateTime> {
     Ok(authority::parse(&der)?.validity().not_after.to_datetime())
 }
 
-fn fits(certificate: &X509Certificate<'_>, wanted: &Wanted) -> bool {
+fn fits(certificate: &X509Certificate<'_>, wanted: &Profile) -> bool {
     let group = (!wanted.group.is_empty()).then_some(wanted.group);
     let usage = certificate.extended_key_usage().ok().flatten().map(|e| (e.value.server_auth, e.value.client_auth));
     common_name(certificate.subject()) == Some(&wanted.name)

@@ -50,8 +50,8 @@ pub fn check(system: Base, said: &MergedNodes, ranges: &Ranges, problems: &mut P
     let overrides = PerRole::from_fn(|role| {
         let prefix = prefixes.get(role).as_ref();
         let (kubelet, hardware) = (kubelets.get(role), hardware.get(role));
-        let base = overrides::Base { system, kubelet, hardware, networks: &networks };
-        overrides::check(role, said.get(role), prefix, &base, problems)
+        let defaults = overrides::RoleDefaults { system, kubelet, hardware, networks: &networks };
+        overrides::check(role, said.get(role), prefix, &defaults, problems)
     });
     let addresses = addresses::check(said, &prefixes, ranges.nodes.map(|(network, _)| network), problems);
     let nodes = PerRole::try_from_fn(|role| {

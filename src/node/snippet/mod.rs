@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::kinds;
 use crate::role::Role;
-use base::Base;
+use base::RootFs;
 use item::Item;
 
 pub use merge::SeenPaths;
@@ -44,7 +44,7 @@ pub struct Snippet {
     /// Whose nodes get it; `None` for all.
     pub role: Option<Role>,
     file: PathBuf,
-    base: Base,
+    base: RootFs,
     items: Vec<Item>,
 }
 
@@ -82,7 +82,7 @@ impl Snippet {
         }
         // It becomes a part of a config of 3.3, so the rules of 3.3 count.
         let config: v3_3::Config = serde_json::from_value(config).context("reading it as spec 3.3.0")?;
-        let base = Base::new(system)?;
+        let base = RootFs::new(system)?;
         let items = item::all(&config, &base)?;
         Ok(Self { role, file: file.to_owned(), base, items })
     }
