@@ -42,21 +42,27 @@ pub struct GoBuild<'a> {
     pub name: &'a str,
 }
 
+/// Go, ready to be run.
+struct Ready {
+    go: Go,
+    /// The folder that it is unpacked to, if it is.
+    _unpacked: Option<Scratch>,
+}
+
 impl GoBuild<'_> {
     fn upstream(&self) -> Result<&Upstream> {
         self.catalog.upstream(self.name)
     }
 
-    /// Go, and the folder that it is unpacked to, if it is.
-    fn go(&self) -> Result<(Go, Option<Scratch>)> {
+    fn go(&self) -> Result<Ready> {
         let home = self.cache.root().join("go");
         match self.toolchain {
-            Toolchain::Module(version) => Ok((Go::new(&home, version), None)),
+            Toolchain::Module(version) => Ok(Ready { go: Go::new(&home, version), _unpacked: None }),
             Toolchain::Archive(file) => {
                 let scratch = self.cache.scratch()?;
                 let archive = cached(self.cache, &release::wanted(file))?;
                 release::unpack(&archive, scratch.path()).with_context(|| format!("unpacking {}", file.url))?;
-                Ok((Go::unpacked(&home, &scratch.path().join(GO)), Some(scratch)))
+                Ok(Ready { go: Go::unpacked(&home, &scratch.path().join(GO)), _unpacked: Some(scratch) })
             }
         }
     }
@@ -91,7 +97,7 @@ impl GoBuild<'_> {
     /// Go is not installed, or too old to fetch the toolchain.
     pub fn preflight(&self) -> Result<()> {
         match self.toolchain {
-            Toolchain::Module(_) => self.go()?.0.preflight(),
+            Toolchain::Module(_) => self.go()?.go.preflight(),
             Toolchain::Archive(_) => Ok(()),
         }
     }
@@ -108,7 +114,7 @@ impl GoBuild<'_> {
                 return Ok(());
             }
         }
-        let (go, _unpacked) = self.go()?;
+        let Ready { go, _unpacked } = self.go()?;
         let source = self.unfold()?;
         let packages: Vec<&str> = self.catalog.go_packages(self.name).into_values().collect();
         let fetched = go.fetch(source.path(), &packages, |line| step.status(line));
@@ -125,7 +131,7 @@ impl GoBuild<'_> {
             self.fetch(step)?;
             step.status("unpacking Go");
         }
-        let (go, _unpacked) = self.go()?;
+        let Ready { go, _unpacked } = self.go()?;
         let (source, out) = (self.unfold()?, entry.join("bin"));
         let packages = self.catalog.go_packages(self.name);
         let mut status = throttled(step);

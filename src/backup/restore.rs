@@ -27,7 +27,16 @@ use crate::role::Role;
 const DATA: &str = "var/lib/private/etcd";
 const ABOVE: [&str; 3] = ["/var", "/var/lib", "/var/lib/private"];
 
-/// Takes all etcd machines away, with all that they know, and makes them anew from the backup at `path`; ends when the whole
+/// What the cluster goes back to, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The backup's file.
+    pub path: &'a Path,
+    /// The time by this machine's clock: etcd's revision goes up to it, in milliseconds since 1970.
+    pub now: OffsetDateTime,
+}
+
+/// Takes all etcd machines away, with all that they know, and makes them anew from the backup; ends when the whole
 /// lab is Ready.
 ///
 /// # Errors
@@ -36,10 +45,11 @@ pub fn restore(
     lab: &Path,
     plan: &Plan,
     cluster: &Cluster<'_>,
-    (path, now): (&Path, OffsetDateTime),
+    target: Target<'_>,
     progress: &dyn Progress,
 ) -> Result<()> {
     only_libvirt(plan.provider, "`hab restore`")?;
+    let Target { path, now } = target;
     check(path)?;
     let etcdutl = Etcdutl::of(&lab.join(OUT))?;
     let work = scratch(&writable(lab)?)?;

@@ -42,6 +42,15 @@ pub struct Ports<'a> {
     pub answers: &'a Path,
 }
 
+/// What who runs a guest and who listens to it tell each other.
+#[derive(Debug, Clone, Copy)]
+pub struct Signals<'a> {
+    /// The guest has ended.
+    pub done: &'a AtomicBool,
+    /// The guest can't go on, and is to be ended.
+    pub stop: &'a AtomicBool,
+}
+
 /// What the guest said.
 #[derive(Debug, Default)]
 pub struct Heard {
@@ -61,22 +70,17 @@ impl Heard {
     }
 }
 
-/// Follows a guest until it has ended (`done`), passing its answers on. Sets `stop` when it can't go on.
+/// Follows a guest until it has ended (`signals.done`), passing its answers on. Sets `signals.stop` when it can't go on.
 ///
 /// # Errors
 /// A line is no answer, whatever else the guest said.
-pub fn listen(
-    role: Role,
-    ports: Ports<'_>,
-    (done, stop): (&AtomicBool, &AtomicBool),
-    step: &StepHandle<'_>,
-) -> Result<Heard> {
+pub fn listen(role: Role, ports: Ports<'_>, signals: Signals<'_>, step: &StepHandle<'_>) -> Result<Heard> {
     let mut heard = Heard::default();
     let (mut answers, mut console) = (Port::new(ports.answers), Port::new(ports.console));
     let mut wrong = None;
     let mut end: Option<Instant> = None;
     loop {
-        let last = done.load(Ordering::Acquire);
+        let last = signals.done.load(Ordering::Acquire);
         answers.read();
         while let Some(line) = answers.line() {
             match said(&line) {
@@ -94,7 +98,7 @@ pub fn listen(
         heard.stuck = heard.stuck.or_else(|| stuck(&console.rest));
         console.drop_lines();
         if heard.stuck.is_some() && *end.get_or_insert_with(|| Instant::now() + LAST_WORDS) <= Instant::now() {
-            stop.store(true, Ordering::Release);
+            signals.stop.store(true, Ordering::Release);
         }
         if last {
             return wrong.map_or(Ok(heard), Err);
@@ -192,7 +196,7 @@ mod tests {
                     done.store(true, Ordering::Release);
                 });
             }
-            listen(Role::Etcd, ports, (&done, stop), &progress.step("test", None))
+            listen(Role::Etcd, ports, Signals { done: &done, stop }, &progress.step("test", None))
         })
     }
 

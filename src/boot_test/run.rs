@@ -10,7 +10,7 @@ use fs_err as fs;
 use serde_json::json;
 
 use super::config::{Check, TEMPLATE};
-use super::listen::{Heard, Ports, listen};
+use super::listen::{Heard, Ports, Signals, listen};
 use super::report::{Report, Unfinished};
 use super::sockets::sockets;
 use crate::digest::sha256_file;
@@ -71,9 +71,10 @@ fn boot(subject: &Subject<'_>, scratch: &Path, prepared: &Prepared, step: &StepH
     let folders = Folders { sockets: sockets.path(), scratch };
     let started = Instant::now();
     let (done, stop) = (AtomicBool::new(false), AtomicBool::new(false));
+    let signals = Signals { done: &done, stop: &stop };
     let mut heard = Ok(Heard::default());
     let outcome = std::thread::scope(|scope| {
-        let listener = scope.spawn(|| listen(subject.role, ports, (&done, &stop), step));
+        let listener = scope.spawn(|| listen(subject.role, ports, signals, step));
         let outcome = packer::build(folders, template, variables, &stop);
         done.store(true, Ordering::Release);
         match listener.join() {

@@ -8,7 +8,7 @@ use fs_err as fs;
 use super::archive::{self, Found};
 use super::fault::patiently;
 use super::fetch::{Session, blob_file, copied};
-use super::manifest::{Top, blob, layers, parts, top};
+use super::manifest::{Parts, Top, blob, layers, parts, top};
 use super::{Fetcher, manifest};
 use crate::config::ImageSource;
 use crate::config::reference::Reference;
@@ -60,7 +60,7 @@ fn registry(session: &Session<'_>, reference: &Reference) -> Result<ContainerIma
     };
     let bytes = if index.is_some() { session.manifest(&at(&manifest.digest))? } else { bytes };
     is(&bytes, &manifest.digest)?;
-    let (config, blobs) = parts(&bytes)?;
+    let Parts { config, layers: blobs } = parts(&bytes)?;
     let bytes = session.config(&at(&manifest.digest))?;
     is(&bytes, &config.digest)?;
     let layers = layers(&bytes, blobs)?;
@@ -99,7 +99,7 @@ fn local(session: &Session<'_>, source: &ImageSource, path: &Path, found: &Found
             }
         }
     };
-    let (config, blobs) = parts(&bytes)?;
+    let Parts { config, layers: blobs } = parts(&bytes)?;
     let layers = layers(&fs::read(blob_file(&layout, &config.digest))?, blobs)?;
     let image = ContainerImage { from: source.to_string(), names: Vec::new(), index, manifest, config, layers };
     let image = called(image, &found.names);

@@ -26,6 +26,38 @@ pub fn open(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress) -> 
     }
 }
 
+/// What is pinned anew though the lock pins it already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anew {
+    /// Nothing: only what is missing.
+    Nothing,
+    /// The container images of hab.yaml.
+    Images,
+    /// Everything.
+    All {
+        /// Also a vendor's image that is older than the one pinned.
+        downgrade: bool,
+    },
+}
+
+/// Pins what the lab's lock lacks, and this anew; returns whether it pinned something.
+///
+/// # Errors
+/// The lock is damaged and not made anew, or what it is to pin can't be had.
+pub fn pin(lab: &Path, cache: &Cache, plan: &Plan, anew: Anew, progress: &dyn Progress) -> Result<bool> {
+    let (known, downgrade) = match anew {
+        Anew::All { downgrade } => (None, downgrade),
+        Anew::Nothing | Anew::Images => (Lock::read(lab)?, false),
+    };
+    let Some(mut lock) = known else { return update(lab, cache, plan, progress, downgrade).map(|_| true) };
+    if anew == Anew::Images {
+        lock.images = None;
+    }
+    let pins = !lock.has_images(&plan.images);
+    with_images(lab, cache, plan, lock, progress)?;
+    Ok(pins)
+}
+
 /// The lock with the container images of hab.yaml: those that it does not pin yet are pinned, those that hab.yaml does not
 /// name any more leave it, and all else stays as it is.
 ///

@@ -1,10 +1,11 @@
-//! A lab's folder: read, held while it is written, locked, rendered, and filled with boxes.
+//! A lab's folder: read, held while it is written, locked, built, rendered, and filled with boxes.
 
 pub mod applied;
+pub mod build;
 pub mod lock;
 pub mod nodes_json;
 pub mod origin;
-pub mod publish;
+mod publish;
 pub mod recording;
 pub mod render;
 

@@ -77,7 +77,7 @@ pub fn publish(lab: &Path, plan: &Plan, context: &Context<'_>, outcome: Outcome)
         }
     }
     let lock = locked(context, &entries)?;
-    let (new, mut batch) = boxes_of(&out, plan, (context, &lock), &entries)?;
+    let Boxes { new, mut batch } = boxes_of(&out, plan, context, &lock, &entries)?;
     let disk = share_images(lab, &lock, &entries, &mut batch)?;
     let bin = out.join("bin");
     atomic_fs::create_dir(&bin, 0o755)?;
@@ -114,13 +114,15 @@ fn whole(context: &Context<'_>, entry: &Path) -> Result<()> {
     context.cache.verify(entry).context("damaged in the cache: `hab build --verify` makes it again")
 }
 
-/// Boxes and their metadata, written beside their places, to be put there together; and how many boxes are new.
-fn boxes_of(
-    out: &Path,
-    plan: &Plan,
-    (context, lock): (&Context<'_>, &Lock),
-    entries: &Entries,
-) -> Result<(usize, Batch)> {
+/// Boxes that are to be published.
+struct Boxes {
+    /// How many are new.
+    new: usize,
+    /// Boxes and their metadata, written beside their places, to be put there together.
+    batch: Batch,
+}
+
+fn boxes_of(out: &Path, plan: &Plan, context: &Context<'_>, lock: &Lock, entries: &Entries) -> Result<Boxes> {
     let boxes = out.join("boxes");
     let mut new = 0;
     let mut batch = Batch::default();
@@ -143,7 +145,7 @@ fn boxes_of(
         published.push(of_role);
     }
     batch.add(&out.join(CATALOG), atomic_fs::PUBLIC, &catalog(&published, &absolute(out)?))?;
-    Ok((new, batch))
+    Ok(Boxes { new, batch })
 }
 
 /// A box's file in the folder of boxes.

@@ -36,6 +36,6 @@ impl Port {
         input: &mut dyn Input,
         show: &mut dyn FnMut(Output) -> Result<()>,
     ) -> Result<u8> {
-        self.virsh.console(&self.domain, |port, from| run((port, from), request, input, show))
+        self.virsh.console(&self.domain, |port, from| run(port, from, request, input, show))
     }
 }

@@ -229,13 +229,14 @@ impl Site {
 
     /// Pins the newest of `vendor`, whose versions look like Flatcar's.
     pub fn pin(&self, vendor: &Vendor, old: Option<&VendorImage>) -> Result<VendorImage, String> {
-        self.pin_release((Base::Flatcar, vendor), old, &Release { channel: "stable", version: None }, false)
+        self.pin_release(Base::Flatcar, vendor, old, &Release { channel: "stable", version: None }, false)
     }
 
     /// Pins an image of a base and its vendor, as `hab lock` does.
     pub fn pin_release(
         &self,
-        (base, vendor): (Base, &Vendor),
+        base: Base,
+        vendor: &Vendor,
         old: Option<&VendorImage>,
         release: &Release,
         downgrade: bool,

@@ -65,15 +65,15 @@ impl Step for BootTest {
     }
 
     fn run(&self, context: &Context<'_>, job: &Job<'_>) -> Result<String> {
-        let (config, checks) =
-            boot_test::config(self.kind(context), &crate::payload::read(job.needs.get(&payload(self.role))?)?)?;
+        let payload_of_role = crate::payload::read(job.needs.get(&payload(self.role))?)?;
+        let test = boot_test::config(self.kind(context), &payload_of_role)?;
         let subject = Subject {
             role: self.role,
             disk: &job.needs.get(&base_disk(BOOTED))?.join(disk_file(BOOTED)),
             payload: &job.needs.get(&payload_disk(self.role, BOOTED))?.join(disk_file(BOOTED)),
             images: None,
-            config: &config,
-            checks: &checks,
+            config: &test.config,
+            checks: &test.checks,
             memory: boot_test::memory(context.base),
             accelerator: context.accelerator()?,
         };

@@ -63,7 +63,7 @@ impl Step for ImagesTest {
 
     fn run(&self, context: &Context<'_>, job: &Job<'_>) -> Result<String> {
         let written = disk::read(job.needs.get(images_disk::NAME)?)?;
-        let (config, checks) = boot_test::config_of_images(kind(context), &context.images()?.list, &written.layers)?;
+        let test = boot_test::config_of_images(kind(context), &context.images()?.list, &written.layers)?;
         let file = |step: String| job.needs.get(&step).map(|entry| entry.join(disk_file(BOOTED)));
         let images = file(disk_of_images())?;
         let subject = Subject {
@@ -71,8 +71,8 @@ impl Step for ImagesTest {
             disk: &file(base_disk(BOOTED))?,
             payload: &file(payload_disk(ROLE, BOOTED))?,
             images: Some(&images),
-            config: &config,
-            checks: &checks,
+            config: &test.config,
+            checks: &test.checks,
             memory: boot_test::memory(context.base),
             accelerator: context.accelerator()?,
         };

@@ -31,7 +31,7 @@ const MAX_NODE_NAME: usize = 64 - "system:node:".len();
 pub fn check(system: Base, said: &MergedNodes, ranges: &Ranges, problems: &mut Problems) -> Option<PerRole<Machines>> {
     for (role, machines) in said.iter() {
         count(role, &machines.count, problems);
-        sizes((system, role), machines, problems);
+        sizes(system, role, machines, problems);
     }
     room(said, ranges, problems);
     let prefixes = PerRole::from_fn(|role| prefix(role, said.get(role), problems));
@@ -92,15 +92,15 @@ fn count(role: Role, count: &Marked<u32>, problems: &mut Problems) {
     }
 }
 
-fn sizes((system, role): (Base, Role), machines: &MergedMachines, problems: &mut Problems) {
+fn sizes(system: Base, role: Role, machines: &MergedMachines, problems: &mut Problems) {
     let path = format!("nodes.{role}");
-    memory(&path, (system, role), &machines.memory, problems);
+    memory(&path, system, role, &machines.memory, problems);
     cpus(&path, &machines.cpus, problems);
     disk(&path, &machines.disk, problems);
 }
 
 /// The memory of the role's nodes, or of one of them, in MiB.
-pub fn memory(path: &str, (system, role): (Base, Role), memory: &Marked<u32>, problems: &mut Problems) {
+pub fn memory(path: &str, system: Base, role: Role, memory: &Marked<u32>, problems: &mut Problems) {
     let least = least(system, role);
     if memory.value < least {
         let message = format!("`{path}.memory` is {} MiB; it needs at least {least}", memory.value);

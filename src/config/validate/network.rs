@@ -72,9 +72,9 @@ pub fn check(said: &MergedNetwork, taken: &[(Ipv4Net, &str)], problems: &mut Pro
         extra: extra(said, problems),
     };
     if let Some((range, place)) = ranges.nodes {
-        nodes("nodes", (range, place), taken, problems);
+        nodes("nodes", range, place, taken, problems);
         for (name, other, place) in &ranges.extra {
-            nodes(&format!("extra.{}", name.as_str()), (*other, *place), taken, problems);
+            nodes(&format!("extra.{}", name.as_str()), *other, *place, taken, problems);
             if other.prefix_len() > range.prefix_len() {
                 let message = format!(
                     "`network.extra.{}` {other} is narrower than `network.nodes` {range}: a node has the same number in both",
@@ -86,7 +86,7 @@ pub fn check(said: &MergedNetwork, taken: &[(Ipv4Net, &str)], problems: &mut Pro
     }
     for (name, range) in [("pods", ranges.pods), ("services", ranges.services)] {
         if let Some((range, place)) = range {
-            not_on_the_internet(name, (range, place), taken, problems);
+            not_on_the_internet(name, range, place, taken, problems);
         }
     }
     sizes(&ranges, problems);
@@ -152,7 +152,7 @@ fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
 }
 
 /// The range of a network that machines are in.
-fn nodes(key: &str, (range, place): (Ipv4Net, Option<Place>), taken: &[(Ipv4Net, &str)], problems: &mut Problems) {
+fn nodes(key: &str, range: Ipv4Net, place: Option<Place>, taken: &[(Ipv4Net, &str)], problems: &mut Problems) {
     if !PRIVATE.iter().any(|private| private.contains(&range)) {
         let message = format!("`network.{key}` is {range}, which is not private address space");
         let hint = "take one inside 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16";
@@ -172,7 +172,8 @@ fn nodes(key: &str, (range, place): (Ipv4Net, Option<Place>), taken: &[(Ipv4Net,
 
 fn not_on_the_internet(
     key: &str,
-    (range, place): (Ipv4Net, Option<Place>),
+    range: Ipv4Net,
+    place: Option<Place>,
     taken: &[(Ipv4Net, &str)],
     problems: &mut Problems,
 ) {

@@ -31,7 +31,7 @@ pub fn check(
     for (name, own) in &said.overrides {
         let path = format!("nodes.{role}.override.{}", shown(&name.value));
         if let Some(said) = &own.memory {
-            memory(&path, (defaults.system, role), said, problems);
+            memory(&path, defaults.system, role, said, problems);
         }
         if let Some(said) = &own.cpus {
             cpus(&path, said, problems);
@@ -50,7 +50,7 @@ pub fn check(
                 Kubelet::default()
             },
         };
-        let Some(number) = number(role, name, (said.count.value, prefix), problems) else { continue };
+        let Some(number) = number(role, name, said.count.value, prefix, problems) else { continue };
         if nodes.insert(number, machine).is_some() {
             let message = format!("`nodes.{role}.override` names node {number:02} twice");
             problems.error(name.place, message, Some("keep one".to_owned()));
@@ -74,7 +74,8 @@ fn own<'n>(name: &'n str, prefix: Option<&Label>) -> &'n str {
 fn number(
     role: Role,
     name: &Marked<String>,
-    (count, prefix): (u32, Option<&Label>),
+    count: u32,
+    prefix: Option<&Label>,
     problems: &mut Problems,
 ) -> Option<u32> {
     let text = name.value.as_str();

@@ -109,7 +109,7 @@ mod tests {
         own.file("/etc/hosts", 0o644, *b"", "templates").unwrap();
         own.file("/etc/systemd/system/etcd.service", 0o600, *b"", "ignition").unwrap();
         let text = json!({"ignition": {"version": "3.3.0"}, "storage": storage, "systemd": {"units": units}});
-        let snippet = Snippet::parse(Path::new("motd.ign"), (Base::Debian, None), text.to_string().as_bytes()).unwrap();
+        let snippet = Snippet::parse(Path::new("motd.ign"), Base::Debian, None, text.to_string().as_bytes()).unwrap();
         snippet.merge_into(config, &[&NodeFiles::new(), &own], &mut SeenPaths::default())
     }
 

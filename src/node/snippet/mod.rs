@@ -59,10 +59,10 @@ impl Snippet {
         let size = fs_err::metadata(file).with_context(about)?.len();
         ensure!(size <= MAX_BYTES, "{}: {size} bytes is too large, {MAX_BYTES} are allowed", about());
         let text = fs_err::read(file).with_context(about)?;
-        Self::parse(file, (system, role), &text).with_context(about)
+        Self::parse(file, system, role, &text).with_context(about)
     }
 
-    fn parse(file: &Path, (system, role): (kinds::Base, Option<Role>), text: &[u8]) -> Result<Self> {
+    fn parse(file: &Path, system: kinds::Base, role: Option<Role>, text: &[u8]) -> Result<Self> {
         let (config, warnings) = Config::parse_slice(text)?;
         if let Some(warning) = warnings.first() {
             bail!("Ignition does not know a part of it: {warning}");
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn what_can_not_be_merged_is_refused() {
-        let snippet = |text: &str| Snippet::parse(Path::new("motd.ign"), (kinds::Base::Debian, None), text.as_bytes());
+        let snippet = |text: &str| Snippet::parse(Path::new("motd.ign"), kinds::Base::Debian, None, text.as_bytes());
         for bad in [
             "{",
             r#"{"ignition":{"version":"3.5.0"}}"#,
