@@ -17,7 +17,7 @@ use crate::images::disk;
 use crate::kinds::Provider;
 use crate::lock::{Built, Digests, Lock, LockedBox};
 use crate::plan::Plan;
-use crate::provider::facts;
+use crate::provider::{facts, qualifier};
 use crate::role::{PerRole, Role};
 use crate::vagrant_box::{Published, PublishedFile, catalog, metadata, version};
 
@@ -148,9 +148,9 @@ fn boxes_of(
 
 /// A box's file in the folder of boxes.
 fn box_file(role: Role, provider: Provider) -> String {
-    match provider {
-        Provider::Libvirt => format!("{role}{BOX_ENDING}"),
-        Provider::Virtualbox => format!("{role}.{}{BOX_ENDING}", facts(provider).name),
+    match qualifier(provider) {
+        None => format!("{role}{BOX_ENDING}"),
+        Some(name) => format!("{role}.{name}{BOX_ENDING}"),
     }
 }
 
