@@ -211,3 +211,6 @@ fn write_console(folder: &Path, name: &str, console: &str) -> Result<()> {
     atomic_fs::write(&folder.join(format!("{name}.console.log")), atomic_fs::PUBLIC, console.as_bytes())?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
