@@ -19,7 +19,7 @@ use crate::node::DATA_LABEL;
 use crate::parallel::side_by_side;
 use crate::plan::{Node, Plan, port};
 use crate::progress::Progress;
-use crate::provider::{facts, only_libvirt};
+use crate::provider::{by_virsh, facts};
 use crate::role::Role;
 
 /// Where etcd's data are on a data disk: in systemd's folder of the states of units with `DynamicUser=`, which must be root's;
@@ -48,7 +48,7 @@ pub fn restore(
     target: Target<'_>,
     progress: &dyn Progress,
 ) -> Result<()> {
-    only_libvirt(plan.provider, "`hab restore`")?;
+    by_virsh(plan.provider, "`hab restore`")?;
     let Target { path, now } = target;
     check(path)?;
     let etcdutl = Etcdutl::of(&lab.join(OUT))?;

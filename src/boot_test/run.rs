@@ -27,16 +27,19 @@ const SHUTDOWN_TIMEOUT: &str = "30m";
 /// How many lines of a console an error has.
 const LAST_LINES: usize = 20;
 
+/// The base's disk in the folder that packer leaves, as its template names it.
+const OUT_DISK: &str = "disk1.qcow2";
+
 /// What to boot, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
     /// The role whose disks these are.
     pub role: Role,
-    /// The base, as qcow2.
+    /// The base, in the format of the provider that is booted.
     pub disk: &'a Path,
-    /// The payload, as qcow2.
+    /// The payload, in the same format.
     pub payload: &'a Path,
-    /// The disk of container images, as qcow2, if that is what is tested.
+    /// The disk of container images, in the same format, if that is what is tested.
     pub images: Option<&'a Path>,
     /// The self-test's Ignition config.
     pub config: &'a [u8],
@@ -97,7 +100,7 @@ fn boot(subject: &Subject<'_>, scratch: &Path, prepared: &Prepared, step: &StepH
     }
     ensure!(conclusive, "the guest ended after {count} of {of} answers\n{}", tail(&read(console)));
     if report.failures().is_empty() {
-        let out = scratch.join("output/disk1.qcow2");
+        let out = scratch.join("output").join(OUT_DISK);
         let same = sha256_file(&out)? == *disk_sha256;
         ensure!(same, "the disk came out other than it went in");
     }
@@ -115,7 +118,7 @@ fn read(console: &Path) -> String {
 /// # Errors
 /// packer or its qemu plugin is missing, or packer refuses the template.
 pub fn preflight(scratch: &Path) -> Result<()> {
-    let disk = scratch.join("disk.qcow2");
+    let disk = scratch.join(OUT_DISK);
     fs::write(&disk, "")?;
     let accelerator = Accelerator::Tcg;
     let subject = Subject {

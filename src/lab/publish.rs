@@ -17,7 +17,7 @@ use crate::container_images::disk;
 use crate::kinds::Provider;
 use crate::lock::{Built, Digests, Lock, LockedBox};
 use crate::plan::Plan;
-use crate::provider::facts;
+use crate::provider::{facts, qualifier};
 use crate::role::{PerRole, Role};
 use crate::vagrant_box::{Published, PublishedFile, catalog, metadata, version};
 
@@ -150,9 +150,9 @@ fn boxes_of(out: &Path, plan: &Plan, context: &Context<'_>, lock: &Lock, entries
 
 /// A box's file in the folder of boxes.
 fn box_file(role: Role, provider: Provider) -> String {
-    match provider {
-        Provider::Libvirt => format!("{role}{BOX_ENDING}"),
-        Provider::Virtualbox => format!("{role}.{}{BOX_ENDING}", facts(provider).name),
+    match qualifier(provider) {
+        None => format!("{role}{BOX_ENDING}"),
+        Some(name) => format!("{role}.{name}{BOX_ENDING}"),
     }
 }
 
@@ -213,3 +213,6 @@ fn write_console(folder: &Path, name: &str, console: &str) -> Result<()> {
     atomic_fs::write(&folder.join(format!("{name}.console.log")), atomic_fs::PUBLIC, console.as_bytes())?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,15 +41,16 @@ const LIST: &str = "payload.json";
 /// # Errors
 /// A part is missing, or the disk can't be written.
 pub fn build(role: Role, artifacts: &Artifacts, tools: &Path, entry: &Path) -> Result<String> {
-    let contents = Contents::of(role)?;
-    let sources = sources(&contents, artifacts).with_context(|| format!("collecting the payload of {role}"))?;
+    build_of(role, &Contents::of(role)?, artifacts, tools, entry)
+}
+
+/// As [`build`], with these contents.
+fn build_of(role: Role, contents: &Contents, artifacts: &Artifacts, tools: &Path, entry: &Path) -> Result<String> {
+    let sources = sources(contents, artifacts).with_context(|| format!("collecting the payload of {role}"))?;
     write(role, &sources, tools, entry).with_context(|| format!("writing the payload of {role}"))?;
     let files = sources.into_iter().map(|(path, source)| File { path, sha256: source.sha256, mode: source.mode });
-    let payload = Payload {
-        files: files.collect(),
-        images: images(&contents, artifacts)?,
-        checks: checks(&contents, artifacts)?,
-    };
+    let payload =
+        Payload { files: files.collect(), images: images(contents, artifacts)?, checks: checks(contents, artifacts)? };
     fs::write(entry.join(LIST), serde_json::to_vec_pretty(&payload)?)?;
     let size = fs::metadata(entry.join(DISK))?.len() >> 20;
     Ok(format!("{} files, {size} MiB", payload.files.len()))

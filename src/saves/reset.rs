@@ -14,12 +14,11 @@ use super::record::Machine;
 use super::{NOTE, Record, Saves};
 use crate::atomic_fs;
 use crate::exec::virsh::{DomainState, Overlay};
-use crate::kinds::Provider;
 use crate::lab::origin::in_use;
 use crate::lab::{nodes_json, origin};
 use crate::parallel::side_by_side;
 use crate::progress::Progress;
-use crate::provider::{facts, only_libvirt};
+use crate::provider::{by_virsh, facts};
 
 /// A sector of a compact disc, in bytes; see `IgnitionVolume` in the Vagrantfile.
 const SECTOR: usize = 2048;
@@ -51,8 +50,9 @@ impl Saves<'_> {
     /// The save does not fit the lab any more, which is said before anything is stopped; or libvirt fails.
     pub fn reset(&self, record: &Record, keep_clock: bool, progress: &dyn Progress) -> Result<Duration> {
         // Where no machine is left it does not matter who would run the next.
-        let can = self.plan.providers.contains(&Provider::Libvirt).then_some(Provider::Libvirt);
-        only_libvirt(in_use(&self.lab, self.plan).or(can).unwrap_or(self.plan.provider), "a reset")?;
+        let can = self.plan.providers.iter().copied().find(|provider| facts(*provider).can.virsh);
+        let provider = in_use(&self.lab, self.plan).or(can).unwrap_or(self.plan.provider);
+        by_virsh(provider, "a reset")?;
         let start = Instant::now();
         self.virsh.refresh(&record.pool.name)?;
         let differences = self.differences(record)?;
@@ -60,7 +60,7 @@ impl Saves<'_> {
             bail!("the save `{}` does not fit this lab any more:\n  {}", record.name, differences.join("\n  "));
         }
         let step = progress.step("machines", None);
-        let states = (facts(Provider::Libvirt).domains)()?;
+        let states = (facts(provider).domains)()?;
         all(side_by_side(&record.machines, |machine| {
             self.clear(record, machine, states.get(&machine.domain).copied())
         }))?;

@@ -21,11 +21,10 @@ use crate::atomic_fs;
 use crate::config::Label;
 use crate::exec::signal;
 use crate::exec::virsh::{DomainState, Overlay};
-use crate::kinds::Provider;
 use crate::lab::nodes_json;
 use crate::parallel::side_by_side;
 use crate::progress::Progress;
-use crate::provider::{facts, only_libvirt};
+use crate::provider::{by_virsh, facts};
 
 /// What Vagrant keeps about a machine is a few short files; this is no limit that one comes near.
 const MAX_NOTE: u64 = 1 << 20;
@@ -101,8 +100,8 @@ impl Saves<'_> {
 
     /// All machines of the lab run.
     fn all_run(&self) -> Result<()> {
-        only_libvirt(self.plan.provider, "a save")?;
-        let states = (facts(Provider::Libvirt).domains)()?;
+        by_virsh(self.plan.provider, "a save")?;
+        let states = (facts(self.plan.provider).domains)()?;
         for node in &self.plan.nodes {
             match states.get(&nodes_json::domain(self.plan, &node.name)) {
                 Some(DomainState::Running) => {}

@@ -1,15 +1,19 @@
 //! What each verb is for.
 
+use hab::kinds::Supply;
+
 use super::support::Test;
 
 #[test]
 fn a_new_lab_is_a_good_one() {
+    let newest = *Supply::Source.kubernetes_versions().last().unwrap();
     let ran = Test::new().run(["init", "My Lab"]).code(0).prints("wrote My Lab/hab.yaml").quietly();
     let ran = ran.leaves(&["My Lab/", "My Lab/.gitignore", "My Lab/hab.yaml"]);
     let ran = ran.file_is("My Lab/.gitignore", "private/\nout/\n.vagrant/\n");
     let ran = ran.then().run(["-C", "My Lab", "check"]).code(0).quietly();
-    let ran = ran.prints("My Lab/hab.yaml is fine: 1 etcd, 1 master, 2 workers, Kubernetes v1.36.3");
-    ran.then().run(["-C", "My Lab", "plan"]).code(0).prints("lab my-lab: Kubernetes v1.36.3, 4 nodes");
+    let fine = format!("My Lab/hab.yaml is fine: 1 etcd, 1 master, 2 workers, Kubernetes {newest}");
+    let ran = ran.prints(&fine);
+    ran.then().run(["-C", "My Lab", "plan"]).code(0).prints(&format!("lab my-lab: Kubernetes {newest}, 4 nodes"));
 }
 
 #[test]

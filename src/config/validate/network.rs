@@ -31,9 +31,6 @@ const TAKEN: [(Ipv4Net, &str); 1] = [(net(172, 17, 0, 0, 16), "Docker's default 
 /// The widest nodes' network: hardware addresses carry the last two bytes of the address.
 const WIDEST_NODES: u8 = 16;
 
-/// The most further networks: vagrant-libvirt gives a machine eight cards (its `nic_adapter_count`), and one is taken.
-const MOST_EXTRA: usize = 7;
-
 /// The widest service range kube-apiserver takes: 20 bits of addresses.
 const WIDEST_SERVICES: u8 = 12;
 
@@ -106,9 +103,6 @@ fn read(key: &str, said: &Marked<String>, example: &str, problems: &mut Problems
 }
 
 fn extra(said: &MergedNetwork, problems: &mut Problems) -> Vec<Extra> {
-    if let Some((name, _)) = said.extra.get(MOST_EXTRA) {
-        problems.error(name.place, format!("`network.extra` has more than {MOST_EXTRA} networks"), None);
-    }
     let read = |(name, range): &(Marked<String>, Marked<String>)| {
         let key = format!("extra.{}", shown(&name.value));
         let name = label(&format!("network.{key}"), name, problems);

@@ -145,11 +145,12 @@ fn a_further_network_is_as_good_as_the_nodes_own() {
 
 #[test]
 fn a_wrong_word_brings_the_right_ones() {
+    let versions = format!("there is: {}", crate::kinds::Supply::Source.kubernetes_versions().join(", "));
     for (text, expected) in [
         ("base: debain", "did you mean `debian`?"),
         ("provider: vmware", "there is: libvirt"),
         ("kubernetes: {version: 1.36.3}", "write v1.36.3"),
-        ("kubernetes: {version: v1.35.0}", "there is: v1.36.3"),
+        ("kubernetes: {version: v1.0.0}", &versions),
         ("kubernetes: {version: 1.36}", "without quotes is a number in YAML"),
         ("kubernetes: {domain: Cluster.Local}", "such as `cluster.local`"),
     ] {
