@@ -264,7 +264,7 @@ pub fn nearest<'k>(wrong: &str, names: &[&'k str]) -> Option<&'k str> {
         return None;
     }
     let wrong = wrong.to_lowercase();
-    let distance = |name: &str| strsim::damerau_levenshtein(&wrong, name);
+    let distance = |name: &str| strsim::damerau_levenshtein(&wrong, &name.to_lowercase());
     // One slip for a short word, two for a longer one: beyond that, a guess is more often wrong than right.
     let near = |name: &str| distance(name) <= if name.len() > 4 { 2 } else { 1 };
     names.iter().copied().filter(|name| near(name)).min_by_key(|name| distance(name))
@@ -339,6 +339,7 @@ mod tests {
     fn words_far_from_any_name_give_no_guess() {
         assert_eq!(nearest("wroker", &["master", "worker"]), Some("worker"));
         assert_eq!(nearest("LAB", &["lab"]), Some("lab"));
+        assert_eq!(nearest("swapBehavour", &["swapBehavior"]), Some("swapBehavior"));
         assert_eq!(nearest("banana", &["master", "worker"]), None);
         assert_eq!(nearest(&"x".repeat(1000), &["lab"]), None);
     }
