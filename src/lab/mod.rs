@@ -2,6 +2,7 @@
 
 pub mod applied;
 pub mod lock;
+pub mod machines;
 pub mod nodes_json;
 pub mod origin;
 pub mod publish;
