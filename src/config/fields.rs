@@ -55,13 +55,23 @@ const TOP: [&str; 13] = [
 const KUBERNETES: [&str; 9] =
     ["version", "domain", "cni", "apiServer", "controllerManager", "scheduler", "kubeProxy", "etcd", "dns"];
 
-const OF_A_MACHINE: [&str; 9] =
-    ["memory", "cpus", "disk", "disks", "networks", "forwardedPorts", "sharedFolders", "gui", "cpuExecutionCap"];
-const OF_ONE_MACHINE: [&str; 10] = joined(&[&["address"], &OF_A_MACHINE]);
-const OF_ONE_NODE: [&str; 13] = joined(&[&["address"], &OF_A_NODE]);
-const OF_A_NODE: [&str; 12] = joined(&[&OF_A_MACHINE, &OF_A_KUBELET]);
-const OF_ETCD: [&str; 12] = joined(&[&OF_A_ROLE, &OF_A_MACHINE]);
-const WITH_KUBELET: [&str; 15] = joined(&[&OF_A_ROLE, &OF_A_NODE]);
+const OF_A_MACHINE: [&str; 10] = [
+    "memory",
+    "cpus",
+    "disk",
+    "disks",
+    "networks",
+    "forwardedPorts",
+    "sharedFolders",
+    "gui",
+    "console",
+    "cpuExecutionCap",
+];
+const OF_ONE_MACHINE: [&str; 11] = joined(&[&["address"], &OF_A_MACHINE]);
+const OF_ONE_NODE: [&str; 14] = joined(&[&["address"], &OF_A_NODE]);
+const OF_A_NODE: [&str; 13] = joined(&[&OF_A_MACHINE, &OF_A_KUBELET]);
+const OF_ETCD: [&str; 13] = joined(&[&OF_A_ROLE, &OF_A_MACHINE]);
+const WITH_KUBELET: [&str; 16] = joined(&[&OF_A_ROLE, &OF_A_NODE]);
 
 /// The keys that only a role has.
 const OF_A_ROLE: [&str; 3] = ["count", "prefix", "override"];

@@ -3,6 +3,7 @@
 pub mod applied;
 pub mod build;
 pub mod lock;
+pub mod machines;
 pub mod nodes_json;
 pub mod origin;
 mod publish;

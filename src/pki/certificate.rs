@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use anyhow::{Context, Result, ensure};
 use rcgen::{ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType};
 use time::{Duration, OffsetDateTime};
-use x509_parser::extensions::GeneralName;
+use x509_parser::extensions::{GeneralName, ParsedExtension, X509Extension};
 use x509_parser::prelude::X509Certificate;
 use x509_parser::x509::X509Name;
 
@@ -87,6 +87,29 @@ pub(super) fn assess(
 pub(super) fn not_after(pair: &Pair) -> Result<OffsetDateTime> {
     let der = pem::der(&pair.certificate, CERTIFICATE)?;
     Ok(authority::parse(&der)?.validity().not_after.to_datetime())
+}
+
+/// Whether the certificate `new`, PEM, is `old` issued anew: of the same authority, for the same names and uses, with a key,
+/// a number and a time of its own. An authority renews none: who trusts one does not trust the other.
+#[must_use]
+pub fn renews(old: &[u8], new: &[u8]) -> bool {
+    let der = |text: &[u8]| pem::der(std::str::from_utf8(text).ok()?, CERTIFICATE).ok();
+    let (Some(old), Some(new)) = (der(old), der(new)) else { return false };
+    let (Ok(old), Ok(new)) = (authority::parse(&old), authority::parse(&new)) else { return false };
+    !new.is_ca()
+        && new.raw_serial() != old.raw_serial()
+        && new.subject().as_raw() == old.subject().as_raw()
+        && new.issuer().as_raw() == old.issuer().as_raw()
+        && lasting(&new).eq(lasting(&old))
+}
+
+/// The extensions that do not follow from the certificate's own key. The authority's key is in one of them.
+fn lasting<'c>(certificate: &'c X509Certificate<'_>) -> impl Iterator<Item = (String, bool, &'c [u8])> {
+    let of_key = |extension: &X509Extension<'_>| {
+        matches!(extension.parsed_extension(), ParsedExtension::SubjectKeyIdentifier(_))
+    };
+    let extensions = certificate.extensions().iter().filter(move |extension| !of_key(extension));
+    extensions.map(|extension| (extension.oid.to_id_string(), extension.critical, extension.value))
 }
 
 fn fits(certificate: &X509Certificate<'_>, wanted: &Profile) -> bool {

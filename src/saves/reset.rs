@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
 
-use super::machine::Definition;
+use super::machine::{Definition, is_recorded};
 use super::record::Machine;
 use super::{NOTE, Record, Saves};
 use crate::atomic_fs;
@@ -129,11 +129,14 @@ impl Saves<'_> {
         if same { Ok(()) } else { self.virsh.define(definition) }
     }
 
-    /// libvirt appends to the files that consoles are recorded in; one that it makes itself only root can read.
+    /// libvirt appends to the files that consoles are recorded in; one that it makes itself only root can read. Of a machine
+    /// that is not recorded an old one would be taken for what it says.
     fn make_consoles(&self, record: &Record) -> Result<()> {
         for machine in &record.machines {
             let path = self.lab.join(nodes_json::console_path(&machine.node));
-            if let (false, Some(folder)) = (path.exists(), path.parent()) {
+            if !is_recorded(&machine.definition)? {
+                atomic_fs::remove_file(&path)?;
+            } else if let (false, Some(folder)) = (path.exists(), path.parent()) {
                 atomic_fs::create_private_dir(folder)?;
                 atomic_fs::write(&path, atomic_fs::SECRET, b"")?;
             }

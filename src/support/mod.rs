@@ -18,7 +18,8 @@ use crate::atomic_fs;
 use crate::cluster::Cluster;
 use crate::config::{FILE, OUT, PRIVATE};
 use crate::exec::{kubectl::Kubectl, vagrant};
-use crate::lab;
+use crate::kinds::Provider;
+use crate::lab::{self, machines};
 use crate::parallel::side_by_side;
 use crate::plan::Plan;
 use crate::progress::Progress;
@@ -60,6 +61,8 @@ pub fn write(folder: &Path, plan: &Plan, path: &Path, progress: &dyn Progress) -
     step.done("known");
     let step = progress.step("status", None);
     archive.put("plan.json", &json(plan));
+    let machines = machines::all(folder, plan);
+    archive.put("machines.json", &machines.map_or_else(|error| missing(&error), |machines| json(&machines)));
     archive.put("status.json", &status(folder, plan).unwrap_or_else(|error| missing(&error)));
     archive.put("cluster.txt", &cluster(folder, plan).unwrap_or_else(|error| missing(&error)));
     step.done("known");
