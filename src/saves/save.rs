@@ -51,6 +51,8 @@ impl Saves<'_> {
         let mut record = Record::new(name.as_str(), id, self.plan, OffsetDateTime::now_utc());
         record.hypervisor = self.virsh.hypervisor()?;
         record.pool = pool;
+        // libvirt knows only how much room there was when it last looked.
+        self.virsh.refresh(&record.pool.name)?;
         let machines = side_by_side(&self.plan.nodes, |node| self.machine(&node.name, &record));
         for machine in machines {
             let (machine, networks) = machine?;
