@@ -18,7 +18,6 @@ use crate::atomic_fs;
 use crate::cluster::Cluster;
 use crate::config::{FILE, OUT, PRIVATE};
 use crate::exec::{kubectl::Kubectl, vagrant};
-use crate::kinds::Provider;
 use crate::lab::{self, machines};
 use crate::parallel::side_by_side;
 use crate::plan::Plan;
