@@ -4,10 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use hab::kinds::Base;
-
 use super::golden::{compare, compared, golden};
-use super::rendered::{BASES, Lab, Node};
+use super::rendered::{Lab, Node};
 
 /// The same lab with each base: the default of memory follows the base.
 fn lab(base: &str) -> Lab {
@@ -42,9 +40,7 @@ fn of_groups(groups: &[&str]) -> BTreeSet<String> {
 #[test]
 fn nodes_differ_only_where_the_bases_groups_say_so() {
     let debian = lab("debian");
-    let others = Base::ALL.iter().map(|(base, _)| *base).filter(|base| *base != "debian");
-    assert!(others.eq(BASES.map(|(base, _)| base)), "a base is not in BASES");
-    for (base, _) in BASES {
+    for base in ["flatcar", "fedora-coreos"] {
         let other = lab(base);
         let mut differences = BTreeSet::new();
         for node in &debian.nodes {
