@@ -10,7 +10,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 lab=$(realpath "$1") netns=$here/../tests/lib/netns.sh
 work=$(mktemp -d)
-namespace=$work/room
+namespace=$work/namespace
 pids=()
 clean() {
     for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done

@@ -11,6 +11,8 @@ pub struct Arch {
     pub go_level: (&'static str, &'static str),
     /// Its number in an ELF file (`e_machine`, elf(5)).
     pub elf: u16,
+    /// The kernel's name for it (`machine`, uname(2)), and Fedora's.
+    pub machine: &'static str,
     /// Where Debian keeps its libraries (<https://wiki.debian.org/Multiarch/Tuples>).
     pub libraries: &'static str,
     /// The dynamic loader's name, as libraries that need it call it.
@@ -30,6 +32,7 @@ pub const AMD64: Arch = Arch {
     go: "amd64",
     go_level: ("GOAMD64", "v1"),
     elf: object::elf::EM_X86_64,
+    machine: "x86_64",
     libraries: "usr/lib/x86_64-linux-gnu",
     loader: "ld-linux-x86-64.so.2",
     qemu: ("qemu-system-x86_64", "qemu-system-x86"),

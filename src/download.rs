@@ -13,7 +13,7 @@ use fs_err as fs;
 use crate::cache::{Cache, Key, KeyBuilder, Lookup};
 use crate::digest::sha256_file;
 use crate::exec::apt::Apt;
-use crate::progress::Step;
+use crate::progress::StepHandle;
 
 /// The bucket of whole files, and the one file of an entry.
 const BUCKET: &str = "download";
@@ -116,7 +116,7 @@ impl<'c> Downloads<'c> {
     ///
     /// # Errors
     /// It can't be had, or is not small.
-    pub fn document(&self, url: &str, step: &Step<'_>) -> Result<Vec<u8>> {
+    pub fn document(&self, url: &str, step: &StepHandle<'_>) -> Result<Vec<u8>> {
         let scratch = self.cache.scratch()?;
         let path = scratch.path().join(FILE);
         self.unknown(url, DOCUMENT_BYTES, &path, step)?;
@@ -127,7 +127,7 @@ impl<'c> Downloads<'c> {
     ///
     /// # Errors
     /// As [`Downloads::file`].
-    pub fn fetch(&self, wanted: &Wanted<'_>, step: &Step<'_>) -> Result<PathBuf> {
+    pub fn fetch(&self, wanted: &Wanted<'_>, step: &StepHandle<'_>) -> Result<PathBuf> {
         if let Ok(path) = cached(self.cache, wanted) {
             return Ok(path);
         }
@@ -150,7 +150,7 @@ impl<'c> Downloads<'c> {
     /// # Errors
     /// It can't be had, is too slow, or is not the one that is wanted. What came of it stays, if more of the same could
     /// follow.
-    pub fn file(&self, wanted: &Wanted<'_>, path: &Path, step: &Step<'_>) -> Result<()> {
+    pub fn file(&self, wanted: &Wanted<'_>, path: &Path, step: &StepHandle<'_>) -> Result<()> {
         let mut hashes = vec![format!("SHA256:{}", wanted.sha256)];
         if let Size::Exactly(bytes) = wanted.size {
             hashes.push(format!("Checksum-FileSize:{bytes}"));
@@ -170,11 +170,11 @@ impl<'c> Downloads<'c> {
     ///
     /// # Errors
     /// It can't be had, or is too large or too slow.
-    pub fn unknown(&self, url: &str, most: u64, path: &Path, step: &Step<'_>) -> Result<()> {
+    pub fn unknown(&self, url: &str, most: u64, path: &Path, step: &StepHandle<'_>) -> Result<()> {
         self.attempt(url, &[], Size::AtMost(most), path, step)
     }
 
-    fn attempt(&self, url: &str, hashes: &[String], size: Size, path: &Path, step: &Step<'_>) -> Result<()> {
+    fn attempt(&self, url: &str, hashes: &[String], size: Size, path: &Path, step: &StepHandle<'_>) -> Result<()> {
         let address = self.address(url);
         let scratch = self.cache.scratch()?;
         let apt = Apt::at(scratch.path(), "", "")?;

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -131,7 +132,7 @@ fn is_of(entry: &Value, part: &str, lab: &str) -> bool {
 }
 
 /// The entries of a list that are not the lab's.
-fn theirs<'v>(config: &'v Value, (list, part): (&str, &str), lab: &str) -> Vec<&'v Value> {
+fn theirs<'v>(config: &'v Value, list: &str, part: &str, lab: &str) -> Vec<&'v Value> {
     entries(config, list).iter().filter(|entry| !is_of(entry, part, lab)).collect()
 }
 
@@ -142,7 +143,7 @@ fn check(before: &Value, result: &str, lab: &str) -> Result<()> {
     let keys = before.as_object().into_iter().flat_map(Map::keys).filter(|key| *key != CURRENT);
     for key in keys {
         let same = match parts.get(key.as_str()) {
-            Some(part) => theirs(before, (key, part), lab) == theirs(&after, (key, part), lab),
+            Some(part) => theirs(before, key, part, lab) == theirs(&after, key, part, lab),
             None => before[key] == after[key],
         };
         ensure!(
@@ -166,21 +167,31 @@ fn item(entry: &Value, part: &str, lab: &str) -> String {
 }
 
 /// The lines of the list `list`, if `text` has it: that of its key, and the first behind it that is not its own.
-fn region(lines: &[&str], list: &str) -> Option<(usize, usize)> {
+fn region(lines: &[&str], list: &str) -> Option<Range<usize>> {
     let is_key = |line: &&str| line.strip_prefix(list).is_some_and(|rest| rest.starts_with(':'));
     let start = lines.iter().position(is_key)?;
     let own =
         |line: &&str| line.trim_end().is_empty() || line.starts_with([' ', '\t', '-', '#']) && !line.starts_with("---");
     let length = lines[start + 1..].iter().take_while(|line| own(line)).count();
-    Some((start, start + 1 + length))
+    Some(start..start + 1 + length)
 }
 
-/// The lines of each item of a list in the lines `from` to `to`, and how far they are indented.
-fn items(lines: &[&str], (from, to): (usize, usize)) -> (Vec<(usize, usize)>, usize) {
+/// The items of a list.
+#[derive(Debug, Default)]
+struct Items {
+    /// The lines of each.
+    lines: Vec<Range<usize>>,
+    /// How many blanks are before each.
+    indent: usize,
+}
+
+/// The items of the list whose lines are these, that of its key first.
+fn items(lines: &[&str], list: &Range<usize>) -> Items {
+    let (from, to) = (list.start + 1, list.end);
     let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
     let is_item = |line: &str| line.trim_start_matches(' ').starts_with("- ") || line.trim() == "-";
     let Some(column) = lines[from..to].iter().find(|line| is_item(line)).map(|line| indent(line)) else {
-        return (Vec::new(), 0);
+        return Items::default();
     };
     let starts: Vec<usize> = (from..to).filter(|at| is_item(lines[*at]) && indent(lines[*at]) == column).collect();
     let end = |index: usize| {
@@ -189,8 +200,8 @@ fn items(lines: &[&str], (from, to): (usize, usize)) -> (Vec<(usize, usize)>, us
         // A comment before the next item is that one's.
         next - lines[starts[index]..next].iter().rev().take_while(blank).count()
     };
-    let found = starts.iter().enumerate().map(|(index, start)| (*start, end(index))).collect();
-    (found, column)
+    let found = starts.iter().enumerate().map(|(index, start)| *start..end(index)).collect();
+    Items { lines: found, indent: column }
 }
 
 /// `text` without the items that are the lab's.
@@ -204,15 +215,17 @@ fn without_entries(text: &str, lab: &str) -> Result<String> {
         }
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
         let Some(region) = region(&lines, list) else { bail!("`{list}` is not at the beginning of a line") };
-        let (items, _) = items(&lines, (region.0 + 1, region.1));
+        let items = items(&lines, &region).lines;
         ensure!(items.len() == all.len(), "`{list}` is not written with one entry below the other");
-        let gone: Vec<&(usize, usize)> =
+        let gone: Vec<&Range<usize>> =
             items.iter().zip(all).filter(|(_, entry)| is_of(entry, part, lab)).map(|(lines, _)| lines).collect();
-        let stays = |at: usize| !gone.iter().any(|(from, to)| (*from..*to).contains(&at));
+        let stays = |at: usize| !gone.iter().any(|lines| lines.contains(&at));
         let none_left = gone.len() == all.len();
         let kept = lines.iter().enumerate().filter(|(at, _)| stays(*at));
         text = kept
-            .map(|(at, line)| if none_left && at == region.0 { format!("{list}: []\n") } else { (*line).to_owned() })
+            .map(
+                |(at, line)| if none_left && at == region.start { format!("{list}: []\n") } else { (*line).to_owned() },
+            )
             .collect();
     }
     Ok(text)
@@ -225,17 +238,18 @@ fn insert(text: &str, list: &str, new: &str) -> Result<String> {
         text.push('\n');
     }
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
-    let Some((key, end)) = region(&lines, list) else { return Ok(format!("{text}{list}:\n{new}")) };
-    let (items, column) = items(&lines, (key + 1, end));
-    let Some((_, last)) = items.last() else {
+    let Some(region) = region(&lines, list) else { return Ok(format!("{text}{list}:\n{new}")) };
+    let Items { lines: items, indent } = items(&lines, &region);
+    let Some(last) = items.last() else {
+        let key = region.start;
         let said = lines[key][list.len() + 1..].split(" #").next().unwrap_or_default().trim();
         ensure!(["", "[]", "null", "~"].contains(&said), "`{list}` is not written with one entry below the other");
         let (before, after) = (lines[..key].concat(), lines[key + 1..].concat());
         return Ok(format!("{before}{list}:\n{new}{after}"));
     };
-    let indent = " ".repeat(column);
+    let indent = " ".repeat(indent);
     let new = new.lines().fold(String::new(), |text, line| text + &indent + line + "\n");
-    Ok(format!("{}{new}{}", lines[..*last].concat(), lines[*last..].concat()))
+    Ok(format!("{}{new}{}", lines[..last.end].concat(), lines[last.end..].concat()))
 }
 
 /// `text` with another current context.

@@ -47,12 +47,13 @@ impl Labs {
     /// Keeps other runs of hab from choosing for a new lab meanwhile, for as long as what is returned is kept.
     ///
     /// # Errors
-    /// The folder can't be made or locked.
+    /// The folder can't be made or held.
     pub fn hold(&self) -> Result<fs::File> {
         atomic_fs::create_dir_if_missing(&self.folder)?;
         let held = fs::File::open(&self.folder)?;
         // Others hold it for a moment only.
-        atomic_fs::lock(&held, || ()).with_context(|| format!("locking {}", self.folder.display()))?;
+        atomic_fs::hold(&held, || ())
+            .with_context(|| format!("waiting for another run of hab in {}", self.folder.display()))?;
         Ok(held)
     }
 

@@ -21,8 +21,16 @@ enum Leaver<'a> {
     Gone { node: bool, member: bool },
 }
 
-/// Has the cluster forget the node `name`: a worker's pods end first (those that nothing makes anew only if `force`), an
-/// etcd member is removed by the others.
+/// Which node is to leave, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Leaving<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Whether also those of its pods end that nothing makes anew.
+    pub force: bool,
+}
+
+/// Has the cluster forget a node: a worker's pods end first, an etcd member is removed by the others.
 ///
 /// # Errors
 /// Nobody knows the node, the cluster would not go on without it, or its pods do not end.
@@ -30,9 +38,10 @@ pub fn leave(
     lab: &Path,
     plan: &Plan,
     cluster: &Cluster<'_>,
-    (name, force): (&str, bool),
+    leaving: Leaving<'_>,
     progress: &dyn Progress,
 ) -> Result<()> {
+    let Leaving { name, force } = leaving;
     let mut state = cluster.probe();
     let leaver = find(plan, || cluster.left(&state), name)?;
     let (node, member, batch) = match leaver {

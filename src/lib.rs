@@ -55,7 +55,7 @@ mod disk;
 mod debian;
 pub mod base;
 pub mod artifacts;
-pub mod images;
+pub mod container_images;
 mod payload;
 pub mod boot_test;
 pub mod vagrant_box;

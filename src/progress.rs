@@ -19,23 +19,23 @@ pub trait Progress: Sync {
 }
 
 impl dyn Progress + '_ {
-    /// Begins a step; when the handle is dropped without [`Step::done`], the step has failed.
+    /// Begins a step; when the handle is dropped without [`StepHandle::done`], the step has failed.
     #[must_use]
-    pub fn step(&self, name: &str, expected: Option<Duration>) -> Step<'_> {
+    pub fn step(&self, name: &str, expected: Option<Duration>) -> StepHandle<'_> {
         self.begin(name, expected);
-        Step { progress: self, name: name.to_owned(), start: Instant::now(), ended: false }
+        StepHandle { progress: self, name: name.to_owned(), start: Instant::now(), ended: false }
     }
 }
 
 /// A step that runs.
-pub struct Step<'p> {
+pub struct StepHandle<'p> {
     progress: &'p dyn Progress,
     name: String,
     start: Instant,
     ended: bool,
 }
 
-impl Step<'_> {
+impl StepHandle<'_> {
     /// Says how far it is.
     pub fn status(&self, text: &str) {
         self.progress.status(&self.name, text);
@@ -56,7 +56,7 @@ impl Step<'_> {
     }
 }
 
-impl Drop for Step<'_> {
+impl Drop for StepHandle<'_> {
     fn drop(&mut self) {
         if !self.ended {
             self.progress.end(&self.name, None, self.start.elapsed());

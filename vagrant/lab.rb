@@ -3,7 +3,7 @@
 module HabLab
   # The version of the layout of nodes.json that this code reads. It also changes when code of an older hab could not
   # serve a lab that this one wrote, or the other way round.
-  SCHEMA = 7
+  SCHEMA = 8
 
   # A provider's part of this file registers itself here, under the name that nodes.json calls it by. It answers to
   # why_not (why can it not be used here? nil if it can), define (a machine's settings), existing and running (the names of
@@ -109,6 +109,11 @@ module HabLab
     # The file that the machine's console is recorded in.
     def console
       lab.path(self[:console])
+    end
+
+    # Whether it is: nodes.json says so only of a node where it is not, and a run of Vagrant can go without.
+    def recorded?
+      self[:hardware][:console] != false && ENV["HAB_CONSOLE"] != "off"
     end
 
     # What a machine of this node is created from.

@@ -254,7 +254,7 @@ module HabLab
   class NoSsh < Step
     def run(env, node)
       raise Error, "there is no SSH on #{env[:machine].name}, by design: a node is configured by Ignition alone. " \
-                   "`hab status` says how the cluster does; #{node[:console]} is what the machine said."
+                   "`hab status` says how the cluster does; `hab console #{node[:name]}` shows what the machine said."
     end
   end
 

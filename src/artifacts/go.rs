@@ -15,7 +15,7 @@ use crate::digest::sha256_file;
 use crate::download::cached;
 use crate::exec::go::{BUILD_FLAGS, FIXED, Go};
 use crate::lock::ReleaseFile;
-use crate::progress::Step;
+use crate::progress::StepHandle;
 
 /// How often the name of the package being compiled is passed on; Kubernetes has thousands.
 const STATUS_EVERY: Duration = Duration::from_millis(500);
@@ -42,21 +42,27 @@ pub struct GoBuild<'a> {
     pub name: &'a str,
 }
 
+/// Go, ready to be run.
+struct Ready {
+    go: Go,
+    /// The folder that it is unpacked to, if it is.
+    _unpacked: Option<Scratch>,
+}
+
 impl GoBuild<'_> {
     fn upstream(&self) -> Result<&Upstream> {
         self.catalog.upstream(self.name)
     }
 
-    /// Go, and the folder that it is unpacked to, if it is.
-    fn go(&self) -> Result<(Go, Option<Scratch>)> {
+    fn go(&self) -> Result<Ready> {
         let home = self.cache.root().join("go");
         match self.toolchain {
-            Toolchain::Module(version) => Ok((Go::new(&home, version), None)),
+            Toolchain::Module(version) => Ok(Ready { go: Go::new(&home, version), _unpacked: None }),
             Toolchain::Archive(file) => {
                 let scratch = self.cache.scratch()?;
                 let archive = cached(self.cache, &release::wanted(file))?;
                 release::unpack(&archive, scratch.path()).with_context(|| format!("unpacking {}", file.url))?;
-                Ok((Go::unpacked(&home, &scratch.path().join(GO)), Some(scratch)))
+                Ok(Ready { go: Go::unpacked(&home, &scratch.path().join(GO)), _unpacked: Some(scratch) })
             }
         }
     }
@@ -91,7 +97,7 @@ impl GoBuild<'_> {
     /// Go is not installed, or too old to fetch the toolchain.
     pub fn preflight(&self) -> Result<()> {
         match self.toolchain {
-            Toolchain::Module(_) => self.go()?.0.preflight(),
+            Toolchain::Module(_) => self.go()?.go.preflight(),
             Toolchain::Archive(_) => Ok(()),
         }
     }
@@ -100,7 +106,7 @@ impl GoBuild<'_> {
     ///
     /// # Errors
     /// A module can't be had, or is not what its checksum says.
-    pub fn fetch(&self, step: &Step<'_>) -> Result<()> {
+    pub fn fetch(&self, step: &StepHandle<'_>) -> Result<()> {
         if let Toolchain::Archive(file) = self.toolchain {
             release::downloads(self.cache).fetch(&release::wanted(file), step).context("fetching Go")?;
             // It needs no more, and unpacking takes a while.
@@ -108,7 +114,7 @@ impl GoBuild<'_> {
                 return Ok(());
             }
         }
-        let (go, _unpacked) = self.go()?;
+        let Ready { go, _unpacked } = self.go()?;
         let source = self.unfold()?;
         let packages: Vec<&str> = self.catalog.go_packages(self.name).into_values().collect();
         let fetched = go.fetch(source.path(), &packages, |line| step.status(line));
@@ -119,13 +125,13 @@ impl GoBuild<'_> {
     ///
     /// # Errors
     /// They do not build; the end of what Go said is in the error.
-    pub fn build(&self, entry: &Path, step: &Step<'_>) -> Result<String> {
+    pub fn build(&self, entry: &Path, step: &StepHandle<'_>) -> Result<String> {
         let upstream = self.upstream()?;
         if matches!(self.toolchain, Toolchain::Archive(_)) {
             self.fetch(step)?;
             step.status("unpacking Go");
         }
-        let (go, _unpacked) = self.go()?;
+        let Ready { go, _unpacked } = self.go()?;
         let (source, out) = (self.unfold()?, entry.join("bin"));
         let packages = self.catalog.go_packages(self.name);
         let mut status = throttled(step);
@@ -166,7 +172,7 @@ fn go_name(package: &str) -> &str {
     if is_major { parts.next().unwrap_or(last) } else { last }
 }
 
-fn throttled<'s>(step: &'s Step<'_>) -> impl FnMut(&str) + 's {
+fn throttled<'s>(step: &'s StepHandle<'_>) -> impl FnMut(&str) + 's {
     let (mut count, mut last) = (0_usize, Instant::now());
     move |line| {
         count += 1;

@@ -18,7 +18,7 @@ use crate::cache::{Cache, KeyBuilder};
 use crate::digest::sha256;
 use crate::download::{Downloads, Size, Wanted, cached, name};
 use crate::lock::{ReleaseFile, Releases};
-use crate::progress::Step;
+use crate::progress::StepHandle;
 
 /// The most bytes that are read out of an archive, and of one program; the largest known have 250 MB and 100 MB.
 const ARCHIVE_BYTES: u64 = 4 << 30;
@@ -43,7 +43,7 @@ pub fn downloads(cache: &Cache) -> Downloads<'_> {
 pub fn resolve(
     downloads: &Downloads<'_>,
     catalog: &Catalog,
-    step: &Step<'_>,
+    step: &StepHandle<'_>,
 ) -> Result<BTreeMap<String, Vec<ReleaseFile>>> {
     if let Some(mirror) = downloads.mirror() {
         step.note(&format!("the publishers' digests come from {mirror}, too: the lock trusts it for them"));
@@ -130,7 +130,7 @@ impl ReleaseBuild<'_> {
     ///
     /// # Errors
     /// One can't be had.
-    pub fn fetch(&self, step: &Step<'_>) -> Result<()> {
+    pub fn fetch(&self, step: &StepHandle<'_>) -> Result<()> {
         let downloads = downloads(self.cache);
         for (_, locked) in self.files()? {
             let fetched = downloads.fetch(&wanted(locked), step);

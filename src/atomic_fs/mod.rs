@@ -3,16 +3,16 @@
 
 mod batch;
 mod dir;
+mod hold;
 mod ignored;
-mod lock;
 mod remove;
 mod share;
 mod write;
 
 pub use batch::Batch;
 pub use dir::{create_all_or_nothing, create_dir, create_dir_if_missing, create_private_dir};
+pub use hold::hold;
 pub use ignored::{ignore_in_git, tag_as_cache};
-pub use lock::lock;
 pub use remove::{remove, remove_file, remove_stale};
 pub use write::{Written, rename, write, write_from, write_unflushed};
 

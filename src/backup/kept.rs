@@ -10,7 +10,7 @@ use crate::exec::virsh::{self, DomainState, Virsh};
 use crate::exec::{debugfs, plain_path, qemu_img};
 use crate::lab::nodes_json;
 use crate::plan::{Node, Plan};
-use crate::provider::{facts, only_libvirt};
+use crate::provider::{by_virsh, facts};
 
 /// Where they are on the disk, as `hab-backup.service` puts them there.
 const FOLDER: &str = "/var/lib/hab/backups";
@@ -21,7 +21,7 @@ const FOLDER: &str = "/var/lib/hab/backups";
 /// The machine runs, it has no data, or there is no backup among them.
 pub fn copy_from(lab: &Path, plan: &Plan, node: &Node, now: OffsetDateTime) -> Result<Backup> {
     let (name, domain) = (&node.name, nodes_json::domain(plan, &node.name));
-    only_libvirt(plan.provider, "reading what an etcd node has backed up by itself")?;
+    by_virsh(plan.provider, "reading what an etcd node has backed up by itself")?;
     let state = (facts(plan.provider).domains)()?.get(&domain).copied();
     if matches!(state, Some(DomainState::Running | DomainState::Paused)) {
         bail!("{name} runs: `vagrant halt {name}` first, or leave out --from, which asks etcd itself");

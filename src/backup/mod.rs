@@ -18,7 +18,7 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
 pub use kept::copy_from;
-pub use restore::restore;
+pub use restore::{Target, restore};
 
 use crate::atomic_fs;
 use crate::cluster::Cluster;

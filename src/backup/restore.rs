@@ -19,7 +19,7 @@ use crate::node::DATA_LABEL;
 use crate::parallel::side_by_side;
 use crate::plan::{Node, Plan, port};
 use crate::progress::Progress;
-use crate::provider::{facts, only_libvirt};
+use crate::provider::{by_virsh, facts};
 use crate::role::Role;
 
 /// Where etcd's data are on a data disk: in systemd's folder of the states of units with `DynamicUser=`, which must be root's;
@@ -27,7 +27,16 @@ use crate::role::Role;
 const DATA: &str = "var/lib/private/etcd";
 const ABOVE: [&str; 3] = ["/var", "/var/lib", "/var/lib/private"];
 
-/// Takes all etcd machines away, with all that they know, and makes them anew from the backup at `path`; ends when the whole
+/// What the cluster goes back to, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The backup's file.
+    pub path: &'a Path,
+    /// The time by this machine's clock: etcd's revision goes up to it, in milliseconds since 1970.
+    pub now: OffsetDateTime,
+}
+
+/// Takes all etcd machines away, with all that they know, and makes them anew from the backup; ends when the whole
 /// lab is Ready.
 ///
 /// # Errors
@@ -36,10 +45,11 @@ pub fn restore(
     lab: &Path,
     plan: &Plan,
     cluster: &Cluster<'_>,
-    (path, now): (&Path, OffsetDateTime),
+    target: Target<'_>,
     progress: &dyn Progress,
 ) -> Result<()> {
-    only_libvirt(plan.provider, "`hab restore`")?;
+    by_virsh(plan.provider, "`hab restore`")?;
+    let Target { path, now } = target;
     check(path)?;
     let etcdutl = Etcdutl::of(&lab.join(OUT))?;
     let work = scratch(&writable(lab)?)?;
@@ -53,7 +63,7 @@ pub fn restore(
     let outcomes = side_by_side(&members, |node| data_disk(plan, node, source, work.path()));
     outcomes.into_iter().collect::<Result<()>>()?;
     vagrant::destroy_but_data(lab, &names, |line| step.status(line))?;
-    forget(plan, &members)?;
+    remove_data_disks(plan, &members)?;
     vagrant::up_with_data(lab, work.path(), facts(plan.provider).name, |line| step.status(line))?;
     step.done("anew");
     let unknown = cluster.wait_for_known(progress, Limits::default())?;
@@ -62,7 +72,7 @@ pub fn restore(
 }
 
 /// Removes the data disks of `members`, whose machines are gone; further disks stay.
-fn forget(plan: &Plan, members: &[&Node]) -> Result<()> {
+fn remove_data_disks(plan: &Plan, members: &[&Node]) -> Result<()> {
     let virsh = Virsh::new(virsh::default_uri())?;
     for node in members {
         let volume = nodes_json::data_volume(plan, &node.name);

@@ -2,22 +2,22 @@
 //! (`images/base/debian/`); the others are disk images of their vendors (`images/base/NAME.yaml`).
 
 mod debian;
-pub mod image;
+pub mod vendor_image;
 
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use fs_err as fs;
 
-use image::Pin;
-use image::vendor::Vendor;
+use vendor_image::Pin;
+use vendor_image::vendor::Vendor;
 
 use crate::cache::{Cache, KeyBuilder, Scratch};
 use crate::config::{Base, Release};
 use crate::debian::{Index, tools};
 use crate::exec::pinned_tools::PinnedTools;
 use crate::lock::{self, Deb};
-use crate::progress::Step;
+use crate::progress::StepHandle;
 use crate::provider;
 
 /// A base, with what making its disk takes.
@@ -47,45 +47,45 @@ impl BaseBuild<'_> {
     ///
     /// # Errors
     /// Something can't be had.
-    pub fn fetch(&self, step: &Step<'_>) -> Result<()> {
+    pub fn fetch(&self, step: &StepHandle<'_>) -> Result<()> {
         crate::debian::fetch(self.cache, self.lock.packages(), step)?;
-        self.lock.image().map_or(Ok(()), |image| self.image(image, step).map(drop))
+        self.lock.vendor_image().map_or(Ok(()), |image| self.vendor_image(image, step).map(drop))
     }
 
     /// Writes the disk into `entry`: hab's own, by the programs of the entry `tools`, or the vendor's as it is.
     ///
     /// # Errors
     /// A part can't be made or had.
-    pub fn build(&self, tools: Option<&Path>, entry: &Path, step: &Step<'_>) -> Result<String> {
+    pub fn build(&self, tools: Option<&Path>, entry: &Path, step: &StepHandle<'_>) -> Result<String> {
         match self.lock {
             lock::Base::Debian { packages } => {
                 let tools = tools.context("the tools that write disks were not made")?;
                 debian::build(self, packages, tools, entry, step)
             }
             lock::Base::Flatcar(image) | lock::Base::FedoraCoreos(image) => {
-                let folder = self.image(image, step)?;
-                fs::rename(folder.disk(), entry.join(IMAGE))?;
+                let folder = self.vendor_image(image, step)?;
+                fs::rename(folder.disk(), entry.join(VENDOR_DISK))?;
                 Ok(format!("{} {}, {} MiB", image.channel, image.version, image.disk.size >> 20))
             }
         }
     }
 
     /// The vendor's disk, in its folder.
-    fn image(&self, image: &lock::Image, step: &Step<'_>) -> Result<image::Folder> {
+    fn vendor_image(&self, image: &lock::VendorImage, step: &StepHandle<'_>) -> Result<vendor_image::Folder> {
         let scratch = self.cache.scratch()?;
-        let downloads = image::downloads(self.lock.kind(), self.cache);
-        image::fetch(image, &downloads, &|| unpacked(self.cache, &image.packages, &scratch, step), step)
+        let downloads = vendor_image::downloads(self.lock.kind(), self.cache);
+        vendor_image::fetch(image, &downloads, &|| unpacked(self.cache, &image.packages, &scratch, step), step)
     }
 }
 
 /// The file of a disk that hab makes in an entry, and of a vendor's.
 pub const DISK: &str = "base.raw";
 /// See [`DISK`].
-pub const IMAGE: &str = "disk.qcow2";
+pub const VENDOR_DISK: &str = "disk.qcow2";
 
-/// What is to be pinned.
+/// Which base is to be pinned.
 #[derive(Clone, Copy)]
-pub struct Wanted<'a> {
+pub struct BaseRequest<'a> {
     /// Where packages and images go.
     pub cache: &'a Cache,
     /// The base.
@@ -102,26 +102,26 @@ pub struct Wanted<'a> {
 ///
 /// # Errors
 /// The indexes have not all of it, or a vendor's image can't be had or is not signed by its vendor.
-pub fn resolve(wanted: &Wanted<'_>, index: &Index, step: &Step<'_>) -> Result<lock::Base> {
+pub fn resolve(wanted: &BaseRequest<'_>, index: &Index, step: &StepHandle<'_>) -> Result<lock::Base> {
     match wanted.base {
         Base::Debian => debian::resolve(index),
-        Base::Flatcar => resolve_image(wanted, index, step).map(lock::Base::Flatcar),
-        Base::FedoraCoreos => resolve_image(wanted, index, step).map(lock::Base::FedoraCoreos),
+        Base::Flatcar => resolve_vendor_image(wanted, index, step).map(lock::Base::Flatcar),
+        Base::FedoraCoreos => resolve_vendor_image(wanted, index, step).map(lock::Base::FedoraCoreos),
     }
 }
 
-fn resolve_image(wanted: &Wanted<'_>, index: &Index, step: &Step<'_>) -> Result<lock::Image> {
+fn resolve_vendor_image(wanted: &BaseRequest<'_>, index: &Index, step: &StepHandle<'_>) -> Result<lock::VendorImage> {
     let release = wanted.release.context("the plan names no channel of the vendor")?;
     let vendor = Vendor::of(wanted.base)?;
-    let downloads = image::downloads(wanted.base, wanted.cache);
-    let old = wanted.old.filter(|old| old.kind() == wanted.base).and_then(lock::Base::image);
+    let downloads = vendor_image::downloads(wanted.base, wanted.cache);
+    let old = wanted.old.filter(|old| old.kind() == wanted.base).and_then(lock::Base::vendor_image);
     let pin =
         Pin { base: wanted.base, vendor: &vendor, release, old, downgrade: wanted.downgrade, downloads: &downloads };
     let version = pin.version(step)?;
     let packages = index.closure(vendor.packages.iter().map(String::as_str))?;
     // What was checked when it was pinned is not fetched again.
     if let Some(old) = old.filter(|old| old.version == version && old.channel == release.channel) {
-        return Ok(lock::Image { packages, ..old.clone() });
+        return Ok(lock::VendorImage { packages, ..old.clone() });
     }
     let scratch = wanted.cache.scratch()?;
     let tools = unpacked(wanted.cache, &packages, &scratch, step)?;
@@ -129,9 +129,9 @@ fn resolve_image(wanted: &Wanted<'_>, index: &Index, step: &Step<'_>) -> Result<
 }
 
 /// The programs and keys of an image's packages, in `scratch`.
-fn unpacked(cache: &Cache, packages: &[Deb], scratch: &Scratch, step: &Step<'_>) -> Result<PinnedTools> {
+fn unpacked(cache: &Cache, packages: &[Deb], scratch: &Scratch, step: &StepHandle<'_>) -> Result<PinnedTools> {
     crate::debian::fetch(cache, packages, step)?;
-    tools::unpack(cache, packages, &image::PROGRAMS, scratch.path())?;
+    tools::unpack(cache, packages, &vendor_image::PROGRAMS, scratch.path())?;
     Ok(PinnedTools::open(scratch.path()))
 }
 

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 
 use crate::cache::KeyBuilder;
+use crate::container_images::{LINKER, disk};
 use crate::embedded::embedded;
-use crate::images::{LINKER, disk};
 use crate::kinds::Base;
 use crate::lock::ContainerImage;
 use crate::node::NodeKind;
@@ -100,14 +100,20 @@ impl Check {
     }
 }
 
-/// What a report says of the machine first, and after all else.
-const TOLD: (&[&str], &[&str]) = (&["system", "default-target"], &["running-units", "failed-units", "selinux"]);
+/// What a report says of the machine.
+struct Told {
+    first: &'static [&'static str],
+    /// After all else.
+    last: &'static [&'static str],
+}
 
 /// What is told of a base that nobody here has. hab's own is known, and need not spend the time.
-const fn told(base: Base) -> (&'static [&'static str], &'static [&'static str]) {
+const fn told(base: Base) -> Told {
     match base {
-        Base::Debian => (&[], &[]),
-        Base::Flatcar | Base::FedoraCoreos => TOLD,
+        Base::Debian => Told { first: &[], last: &[] },
+        Base::Flatcar | Base::FedoraCoreos => {
+            Told { first: &["system", "default-target"], last: &["running-units", "failed-units", "selinux"] }
+        }
     }
 }
 
@@ -156,7 +162,7 @@ fn checks(kind: NodeKind, payload: &Payload) -> Vec<Check> {
         .images
         .iter()
         .map(|image| Check::Image { reference: image.reference.clone(), digest: image.digest.clone() });
-    let (first, last) = told(kind.base);
+    let Told { first, last } = told(kind.base);
     let mut all: Vec<Check> = first.iter().copied().map(Check::Tell).collect();
     all.extend(["hab-node.service", "hab-power-button.service"].map(start));
     all.extend(files.chain(runs));
@@ -188,12 +194,21 @@ pub fn key(kind: NodeKind, mut key: KeyBuilder) -> Result<KeyBuilder> {
     Ok(key.add("template", crate::embedded::text(TEMPLATE)?))
 }
 
-/// The self-test's Ignition config for a node of this kind with this payload, and what the guest must answer: every unit of the node
+/// A self-test.
+#[derive(Debug)]
+pub struct SelfTest {
+    /// The guest's Ignition config.
+    pub config: Vec<u8>,
+    /// What the guest must answer.
+    pub checks: Vec<Check>,
+}
+
+/// The self-test for a node of this kind with this payload: every unit of the node
 /// becomes a check of its own, after those of the payload.
 ///
 /// # Errors
 /// A check has a tab or a line end in it, which the list that the guest reads can't carry.
-pub fn config(kind: NodeKind, payload: &Payload) -> Result<(Vec<u8>, Vec<Check>)> {
+pub fn config(kind: NodeKind, payload: &Payload) -> Result<SelfTest> {
     config_of_checks(kind, checks(kind, payload))
 }
 
@@ -206,7 +221,7 @@ pub fn config_of_images(
     kind: NodeKind,
     images: &[ContainerImage],
     layers: &BTreeMap<String, String>,
-) -> Result<(Vec<u8>, Vec<Check>)> {
+) -> Result<SelfTest> {
     let start = |unit: &str| Check::Start(unit.to_owned());
     let mut checks: Vec<Check> =
         ["hab-node.service", "containerd.service", "hab-linked-images.service"].map(start).into();
@@ -232,7 +247,7 @@ pub fn config_of_images(
     config_of_checks(kind, checks)
 }
 
-fn config_of_checks(kind: NodeKind, mut checks: Vec<Check>) -> Result<(Vec<u8>, Vec<Check>)> {
+fn config_of_checks(kind: NodeKind, mut checks: Vec<Check>) -> Result<SelfTest> {
     let mut tree = NodeFiles::new();
     for (path, item) in files_of_kind(kind)?.iter() {
         match item {
@@ -263,7 +278,7 @@ fn config_of_checks(kind: NodeKind, mut checks: Vec<Check>) -> Result<(Vec<u8>, 
     }
     tree.file("/etc/kubernetes/selftest/checks", 0o600, list.into_bytes(), ORIGIN)?;
     tree.link(format!("{WANTS}hab-selftest.service"), "../hab-selftest.service", ORIGIN)?;
-    Ok((config_of(tree)?, checks))
+    Ok(SelfTest { config: config_of(tree)?, checks })
 }
 
 #[cfg(test)]
@@ -274,11 +289,14 @@ mod tests {
     use crate::role::Role;
 
     fn payload() -> Payload {
-        let check =
-            |program: &str| payload::Check { program: program.into(), argv: vec!["-v".into()], says: "1".into() };
+        let check = |program: &str| payload::VersionCheck {
+            program: program.into(),
+            argv: vec!["-v".into()],
+            says: "1".into(),
+        };
         Payload {
             files: vec![payload::File { path: "bin/etcd".into(), sha256: "aa".into(), mode: 0o755 }],
-            images: vec![payload::Image { reference: "r/pause:1".into(), digest: "sha256:1".into() }],
+            images: vec![payload::ImportedImage { reference: "r/pause:1".into(), digest: "sha256:1".into() }],
             checks: vec![check("bin/etcd"), check("cni/bridge")],
         }
     }
@@ -291,8 +309,8 @@ mod tests {
     #[test]
     fn every_file_program_image_and_unit_is_checked_and_only_the_self_test_is_wanted() {
         for role in Role::ALL {
-            let (text, checks) = config(kind(role), &payload()).unwrap();
-            let text = String::from_utf8(text).unwrap();
+            let SelfTest { config, checks } = config(kind(role), &payload()).unwrap();
+            let text = String::from_utf8(config).unwrap();
             assert_eq!(text.matches("hab.target.wants").count(), 1, "{role}");
             let names: Vec<String> = checks.iter().map(Check::name).collect();
             assert_eq!(names[0], "start:hab-node.service");
@@ -306,7 +324,7 @@ mod tests {
     fn what_a_base_masks_and_what_it_must_do_once_is_checked() {
         let names = |base| {
             let kind = NodeKind { base, ..kind(Role::Etcd) };
-            config(kind, &payload()).unwrap().1.iter().map(Check::name).collect::<Vec<_>>()
+            config(kind, &payload()).unwrap().checks.iter().map(Check::name).collect::<Vec<_>>()
         };
         let has = |base, name: &str| names(base).iter().any(|own| own == name);
         for base in [Base::Flatcar, Base::FedoraCoreos] {

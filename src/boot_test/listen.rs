@@ -11,7 +11,7 @@ use fs_err as fs;
 use serde::Deserialize;
 
 use super::report::Answer;
-use crate::progress::Step;
+use crate::progress::StepHandle;
 use crate::role::Role;
 
 /// How often the ports are looked at for something new.
@@ -42,6 +42,15 @@ pub struct Ports<'a> {
     pub answers: &'a Path,
 }
 
+/// What who runs a guest and who listens to it tell each other.
+#[derive(Debug, Clone, Copy)]
+pub struct Signals<'a> {
+    /// The guest has ended.
+    pub done: &'a AtomicBool,
+    /// The guest can't go on, and is to be ended.
+    pub stop: &'a AtomicBool,
+}
+
 /// What the guest said.
 #[derive(Debug, Default)]
 pub struct Heard {
@@ -56,27 +65,22 @@ pub struct Heard {
 impl Heard {
     /// Whether this says something about the box. A guest that was cut off in the middle (by a full disk, by the
     /// kernel's want of memory, by packer's patience) says nothing against it.
-    pub fn is_judged(&self) -> bool {
+    pub fn is_conclusive(&self) -> bool {
         self.complete || self.answers.iter().any(|answer| !answer.ok)
     }
 }
 
-/// Follows a guest until it has ended (`done`), passing its answers on. Sets `stop` when it can't go on.
+/// Follows a guest until it has ended (`signals.done`), passing its answers on. Sets `signals.stop` when it can't go on.
 ///
 /// # Errors
 /// A line is no answer, whatever else the guest said.
-pub fn listen(
-    role: Role,
-    ports: Ports<'_>,
-    (done, stop): (&AtomicBool, &AtomicBool),
-    step: &Step<'_>,
-) -> Result<Heard> {
+pub fn listen(role: Role, ports: Ports<'_>, signals: Signals<'_>, step: &StepHandle<'_>) -> Result<Heard> {
     let mut heard = Heard::default();
     let (mut answers, mut console) = (Port::new(ports.answers), Port::new(ports.console));
     let mut wrong = None;
     let mut end: Option<Instant> = None;
     loop {
-        let last = done.load(Ordering::Acquire);
+        let last = signals.done.load(Ordering::Acquire);
         answers.read();
         while let Some(line) = answers.line() {
             match said(&line) {
@@ -92,9 +96,9 @@ pub fn listen(
         console.read();
         // A prompt has no end of line.
         heard.stuck = heard.stuck.or_else(|| stuck(&console.rest));
-        console.forget();
+        console.drop_lines();
         if heard.stuck.is_some() && *end.get_or_insert_with(|| Instant::now() + LAST_WORDS) <= Instant::now() {
-            stop.store(true, Ordering::Release);
+            signals.stop.store(true, Ordering::Release);
         }
         if last {
             return wrong.map_or(Ok(heard), Err);
@@ -135,7 +139,7 @@ impl<'a> Port<'a> {
     }
 
     /// Drops all lines that are whole.
-    fn forget(&mut self) {
+    fn drop_lines(&mut self) {
         let lines = self.rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         self.rest.drain(..lines);
     }
@@ -192,7 +196,7 @@ mod tests {
                     done.store(true, Ordering::Release);
                 });
             }
-            listen(Role::Etcd, ports, (&done, stop), &progress.step("test", None))
+            listen(Role::Etcd, ports, Signals { done: &done, stop }, &progress.step("test", None))
         })
     }
 
@@ -205,15 +209,15 @@ mod tests {
         let port = [OK, OK, b"{\"hab\":\"selftest\",\"done\":2}\r\n"].concat();
         let heard = heard(&port).unwrap();
         assert_eq!((heard.answers.len(), heard.answers[0].check.as_str()), (2, "file:bin/etcd"));
-        assert!(heard.is_judged() && heard.stuck.is_none());
+        assert!(heard.is_conclusive() && heard.stuck.is_none());
     }
 
     #[test]
     fn a_guest_that_was_cut_off_says_nothing_against_its_box() {
-        assert!(!heard(&[OK, OK].concat()).unwrap().is_judged());
-        assert!(!heard(b"").unwrap().is_judged());
+        assert!(!heard(&[OK, OK].concat()).unwrap().is_conclusive());
+        assert!(!heard(b"").unwrap().is_conclusive());
         let wrong = String::from_utf8_lossy(OK).replace("true", "false");
-        assert!(heard(&[OK, wrong.as_bytes()].concat()).unwrap().is_judged());
+        assert!(heard(&[OK, wrong.as_bytes()].concat()).unwrap().is_conclusive());
     }
 
     #[test]
@@ -229,7 +233,7 @@ mod tests {
         let stop = AtomicBool::new(false);
         let heard = hear(OK, b"GRUB loading.\r\nerror: no such partition.\r\ngrub rescue> ", &stop).unwrap();
         assert_eq!((heard.stuck, heard.answers.len()), (Some("its boot loader found no system"), 1));
-        assert!(stop.load(Ordering::Acquire) && !heard.is_judged());
+        assert!(stop.load(Ordering::Acquire) && !heard.is_conclusive());
     }
 
     #[test]

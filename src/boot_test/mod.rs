@@ -6,6 +6,6 @@ mod report;
 mod run;
 mod sockets;
 
-pub use config::{Check, config, config_of_images, key, memory};
+pub use config::{Check, SelfTest, config, config_of_images, key, memory};
 pub use report::{Answer, Failed, Report, Unfinished, file_name, read, write};
 pub use run::{Prepared, Subject, preflight, prepare, run};

@@ -10,14 +10,14 @@ use fs_err as fs;
 use serde_json::json;
 
 use super::config::{Check, TEMPLATE};
-use super::listen::{Heard, Ports, listen};
+use super::listen::{Heard, Ports, Signals, listen};
 use super::report::{Report, Unfinished};
 use super::sockets::sockets;
 use crate::digest::sha256_file;
 use crate::exec::packer::{self, Folders};
 use crate::exec::plain_path;
 use crate::exec::qemu::Accelerator;
-use crate::progress::Step;
+use crate::progress::StepHandle;
 use crate::role::Role;
 
 /// How long a guest may take from start to power-off. One emulated boot with its self-test took 80 s in a calm hour
@@ -27,16 +27,19 @@ const SHUTDOWN_TIMEOUT: &str = "30m";
 /// How many lines of a console an error has.
 const LAST_LINES: usize = 20;
 
+/// The base's disk in the folder that packer leaves, as its template names it.
+const OUT_DISK: &str = "disk1.qcow2";
+
 /// What to boot, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
     /// The role whose disks these are.
     pub role: Role,
-    /// The base, as qcow2.
+    /// The base, in the format of the provider that is booted.
     pub disk: &'a Path,
-    /// The payload, as qcow2.
+    /// The payload, in the same format.
     pub payload: &'a Path,
-    /// The disk of container images, as qcow2, if that is what is tested.
+    /// The disk of container images, in the same format, if that is what is tested.
     pub images: Option<&'a Path>,
     /// The self-test's Ignition config.
     pub config: &'a [u8],
@@ -53,7 +56,7 @@ pub struct Subject<'a> {
 /// # Errors
 /// An [`Unfinished`]: packer is missing or fails, the guest says nothing or can't go on, or the disk that comes out is not
 /// the one that went in. A check that does not hold is no error here: the report has it.
-pub fn run(subject: &Subject<'_>, scratch: &Path, step: &Step<'_>) -> Result<Report> {
+pub fn run(subject: &Subject<'_>, scratch: &Path, step: &StepHandle<'_>) -> Result<Report> {
     let unfinished = |console: String| Unfinished { role: subject.role, images: subject.images.is_some(), console };
     let prepared = prepare(subject, scratch).with_context(|| unfinished(String::new()))?;
     let report = boot(subject, scratch, &prepared, step);
@@ -64,16 +67,17 @@ pub fn run(subject: &Subject<'_>, scratch: &Path, step: &Step<'_>) -> Result<Rep
     }
 }
 
-fn boot(subject: &Subject<'_>, scratch: &Path, prepared: &Prepared, step: &Step<'_>) -> Result<Report> {
+fn boot(subject: &Subject<'_>, scratch: &Path, prepared: &Prepared, step: &StepHandle<'_>) -> Result<Report> {
     let Prepared { template, variables, disk_sha256, console, answers } = prepared;
     let ports = Ports { console, answers };
     let sockets = sockets(&std::env::temp_dir())?;
     let folders = Folders { sockets: sockets.path(), scratch };
     let started = Instant::now();
     let (done, stop) = (AtomicBool::new(false), AtomicBool::new(false));
+    let signals = Signals { done: &done, stop: &stop };
     let mut heard = Ok(Heard::default());
     let outcome = std::thread::scope(|scope| {
-        let listener = scope.spawn(|| listen(subject.role, ports, (&done, &stop), step));
+        let listener = scope.spawn(|| listen(subject.role, ports, signals, step));
         let outcome = packer::build(folders, template, variables, &stop);
         done.store(true, Ordering::Release);
         match listener.join() {
@@ -83,19 +87,20 @@ fn boot(subject: &Subject<'_>, scratch: &Path, prepared: &Prepared, step: &Step<
         outcome
     });
     let heard = heard.with_context(|| tail(&read(console)))?;
-    let (judged, stuck, count, of) = (heard.is_judged(), heard.stuck, heard.answers.len(), subject.checks.len());
+    let (conclusive, stuck, count, of) =
+        (heard.is_conclusive(), heard.stuck, heard.answers.len(), subject.checks.len());
     let report = Report::new(subject.role, subject.checks, heard.answers, started.elapsed());
     let report = Report { images: subject.images.is_some(), ..report };
-    if let (Some(why), false) = (stuck, judged) {
+    if let (Some(why), false) = (stuck, conclusive) {
         bail!("the guest can't go on after {count} of {of} answers: {why}\n{}", tail(&read(console)));
     }
     // A guest that said what is wrong and did not switch itself off is worth its own words first.
-    if !judged || report.failures().is_empty() {
+    if !conclusive || report.failures().is_empty() {
         outcome?;
     }
-    ensure!(judged, "the guest ended after {count} of {of} answers\n{}", tail(&read(console)));
+    ensure!(conclusive, "the guest ended after {count} of {of} answers\n{}", tail(&read(console)));
     if report.failures().is_empty() {
-        let out = scratch.join("output/disk1.qcow2");
+        let out = scratch.join("output").join(OUT_DISK);
         let same = sha256_file(&out)? == *disk_sha256;
         ensure!(same, "the disk came out other than it went in");
     }
@@ -113,7 +118,7 @@ fn read(console: &Path) -> String {
 /// # Errors
 /// packer or its qemu plugin is missing, or packer refuses the template.
 pub fn preflight(scratch: &Path) -> Result<()> {
-    let disk = scratch.join("disk.qcow2");
+    let disk = scratch.join(OUT_DISK);
     fs::write(&disk, "")?;
     let accelerator = Accelerator::Tcg;
     let subject = Subject {

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use crate::cache::{Scratch, remove_stale};
 
-/// How the names of these folders begin. Nobody names a folder of his own so: those nobody has locked are removed.
+/// How the names of these folders begin. Nobody names a folder of his own so: those that no run holds are removed.
 const PREFIX: &str = "hab-packer-tmp-";
 
 /// A new folder with a short path in `parent`. packer speaks to its own parts through sockets in `TMPDIR`, whose whole path

@@ -9,8 +9,8 @@ use crate::artifacts::go::Toolchain;
 use crate::artifacts::{Catalog, GO, same_pins};
 use crate::cache::Cache;
 use crate::config::{ImageSource, Registries};
+use crate::container_images::{self, Fetcher};
 use crate::exec::qemu::{self, Accelerator};
-use crate::images::{self, Fetcher};
 use crate::kinds::{Base, Provider};
 use crate::lock::{ContainerImage, FILE, Images, Lock, Releases, Supply};
 use crate::node::NodeNetwork;
@@ -81,8 +81,12 @@ impl<'a> Context<'a> {
         same_pins(&context.catalog, &lock.supply)?;
         ensure!(lock.has_images(&plan.images), "{FILE} does not pin the images of hab.yaml: `hab lock` pins them");
         if let Some(locked) = lock.brought() {
-            let same = locked.linker == images::linker()?;
-            ensure!(same, "{FILE} pins another {} than this hab builds: `hab lock --images` pins anew", images::LINKER);
+            let same = locked.linker == container_images::linker()?;
+            ensure!(
+                same,
+                "{FILE} pins another {} than this hab builds: `hab lock --images` pins anew",
+                container_images::LINKER
+            );
         }
         Ok(context)
     }

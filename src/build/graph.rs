@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result};
 
 use super::steps::{
-    BOOTED, BaseDisk, BootTest, ContainerImage, DebianPrograms, GoPrograms, Image, ImageLayer, ImagesDisk, ImagesTest,
-    Linker, Payload, ProviderDisk, ReleasePrograms, Tools, VagrantBox, VendorDisk,
+    BOOTED, BaseDisk, BootTest, ContainerImage, DebianPrograms, GoPrograms, ImageLayer, ImagesDisk, ImagesTest, Linker,
+    PackedImage, Payload, ProviderDisk, ReleasePrograms, Tools, VagrantBox, VendorDisk,
 };
 use super::{Context, Step};
 use crate::artifacts::{Catalog, GO, Origin};
@@ -125,7 +125,7 @@ pub fn steps(catalog: &Catalog, base: Base, providers: &[Provider]) -> Result<Ve
     steps.push(Box::new(DebianPrograms));
     for (name, spec) in &catalog.images {
         let maker = makers.get(spec.artifact.as_str()).with_context(|| format!("nothing makes {}", spec.artifact))?;
-        steps.push(Box::new(Image { name: name.clone(), spec: spec.clone(), maker: maker.clone() }));
+        steps.push(Box::new(PackedImage { name: name.clone(), spec: spec.clone(), maker: maker.clone() }));
     }
     let mut formats = vec![BOOTED];
     formats.extend(providers.iter().filter(|provider| **provider != BOOTED));

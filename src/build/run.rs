@@ -137,9 +137,9 @@ impl<'r> Run<'r> {
             while let Some(place) = self.next() {
                 self.stages[place] = Stage::Running(Instant::now());
                 let (graph, context, sender) = (self.graph, self.context, sender.clone());
-                let (entries, expected) = (self.entries_for(place)?, self.times.of(&self.name(place)));
+                let given = Given { needs: self.entries_for(place)?, expected: self.times.of(&self.name(place)) };
                 scope.spawn(move || {
-                    let work = AssertUnwindSafe(|| job(graph, context, place, (entries, expected)));
+                    let work = AssertUnwindSafe(|| job(graph, context, place, given));
                     // A thread that only vanished would be waited for without end.
                     let ended = catch_unwind(work).unwrap_or_else(|_| {
                         Ended::Failed(anyhow!("{}: a fault of hab's, see above", graph.steps()[place].name()))
@@ -225,7 +225,7 @@ impl<'r> Run<'r> {
         Load { processors: step.processors(), memory: step.memory(self.context) }
     }
 
-    fn entries_for(&self, place: usize) -> Result<Vec<(usize, PathBuf)>> {
+    fn entries_for(&self, place: usize) -> Result<BTreeMap<usize, PathBuf>> {
         let entry = |need: &usize| Some((*need, self.entries.get(need)?.clone()));
         let entries = self.needs[place].iter().map(entry).collect::<Option<_>>();
         entries.with_context(|| format!("{} is not ready", self.name(place)))
@@ -248,12 +248,18 @@ impl<'r> Run<'r> {
     }
 }
 
-/// What the needs of a step are, by place, and how long it took before.
-type Given = (Vec<(usize, PathBuf)>, Option<Duration>);
+/// What a step is given to run.
+struct Given {
+    /// The entries that it needs, by place.
+    needs: BTreeMap<usize, PathBuf>,
+    /// How long it took before.
+    expected: Option<Duration>,
+}
 
 /// Runs one step: reads through what it needs, makes its entry, and holds it against the lock.
-fn job(graph: &Graph, context: &Context<'_>, place: usize, (needs, expected): Given) -> Ended {
-    let damaged = |(need, entry): &(usize, PathBuf)| Some((*need, context.cache.verify(entry).err()?.to_string()));
+fn job(graph: &Graph, context: &Context<'_>, place: usize, given: Given) -> Ended {
+    let Given { needs, expected } = given;
+    let damaged = |(need, entry): (&usize, &PathBuf)| Some((*need, context.cache.verify(entry).err()?.to_string()));
     let damaged: Vec<_> = needs.iter().filter_map(damaged).collect();
     if !damaged.is_empty() {
         return Ended::Needs(damaged);
@@ -277,7 +283,7 @@ fn job(graph: &Graph, context: &Context<'_>, place: usize, (needs, expected): Gi
     }
 }
 
-/// Downloads everything that the steps to come need, so that the build needs no network. Returns how many steps that were.
+/// Downloads everything that the remaining steps need, so that the build needs no network. Returns how many steps that were.
 ///
 /// # Errors
 /// Something can't be had.
@@ -295,8 +301,8 @@ pub fn fetch(graph: &Graph, context: &Context<'_>, goals: &[usize]) -> Result<us
     Ok(count)
 }
 
-/// What the steps to come would miss on this machine, each thing once: so that a build does not work for minutes and then
-/// stop.
+/// Preflight: what the remaining steps need and this machine lacks, each thing once. Without it a build would work for
+/// minutes and then stop.
 ///
 /// # Errors
 /// A step is missing.
@@ -311,12 +317,20 @@ pub fn preflight(graph: &Graph, context: &Context<'_>, goals: &[usize]) -> Resul
     Ok(errors.into_values().collect())
 }
 
-/// Reads through every entry of the build that is in the cache, and removes those that are damaged; returns what was
-/// removed, by place, and why.
+/// An entry that was damaged and is no more in the cache.
+#[derive(Debug)]
+pub struct Removed {
+    /// The step that makes it, by its place in the graph.
+    pub place: usize,
+    /// The step's name, and what was wrong.
+    pub why: String,
+}
+
+/// Reads through every entry of the build that is in the cache, and removes those that are damaged.
 ///
 /// # Errors
 /// A damaged entry can't be removed.
-pub fn verify(graph: &Graph, context: &Context<'_>) -> Result<Vec<(usize, String)>> {
+pub fn verify(graph: &Graph, context: &Context<'_>) -> Result<Vec<Removed>> {
     let mut removed = Vec::new();
     for (place, step) in graph.steps().iter().enumerate() {
         signal::check()?;
@@ -324,7 +338,7 @@ pub fn verify(graph: &Graph, context: &Context<'_>) -> Result<Vec<(usize, String
             && let Err(why) = context.cache.verify(&entry)
         {
             context.cache.remove(&entry)?;
-            removed.push((place, format!("{}: {why:#}", step.name())));
+            removed.push(Removed { place, why: format!("{}: {why:#}", step.name()) });
         }
     }
     Ok(removed)

@@ -52,7 +52,7 @@ pub trait Step: Sync {
     ///
     /// # Errors
     /// Something can't be had.
-    fn fetch(&self, _context: &Context<'_>, _step: &progress::Step<'_>) -> Result<()> {
+    fn fetch(&self, _context: &Context<'_>, _step: &progress::StepHandle<'_>) -> Result<()> {
         Ok(())
     }
 
@@ -83,7 +83,7 @@ pub struct Job<'a> {
     /// The empty folder that becomes its entry.
     pub entry: &'a Path,
     /// Where it says how far it is.
-    pub step: &'a progress::Step<'a>,
+    pub step: &'a progress::StepHandle<'a>,
 }
 
 /// Entries of the cache by the name of their step.

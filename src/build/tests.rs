@@ -13,7 +13,7 @@ use crate::artifacts::go::Toolchain;
 use crate::artifacts::{Catalog, pin, pin_releases, release};
 use crate::cache::{Cache, KeyBuilder};
 use crate::kinds;
-use crate::lock::{Archive, Base, Deb, Image, Lock, Pinned, Supply};
+use crate::lock::{Archive, Base, Deb, Lock, Pinned, Supply, VendorImage};
 use crate::plan::Plan;
 use crate::progress::Silent;
 
@@ -198,7 +198,7 @@ fn a_vendors_image_is_the_disk_of_the_boxes_and_hangs_on_its_digest_alone() {
     assert!(refused.starts_with("hab.lock pins the base debian, and hab.yaml asks for flatcar stable:"), "{refused}");
     let locked = |sha256: &str| {
         let disk = Pinned { size: 1, sha256: sha256.into() };
-        Base::Flatcar(Image { channel: "stable".into(), version: "1.2.3".into(), disk, ..Image::default() })
+        Base::Flatcar(VendorImage { channel: "stable".into(), version: "1.2.3".into(), disk, ..VendorImage::default() })
     };
     lab.lock.base = locked("a");
     assert_eq!(lab.says("disk base"), "will be made: flatcar stable 1.2.3, not in the cache");
@@ -222,10 +222,16 @@ fn a_vendors_image_that_was_checked_becomes_the_disk_as_it_is() {
     let (bytes, url) = ("a vendor's qcow2", "https://vendor.invalid/a.img".to_owned());
     let file = Pinned { size: bytes.len() as u64, sha256: crate::digest::sha256(bytes) };
     let (channel, version) = ("stable".into(), "1.2.3".into());
-    lab.lock.base =
-        Base::Flatcar(Image { channel, version, disk: file.clone(), file, url: url.clone(), ..Image::default() });
+    lab.lock.base = Base::Flatcar(VendorImage {
+        channel,
+        version,
+        disk: file.clone(),
+        file,
+        url: url.clone(),
+        ..VendorImage::default()
+    });
     let progress: &dyn crate::progress::Progress = &Silent;
-    let folder = crate::base::image::Folder::of(&lab.cache, &url, &progress.step("lock", None)).unwrap();
+    let folder = crate::base::vendor_image::Folder::of(&lab.cache, &url, &progress.step("lock", None)).unwrap();
     fs::write(folder.disk(), bytes).unwrap();
     let left = folder.disk();
     drop(folder);

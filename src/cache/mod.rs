@@ -23,7 +23,7 @@ use manifest::{Look, Manifest};
 pub use scratch::{Scratch, remove_stale};
 
 /// Held shared by every run that makes or uses entries, and exclusively by the one that removes them.
-const LOCK: &str = "cache.lock";
+const HOLD: &str = "cache.lock";
 
 /// The scratch folders of all runs.
 const SCRATCH: &str = "scratch";
@@ -46,7 +46,7 @@ pub enum Lookup {
 #[derive(Debug, Clone)]
 pub struct Cache {
     root: PathBuf,
-    /// The shared lock, once it is held.
+    /// Its file, once it is held.
     held: Arc<OnceLock<fs::File>>,
     /// Entries that this run has read through or made.
     verified: Arc<Mutex<HashSet<PathBuf>>>,
@@ -85,17 +85,17 @@ impl Cache {
             return Ok(());
         }
         fs::create_dir_all(&self.root)?;
-        let lock = self.lock_file()?;
+        let held = self.hold_file()?;
         let about = || format!("waiting for another run of hab that empties {}", self.root.display());
-        flock(&lock, FlockOperation::LockShared).with_context(about)?;
+        flock(&held, FlockOperation::LockShared).with_context(about)?;
         atomic_fs::tag_as_cache(&self.root, atomic_fs::PUBLIC)?;
-        // Another thread may have been quicker; one lock is as good as two.
-        let _ = self.held.set(lock);
+        // Another thread may have been quicker; one hold is as good as two.
+        let _ = self.held.set(held);
         remove_stale(&self.root.join(SCRATCH), SCRATCH_PREFIX)
     }
 
-    fn lock_file(&self) -> Result<fs::File> {
-        Ok(fs::File::options().create(true).truncate(false).write(true).open(self.root.join(LOCK))?)
+    fn hold_file(&self) -> Result<fs::File> {
+        Ok(fs::File::options().create(true).truncate(false).write(true).open(self.root.join(HOLD))?)
     }
 
     /// A folder for work that leaves nothing, on the file system of the entries.
@@ -148,9 +148,9 @@ impl Cache {
         self.hold()?;
         let folder = self.root.join(bucket);
         fs::create_dir_all(&folder)?;
-        let lock_path = folder.join(format!("{}.lock", key.as_str()));
-        let lock = fs::File::create(&lock_path)?;
-        atomic_fs::lock(&lock, waiting).with_context(|| format!("waiting for {}", lock_path.display()))?;
+        let hold_path = folder.join(format!("{}.lock", key.as_str()));
+        let held = fs::File::create(&hold_path)?;
+        atomic_fs::hold(&held, waiting).with_context(|| format!("waiting for {}", hold_path.display()))?;
         let path = self.path(bucket, key);
         if let Lookup::Hit(path) = self.find(bucket, key)
             && self.verify(&path).is_ok()
@@ -168,8 +168,8 @@ impl Cache {
         fs::rename(&entry, &path)?;
         fs::File::open(&folder)?.sync_all()?;
         self.verified().insert(path.clone());
-        // While the lock is still held: whoever waits for it finds the entry there.
-        fs::remove_file(&lock_path)?;
+        // While the file is still held: whoever waits for it finds the entry there.
+        fs::remove_file(&hold_path)?;
         Ok(path)
     }
 
@@ -195,15 +195,15 @@ impl Cache {
             return Ok(());
         }
         // Held until the end, so that nobody begins an entry in what is being removed.
-        let lock = self.lock_file()?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let held = self.hold_file()?;
+        if flock(&held, FlockOperation::NonBlockingLockExclusive).is_err() {
             bail!("another run of hab uses {}; try again when it is done", self.root.display());
         }
         for found in fs::read_dir(&self.root)? {
             let found = found?;
             if found.file_type()?.is_dir() {
                 scratch::remove(&found.path())?;
-            } else if found.file_name() != LOCK {
+            } else if found.file_name() != HOLD {
                 fs::remove_file(found.path())?;
             }
         }

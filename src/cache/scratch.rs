@@ -1,4 +1,4 @@
-//! Scratch folders: each is locked while its run lives, so that a later run knows which ones nobody uses any more.
+//! Scratch folders: each is held while its run lives, so that a later run knows which ones nobody uses any more.
 
 use std::fs::Permissions;
 use std::io::ErrorKind;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 #[derive(Debug)]
 pub struct Scratch {
     dir: TempDir,
-    _lock: fs::File,
+    _held: fs::File,
 }
 
 impl Scratch {
@@ -27,13 +27,13 @@ impl Scratch {
         loop {
             let about = || format!("making a folder in {}", parent.display());
             let dir = tempfile::Builder::new().prefix(prefix).tempdir_in(parent).with_context(about)?;
-            let held = fs::File::open(dir.path()).and_then(|lock| {
-                flock(&lock, FlockOperation::NonBlockingLockShared)?;
-                Ok(lock)
+            let held = fs::File::open(dir.path()).and_then(|folder| {
+                flock(&folder, FlockOperation::NonBlockingLockShared)?;
+                Ok(folder)
             });
             match held {
-                Ok(lock) if dir.path().exists() => return Ok(Self { dir, _lock: lock }),
-                // Another run has taken it for stale before the lock was there, or is about to.
+                Ok(held) if dir.path().exists() => return Ok(Self { dir, _held: held }),
+                // Another run has taken it for stale before it was held, or is about to.
                 Ok(_) => {}
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::WouldBlock) => {}
                 Err(error) => return Err(error).with_context(about),

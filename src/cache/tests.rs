@@ -142,7 +142,7 @@ fn a_cache_in_use_is_not_emptied() {
     drop(cache);
     Cache::at(root.clone()).clear().unwrap();
     let left: Vec<_> = fs::read_dir(root).unwrap().map(|found| found.unwrap().file_name()).collect();
-    assert_eq!(left, [LOCK]);
+    assert_eq!(left, [HOLD]);
 }
 
 #[test]

@@ -34,8 +34,8 @@ impl Console {
     /// Runs the verb.
     pub fn run(&self, global: &Global) -> Result<()> {
         let plan = super::plan(global)?;
-        let node = &plan.node(&self.node)?.name;
-        let mut recording = Recording::open(&global.lab, node)?;
+        let node = plan.node(&self.node)?;
+        let mut recording = Recording::open(&global.lab, &node.name, node.hardware.console)?;
         let show = |bytes: Vec<u8>| {
             if std::io::stdout().is_terminal() { print::out(harmless(&bytes)) } else { print::out(bytes) }
         };

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{Global, plan, print, progress};
 use crate::cache::Cache;
-use crate::images::Fetcher;
+use crate::container_images::Fetcher;
 use crate::lab;
 use crate::lock::{FILE, Lock};
 use crate::registry::{Changed, Listed, Registry, named, packages, parse};

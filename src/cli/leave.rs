@@ -30,7 +30,8 @@ impl Leave {
         let _held = lab::hold(&global.lab, progress.as_ref())?;
         let cluster = Cluster::new(&plan, &pki.client(), &global.lab)?;
         for name in &self.nodes {
-            leave::leave(&global.lab, &plan, &cluster, (name, self.force), progress.as_ref())?;
+            let leaving = leave::Leaving { name, force: self.force };
+            leave::leave(&global.lab, &plan, &cluster, leaving, progress.as_ref())?;
         }
         drop(progress);
         if global.quiet {

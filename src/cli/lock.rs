@@ -5,7 +5,8 @@ use anyhow::Result;
 use super::{Global, plan, print, progress};
 use crate::cache::Cache;
 use crate::lab;
-use crate::lock::{self, FILE};
+use crate::lab::lock::Anew;
+use crate::lock::FILE;
 
 /// Pin every package, module and compiler that the boxes are made of in hab.lock
 #[derive(Debug, clap::Args)]
@@ -31,20 +32,12 @@ impl Lock {
         let progress = progress::printer(global);
         // A build that runs meanwhile would write its old lock back.
         let _held = lab::hold(&global.lab, progress.as_ref())?;
-        let known = if self.update { None } else { lock::Lock::read(&global.lab)? };
-        let made = match known {
-            None => {
-                lab::lock::update(&global.lab, &cache, &plan, progress.as_ref(), self.allow_downgrade)?;
-                true
-            }
-            Some(mut lock) => {
-                if self.images {
-                    lock.images = None;
-                }
-                let before = lock.clone();
-                lab::lock::amend(&global.lab, &cache, &plan, lock, progress.as_ref())? != before
-            }
+        let anew = match (self.update, self.images) {
+            (true, _) => Anew::All { downgrade: self.allow_downgrade },
+            (false, true) => Anew::Images,
+            (false, false) => Anew::Nothing,
         };
+        let made = lab::lock::pin(&global.lab, &cache, &plan, anew, progress.as_ref())?;
         drop(progress);
         if global.quiet {
             return Ok(());

@@ -9,8 +9,8 @@ use super::{Global, print};
 use crate::artifacts::Catalog;
 use crate::build::{Context, Explanation, Graph, before_lock, explain};
 use crate::cache::Cache;
-use crate::lab::origin::Origins;
-use crate::lab::{self, applied};
+use crate::lab;
+use crate::lab::machines::{self, Machine, State};
 use crate::lock::{FILE, Lock};
 use crate::plan;
 use crate::progress::Silent;
@@ -32,6 +32,7 @@ struct Whole<'p> {
     boxes: PerRole<String>,
     lock: &'p str,
     steps: &'p [Explanation],
+    machines: &'p [Machine],
 }
 
 impl Plan {
@@ -39,28 +40,29 @@ impl Plan {
     pub fn run(&self, global: &Global) -> Result<()> {
         let plan = super::plan(global)?;
         let (lock, steps) = steps(global, &plan)?;
+        let machines = machines::all(&global.lab, &plan)?;
         if self.json {
             let boxes = PerRole::from_fn(|role| plan.box_name(role));
-            return print::json(&Whole { plan: &plan, boxes, lock: &lock, steps: &steps });
+            return print::json(&Whole { plan: &plan, boxes, lock: &lock, steps: &steps, machines: &machines });
         }
         let head = ["STEP", "STATE"].map(str::to_owned);
         let lock = ["lock".to_owned(), lock];
         let rows: Vec<_> = [head, lock].into_iter().chain(steps.iter().map(Explanation::cells)).collect();
-        print::out(text(&plan) + "\n" + &print::table(&rows) + &machines(global, &plan)?)
+        print::out(text(&plan) + "\n" + &print::table(&rows) + &table_of(&machines))
     }
 }
 
-/// Which machines differ from what would be made now, and in what.
-fn machines(global: &Global, plan: &plan::Plan) -> Result<String> {
-    let origins = Origins::read(&global.lab, plan.provider)?;
-    let mut rows = vec![["MACHINE", "DIFFERS IN (`hab roll` makes it anew)"].map(str::to_owned)];
-    for node in &plan.nodes {
-        let differences = applied::differences(&global.lab, &origins, &node.name)?;
-        if !differences.is_empty() {
-            rows.push([node.name.clone(), differences.join("; ")]);
-        }
+/// How each machine stands to what would be made now.
+fn table_of(machines: &[Machine]) -> String {
+    if machines.iter().all(|machine| machine.state == State::NotCreated) {
+        return "\nno machine of this lab is there\n".to_owned();
     }
-    Ok(if rows.len() > 1 { format!("\n{}", print::table(&rows)) } else { String::new() })
+    // A change of hab.yaml gets there by a build.
+    let head = ["MACHINE", "AGAINST WHAT `hab build` LAST WROTE"].map(str::to_owned);
+    let rows = machines.iter().map(|machine| [machine.name.clone(), machine.to_string()]);
+    let differs = machines.iter().any(|machine| machine.state == State::Differs);
+    let hint = if differs { "\n`hab roll` makes anew what differs\n" } else { "" };
+    format!("\n{}{hint}", print::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()))
 }
 
 /// What a build would do, and what is said about the lock.

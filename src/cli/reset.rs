@@ -41,9 +41,10 @@ impl Reset {
         let saves = Saves::open(&plan, &global.lab)?;
         let record = saves.find(self.name.as_str())?;
         saves.recover(progress.as_ref())?;
-        for over in pki.expiry(&plan)?.iter().filter(|expiry| expiry.days < 0) {
-            progress.warn(&ended(over));
-        }
+        pki.expiry(&plan)?
+            .iter()
+            .filter_map(|expiry| ended(expiry, self.keep_clock))
+            .for_each(|text| progress.warn(&text));
         let run = saves.reset(&record, self.keep_clock, progress.as_ref())?.as_secs_f64();
         let name = &self.name;
         let mut said = format!("back at `{name}`: the machines ran after {run:.1} s");
@@ -59,6 +60,26 @@ impl Reset {
     }
 }
 
-fn ended(expiry: &Expiry) -> String {
-    format!("{} has ended on {}: what needs it does not work after the reset", expiry.name, expiry.not_after.date())
+/// What is said of a certificate that is over; where clocks are kept, those in the lab may take it for good.
+fn ended(expiry: &Expiry, keep_clock: bool) -> Option<String> {
+    let whom =
+        if keep_clock { "this machine, whose clock is right, does not take it" } else { "what needs it does not work" };
+    (expiry.days < 0)
+        .then(|| format!("{} has ended on {}: {whom} after the reset", expiry.name, expiry.not_after.date()))
+}
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_is_over_is_named() {
+        let expiry = |days| Expiry { name: "etcd-01 peer".to_owned(), not_after: OffsetDateTime::UNIX_EPOCH, days };
+        let said = ended(&expiry(-1), false).unwrap();
+        assert_eq!(said, "etcd-01 peer has ended on 1970-01-01: what needs it does not work after the reset");
+        assert!(ended(&expiry(-400), true).unwrap().contains("whose clock is right"));
+        assert_eq!(ended(&expiry(0), false), None);
+    }
 }

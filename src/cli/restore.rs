@@ -23,7 +23,8 @@ impl Restore {
         let _held = lab::hold(&global.lab, progress.as_ref())?;
         let path = backup::find(&global.lab, self.backup.as_deref())?;
         let cluster = Cluster::new(&plan, &pki.client(), &global.lab)?;
-        backup::restore(&global.lab, &plan, &cluster, (&path, Clock::system().now()), progress.as_ref())?;
+        let target = backup::Target { path: &path, now: Clock::system().now() };
+        backup::restore(&global.lab, &plan, &cluster, target, progress.as_ref())?;
         drop(progress);
         if global.quiet {
             return Ok(());

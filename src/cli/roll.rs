@@ -39,7 +39,7 @@ impl Roll {
         let _held = lab::hold(&global.lab, progress.as_ref())?;
         let cluster = Cluster::new(&plan, &pki.client(), &global.lab)?;
         let mut nodes = Nodes::new(&plan, &global.lab, &cluster)?;
-        let wanted = nodes.wanted(&self.nodes, &cluster.probe())?;
+        let wanted = nodes.outdated(&self.nodes, &cluster.probe())?;
         if self.json {
             return print::json(&wanted);
         }

@@ -119,8 +119,8 @@ impl Finding {
 /// What the node answers, or why it does not.
 fn service(node: &Node, health: &Health, machine: &Machine, observed: &Observed) -> Finding {
     let up = |reason, waiting: &str| {
-        let event = last_event(machine).map(|event| format!(" ({})", on_console(event)));
-        Finding::new(Stage::Up, reason, format!("{waiting}{}", event.unwrap_or_default()))
+        let said = on_console(machine).map(|said| format!(" ({said})"));
+        Finding::new(Stage::Up, reason, format!("{waiting}{}", said.unwrap_or_default()))
     };
     let started = |reason, message| Finding::new(Stage::Started, reason, message);
     match (node.role, health) {
@@ -160,26 +160,31 @@ fn silent(machine: &Machine) -> Finding {
         (Domain::Known(state @ (DomainState::Off | DomainState::Crashed)), ..) => {
             let how = if state == DomainState::Off { "is shut off" } else { "has crashed" };
             let panic = panic.map(|why| format!(" (kernel panic: {why})")).unwrap_or_default();
-            let console = boot.map(|_| console).unwrap_or_default();
+            let console = match boot {
+                _ if machine.unrecorded => format!("; {UNRECORDED}"),
+                Some(_) => console,
+                None => String::new(),
+            };
             (Reason::MachineOff, format!("its machine {how}{panic}: `vagrant up` starts it{console}"))
         }
         (_, _, Some(why)) => (Reason::KernelPanic, format!("kernel panic: {why}{console}")),
         (Domain::Known(DomainState::Running), ..) => {
             let event = last_event(machine);
             if let Some(event) = event.filter(|event| !FIRST_EVENTS.contains(&event.name.as_str())) {
-                return Finding::new(
-                    Stage::Off,
-                    Reason::NoAnswer,
-                    format!("not on the network; {}", on_console(event)),
-                );
+                return Finding::new(Stage::Off, Reason::NoAnswer, format!("not on the network; {}", last_on(event)));
+            }
+            if machine.unrecorded {
+                // Whether it starts or was further, only the console would tell.
+                let message = format!("its machine runs, and is not on the network; {UNRECORDED}");
+                return Finding::new(Stage::Off, Reason::NoAnswer, message);
             }
             let how =
                 event.map_or_else(|| "its machine runs, and is not on the network yet".to_owned(), Event::to_string);
             (Reason::Booting, format!("starting: {how}"))
         }
         (Domain::Unknown, ..) => {
-            let event = last_event(machine).map(|event| format!("; {}", on_console(event)));
-            (Reason::NoAnswer, format!("not on the network yet{}", event.unwrap_or_default()))
+            let said = on_console(machine).map(|said| format!("; {said}"));
+            (Reason::NoAnswer, format!("not on the network yet{}", said.unwrap_or_default()))
         }
     };
     Finding::new(Stage::Off, reason, message)
@@ -189,7 +194,15 @@ fn last_event(machine: &Machine) -> Option<&Event> {
     machine.boot.as_ref()?.event.as_ref()
 }
 
-fn on_console(event: &Event) -> String {
+/// What is said where hab.yaml has `console: false`: nobody is to look for what is not there.
+const UNRECORDED: &str = "its console is not recorded";
+
+/// What its console has last, or that nobody records it.
+fn on_console(machine: &Machine) -> Option<String> {
+    last_event(machine).map(last_on).or_else(|| machine.unrecorded.then(|| UNRECORDED.to_owned()))
+}
+
+fn last_on(event: &Event) -> String {
     format!("last on its console: {event}")
 }
 

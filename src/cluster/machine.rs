@@ -13,7 +13,7 @@ use super::console::{self, Boot};
 use crate::exec::virsh::DomainState;
 use crate::lab::origin::{Origins, Stale};
 use crate::lab::{self, nodes_json};
-use crate::plan::Plan;
+use crate::plan::{Node, Plan};
 use crate::provider::facts;
 
 /// How long an answer of the provider's holds: three looks of `hab wait`.
@@ -54,6 +54,8 @@ pub(super) struct Machine {
     pub boot: Option<Boot>,
     /// Where its console is recorded, as the user would write it.
     pub console: String,
+    /// It is not, as hab.yaml says, and there is none of before; asked only while the node is not there.
+    pub unrecorded: bool,
     /// In what it is older than the lab.
     pub stale: Option<Stale>,
 }
@@ -103,11 +105,12 @@ impl<'a> Machines<'a> {
         let domains = health.clone().any(|health| *health == Health::Silent).then(|| self.domains()).flatten();
         let domains = domains.unwrap_or_else(|| vec![Domain::Unknown; self.plan.nodes.len()]);
         let nodes = self.plan.nodes.iter().zip(health).zip(domains);
-        nodes.map(|((node, health), domain)| self.machine(&node.name, health, domain)).collect()
+        nodes.map(|((node, health), domain)| self.machine(node, health, domain)).collect()
     }
 
-    fn machine(&self, node: &str, health: &Health, domain: Domain) -> Machine {
-        let console = self.lab.join(nodes_json::console_path(node));
+    fn machine(&self, node: &Node, health: &Health, domain: Domain) -> Machine {
+        let (name, wanted) = (node.name.as_str(), node.hardware.console);
+        let console = self.lab.join(nodes_json::console_path(name));
         let starting = match health {
             Health::Silent | Health::Refused => true,
             Health::KubeletOnly | Health::Unhealthy(_) | Health::Healthy => false,
@@ -116,14 +119,16 @@ impl<'a> Machines<'a> {
         let exists = match domain {
             Domain::Known(_) => true,
             Domain::Missing => false,
-            Domain::Unknown => self.origins.is_created(node),
+            Domain::Unknown => self.origins.is_created(name),
         };
         Machine {
-            name: nodes_json::domain(self.plan, node),
+            name: nodes_json::domain(self.plan, name),
             domain,
             boot: (starting && exists).then(|| console::last_boot(&console)).flatten(),
             console: lab::shown(&console),
-            stale: self.origins.stale(node),
+            // A machine keeps its record until its next start, when Vagrant removes the file.
+            unrecorded: starting && !wanted && !console.is_file(),
+            stale: self.origins.stale(name),
         }
     }
 
@@ -254,5 +259,20 @@ mod tests {
         assert_eq!(machines[0].stale, Some(Stale::Box));
         assert_eq!(machines[1].stale, None);
         assert!(machines[0].console.ends_with("/out/console/etcd-01.log"), "{}", machines[0].console);
+    }
+
+    #[test]
+    fn a_machine_that_nobody_records_is_known_as_that() {
+        let (mut plan, lab) = (plan(), Lab::new(&[]));
+        for node in &mut plan.nodes[..2] {
+            node.hardware.console = false;
+        }
+        let unrecorded = |health: &Health| {
+            let machines = lab.machines(&plan).look(vec![health.clone(); 3].iter());
+            machines.iter().map(|machine| machine.unrecorded).collect::<Vec<_>>()
+        };
+        // The first has a record of before, and the third only has none yet.
+        assert_eq!(unrecorded(&Health::Silent), [false, true, false]);
+        assert_eq!(unrecorded(&Health::Healthy), [false; 3]);
     }
 }

@@ -6,65 +6,18 @@
 use std::path::Path;
 
 use super::decode::decode;
-use super::fields::{describe, one_of};
-use super::free::{self, value};
+use super::free::value;
 use super::label::Domain;
 use super::load::users_file;
+use super::typed::Shape;
 use super::yaml::{Kind, YamlNode, parse, shown};
 use crate::problems::Problems;
 
 const VERSION: &str = "audit.k8s.io/v1";
 const KIND: &str = "Policy";
 
-const LEVELS: [&str; 4] = ["None", "Metadata", "Request", "RequestResponse"];
-const STAGES: [&str; 4] = ["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"];
-
-/// What a field is.
-#[derive(Clone, Copy)]
-enum Kinds {
-    /// Text that is one of these; any with none.
-    Text(&'static [&'static str]),
-    /// A list of such texts.
-    Texts(&'static [&'static str]),
-    /// `true` or `false`.
-    Truth,
-    /// A section with these fields.
-    Section(Fields),
-    /// A list of such sections.
-    Sections(Fields),
-    /// A section of texts under any name.
-    Names,
-}
-
-/// Fields by their names.
-type Fields = &'static [(&'static str, Kinds)];
-
-const POLICY: Fields = &[
-    ("apiVersion", Kinds::Text(&[VERSION])),
-    ("kind", Kinds::Text(&[KIND])),
-    (
-        "metadata",
-        Kinds::Section(&[("name", Kinds::Text(&[])), ("labels", Kinds::Names), ("annotations", Kinds::Names)]),
-    ),
-    ("omitStages", Kinds::Texts(&STAGES)),
-    ("omitManagedFields", Kinds::Truth),
-    ("rules", Kinds::Sections(RULE)),
-];
-
-const RULE: Fields = &[
-    ("level", Kinds::Text(&LEVELS)),
-    ("users", Kinds::Texts(&[])),
-    ("userGroups", Kinds::Texts(&[])),
-    ("verbs", Kinds::Texts(&[])),
-    ("resources", Kinds::Sections(RESOURCES)),
-    ("namespaces", Kinds::Texts(&[])),
-    ("nonResourceURLs", Kinds::Texts(&[])),
-    ("omitStages", Kinds::Texts(&STAGES)),
-    ("omitManagedFields", Kinds::Truth),
-];
-
-const RESOURCES: Fields =
-    &[("group", Kinds::Text(&[])), ("resources", Kinds::Texts(&[])), ("resourceNames", Kinds::Texts(&[]))];
+/// What a policy has.
+const POLICY: Shape = Shape { list: include_str!("known/audit-policy"), of: "an audit policy" };
 
 /// A policy that kube-apiserver takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +46,7 @@ impl AuditPolicy {
             }
             return Err(problems);
         };
-        section("", &root, POLICY, &mut problems);
+        POLICY.file(&root, &mut problems);
         whole(&root, &mut problems);
         let policy = if problems.has_errors() { None } else { value(&root, "policy", &mut problems) };
         problems.sort();
@@ -105,59 +58,6 @@ impl AuditPolicy {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.0
-    }
-}
-
-/// Checks that `node`, which stands at `path`, is a section of these fields, each of its kind.
-fn section(path: &str, node: &YamlNode, fields: Fields, problems: &mut Problems) {
-    let Kind::Map(entries) = &node.kind else {
-        let name = if path.is_empty() { "an audit policy".to_owned() } else { format!("`{path}`") };
-        let message = format!("{name} must be a section of its own, not {}", describe(&node.kind));
-        return problems.error(Some(node.place), message, None);
-    };
-    for (key, node) in entries {
-        let path = if path.is_empty() { shown(&key.text) } else { format!("{path}.{}", shown(&key.text)) };
-        if let Some((_, kind)) = fields.iter().find(|(name, _)| *name == key.text) {
-            field(&path, node, *kind, problems);
-        } else {
-            let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
-            let hint = one_of(&key.text, &names);
-            problems.error(Some(key.place), format!("an audit policy has no field `{path}`"), Some(hint));
-        }
-    }
-}
-
-fn field(path: &str, node: &YamlNode, kind: Kinds, problems: &mut Problems) {
-    let wrong = |wanted: &str, problems: &mut Problems| {
-        let message = format!("`{path}` must be {wanted}, not {}", describe(&node.kind));
-        problems.error(Some(node.place), message, None);
-    };
-    match (kind, &node.kind) {
-        (Kinds::Text(words), _) => text(path, node, words, problems),
-        (Kinds::Texts(words), Kind::List(items)) => {
-            items.iter().enumerate().for_each(|(at, item)| text(&format!("{path}[{at}]"), item, words, problems));
-        }
-        (Kinds::Sections(fields), Kind::List(items)) => {
-            items.iter().enumerate().for_each(|(at, item)| section(&format!("{path}[{at}]"), item, fields, problems));
-        }
-        (Kinds::Texts(_) | Kinds::Sections(_), _) => wrong("a list", problems),
-        (Kinds::Truth, Kind::Scalar { text, plain: true }) if matches!(text.as_str(), "true" | "false") => {}
-        (Kinds::Truth, _) => wrong("true or false", problems),
-        (Kinds::Section(fields), _) => section(path, node, fields, problems),
-        (Kinds::Names, Kind::Map(entries)) => {
-            let names = entries.iter().map(|(key, node)| (format!("{path}.{}", shown(&key.text)), node));
-            names.for_each(|(path, node)| text(&path, node, &[], problems));
-        }
-        (Kinds::Names, _) => wrong("a section of its own", problems),
-    }
-}
-
-/// Text, which is one of `words` if there are any.
-fn text(path: &str, node: &YamlNode, words: &[&str], problems: &mut Problems) {
-    let Some(text) = free::text(node, path, problems) else { return };
-    if !words.is_empty() && !words.contains(&text.as_str()) {
-        let message = format!("`{path}` can't be \"{}\"", shown(&text));
-        problems.error(Some(node.place), message, Some(one_of(&text, words)));
     }
 }
 
@@ -182,7 +82,8 @@ fn whole(root: &YamlNode, problems: &mut Problems) {
 
 fn rule(path: &str, rule: &YamlNode, problems: &mut Problems) {
     if find(rule, "level").is_none() && matches!(rule.kind, Kind::Map(_)) {
-        problems.error(Some(rule.place), format!("`{path}` has no `level`"), Some(LEVELS.join(", ")));
+        let hint = "such as `level: Metadata`".to_owned();
+        problems.error(Some(rule.place), format!("`{path}` has no `level`"), Some(hint));
     }
     let urls = items(rule, "nonResourceURLs");
     if let Some(first) = urls.first()

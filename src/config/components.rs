@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::fields::{Section, read_like};
-use super::free::{Entry, flags, one, values};
+use super::free::{Entry, RawField, fields, flags, one, values};
 use super::raw::Marked;
 use crate::problems::Problems;
 
@@ -32,7 +32,7 @@ pub struct RawComponents {
     pub api_server: RawComponent,
     pub controller_manager: RawComponent,
     pub scheduler: RawComponent,
-    pub kube_proxy: Vec<Entry<Value>>,
+    pub kube_proxy: Vec<RawField>,
     pub quota_backend_bytes: Option<Marked<Value>>,
     pub etcd: Vec<Entry<String>>,
     pub keep: Option<Marked<u32>>,
@@ -52,7 +52,7 @@ pub struct RawHaproxy {
 
 /// Reads the programs' sections of the section `kubernetes`.
 pub fn read(section: &mut Section<'_>, problems: &mut Problems) -> RawComponents {
-    let mut raw = RawComponents { kube_proxy: values(section, "kubeProxy", problems), ..RawComponents::default() };
+    let mut raw = RawComponents { kube_proxy: fields(section, "kubeProxy", problems), ..RawComponents::default() };
     if let Some(mut own) = section.section("apiServer", problems) {
         raw.api_port = own.number("port", problems);
         raw.audit_policy = own.text("auditPolicy", problems);

@@ -67,13 +67,23 @@ const KUBERNETES: [&str; 10] = [
     "dns",
 ];
 
-const OF_A_MACHINE: [&str; 9] =
-    ["memory", "cpus", "disk", "disks", "networks", "forwardedPorts", "sharedFolders", "gui", "cpuExecutionCap"];
-const OF_ONE_MACHINE: [&str; 10] = joined(&[&["address"], &OF_A_MACHINE]);
-const OF_ONE_NODE: [&str; 13] = joined(&[&["address"], &OF_A_NODE]);
-const OF_A_NODE: [&str; 12] = joined(&[&OF_A_MACHINE, &OF_A_KUBELET]);
-const OF_ETCD: [&str; 12] = joined(&[&OF_A_ROLE, &OF_A_MACHINE]);
-const WITH_KUBELET: [&str; 15] = joined(&[&OF_A_ROLE, &OF_A_NODE]);
+const OF_A_MACHINE: [&str; 10] = [
+    "memory",
+    "cpus",
+    "disk",
+    "disks",
+    "networks",
+    "forwardedPorts",
+    "sharedFolders",
+    "gui",
+    "console",
+    "cpuExecutionCap",
+];
+const OF_ONE_MACHINE: [&str; 11] = joined(&[&["address"], &OF_A_MACHINE]);
+const OF_ONE_NODE: [&str; 14] = joined(&[&["address"], &OF_A_NODE]);
+const OF_A_NODE: [&str; 13] = joined(&[&OF_A_MACHINE, &OF_A_KUBELET]);
+const OF_ETCD: [&str; 13] = joined(&[&OF_A_ROLE, &OF_A_MACHINE]);
+const WITH_KUBELET: [&str; 16] = joined(&[&OF_A_ROLE, &OF_A_NODE]);
 
 /// The keys that only a role has.
 const OF_A_ROLE: [&str; 3] = ["count", "prefix", "override"];
@@ -276,7 +286,7 @@ pub fn nearest<'k>(wrong: &str, names: &[&'k str]) -> Option<&'k str> {
         return None;
     }
     let wrong = wrong.to_lowercase();
-    let distance = |name: &str| strsim::damerau_levenshtein(&wrong, name);
+    let distance = |name: &str| strsim::damerau_levenshtein(&wrong, &name.to_lowercase());
     // One slip for a short word, two for a longer one: beyond that, a guess is more often wrong than right.
     let near = |name: &str| distance(name) <= if name.len() > 4 { 2 } else { 1 };
     names.iter().copied().filter(|name| near(name)).min_by_key(|name| distance(name))
@@ -351,6 +361,7 @@ mod tests {
     fn words_far_from_any_name_give_no_guess() {
         assert_eq!(nearest("wroker", &["master", "worker"]), Some("worker"));
         assert_eq!(nearest("LAB", &["lab"]), Some("lab"));
+        assert_eq!(nearest("swapBehavour", &["swapBehavior"]), Some("swapBehavior"));
         assert_eq!(nearest("banana", &["master", "worker"]), None);
         assert_eq!(nearest(&"x".repeat(1000), &["lab"]), None);
     }

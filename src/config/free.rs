@@ -18,12 +18,20 @@ pub struct RawTaint {
     pub effect: Marked<String>,
 }
 
+/// A field of another program's configuration: where it stands, and as what it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawField {
+    pub key: Key,
+    pub node: YamlNode,
+    pub value: Value,
+}
+
 /// What a role or a node tells its kubelet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RawKubelet {
     pub labels: Vec<Entry<String>>,
     pub taints: Option<Marked<Vec<RawTaint>>>,
-    pub config: Vec<Entry<Value>>,
+    pub config: Vec<RawField>,
 }
 
 /// Reads the keys `labels`, `taints` and `kubelet`.
@@ -31,7 +39,7 @@ pub fn kubelet(section: &mut Section<'_>, problems: &mut Problems) -> RawKubelet
     RawKubelet {
         labels: texts(section, "labels", problems),
         taints: taints(section, problems),
-        config: values(section, "kubelet", problems),
+        config: fields(section, "kubelet", problems),
     }
 }
 
@@ -80,6 +88,20 @@ pub fn values(section: &Section<'_>, key: &str, problems: &mut Problems) -> Vec<
         Some((marked(name), Marked { value: value(node, &path, problems)?, place: Some(node.place) }))
     });
     read.collect()
+}
+
+/// Fields of another program's configuration.
+pub fn fields(section: &Section<'_>, key: &str, problems: &mut Problems) -> Vec<RawField> {
+    let entries = section.entries(key, problems).into_iter();
+    let read = entries.filter_map(|(key, node, path)| {
+        Some(RawField { key: key.clone(), node: node.clone(), value: value(node, &path, problems)? })
+    });
+    read.collect()
+}
+
+/// Those fields as the program reads them.
+pub fn tree(fields: &[RawField]) -> Map<String, Value> {
+    fields.iter().map(|field| (field.key.text.clone(), field.value.clone())).collect()
 }
 
 /// Flags of a program under their names: their values are what is written, with or without quotes.
@@ -188,7 +210,7 @@ pub fn value(node: &YamlNode, path: &str, problems: &mut Problems) -> Option<Val
 }
 
 /// A word without quotes, if every reader of YAML takes it for the same.
-fn plain(text: &str) -> Option<Value> {
+pub fn plain(text: &str) -> Option<Value> {
     if let "true" | "false" = text {
         return Some(Value::Bool(text == "true"));
     }

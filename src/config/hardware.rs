@@ -15,7 +15,7 @@ use super::yaml::YamlNode;
 use crate::problems::Problems;
 
 /// What a role's machines, or one of them, have.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Hardware {
     /// More disks besides the data disk: their names, which are also their serial numbers, and their sizes in GiB.
     pub disks: BTreeMap<Label, u32>,
@@ -27,8 +27,26 @@ pub struct Hardware {
     pub shared_folders: Vec<SharedFolder>,
     /// They have a screen.
     pub gui: bool,
+    /// What they say on their serial ports is recorded. It is written only where it is not: a machine that was started by a
+    /// hab which did not know the word is no other one for that.
+    #[serde(skip_serializing_if = "Clone::clone")]
+    pub console: bool,
     /// How much of a processor of the host each of theirs may take, in percent; all of it if it is not said.
     pub cpu_execution_cap: Option<u32>,
+}
+
+impl Default for Hardware {
+    fn default() -> Self {
+        Self {
+            disks: BTreeMap::new(),
+            networks: Vec::new(),
+            forwarded_ports: Vec::new(),
+            shared_folders: Vec::new(),
+            gui: false,
+            console: true,
+            cpu_execution_cap: None,
+        }
+    }
 }
 
 /// A port of the host that leads to one of a node.
@@ -84,6 +102,7 @@ pub struct RawHardware {
     pub forwarded_ports: Option<Vec<RawPort>>,
     pub shared_folders: Option<Vec<RawFolder>>,
     pub gui: Option<Marked<bool>>,
+    pub console: Option<Marked<bool>>,
     pub cpu_execution_cap: Option<Marked<u32>>,
 }
 
@@ -126,6 +145,7 @@ pub fn read(section: &mut Section<'_>, problems: &mut Problems) -> RawHardware {
             },
         ),
         gui: section.truth("gui", problems),
+        console: section.truth("console", problems),
         cpu_execution_cap: section.number("cpuExecutionCap", problems),
     }
 }

@@ -13,7 +13,6 @@ use super::merged::merge;
 use super::validate::{HasFile, validate};
 use super::{decode, raw, yaml};
 use crate::problems::{Place, Problems};
-use crate::provider;
 
 /// The file a lab is made of.
 pub const FILE: &str = "hab.yaml";
@@ -88,7 +87,7 @@ pub fn load(folder: &Path) -> Result<Reading> {
     match read_capped(&path) {
         Ok(bytes) => {
             let mut reading = with_files(folder, read(&name, &bytes, &|file| in_folder(folder, file)));
-            reading.refuse_ranges(&provider::allowed());
+            reading.refuse_ranges(|facts| facts.allowed.map(|allowed| allowed()));
             reading.config = reading.config.filter(|_| !reading.problems.has_errors());
             Ok(reading)
         }

@@ -25,6 +25,7 @@ pub mod reference;
 mod routes;
 pub mod settings;
 pub mod template;
+mod typed;
 mod validate;
 mod yaml;
 

@@ -1,5 +1,5 @@
-//! The host's own networks, held against the one of the nodes. libvirt refuses a network that the host has already
-//! (`networkCheckRouteCollision` in its source), but only at `vagrant up`; one that overlaps takes addresses away.
+//! The host's own networks, held against the one of the nodes. A provider may refuse a network that the host has already,
+//! but only at `vagrant up`; one that overlaps takes addresses away.
 
 use std::net::Ipv4Addr;
 
@@ -7,7 +7,7 @@ use ipnet::Ipv4Net;
 
 use super::Provider;
 use super::load::Reading;
-use crate::provider::Allowed;
+use crate::provider::{Allowed, Facts, facts};
 
 /// What the kernel says of its routes (proc(5)).
 const TABLE: &str = "/proc/net/route";
@@ -15,14 +15,6 @@ const TABLE: &str = "/proc/net/route";
 /// `RTF_UP` and `RTF_REJECT` of linux/route.h.
 const UP: u16 = 0x0001;
 const REJECT: u16 = 0x0200;
-
-/// How a provider names the interfaces of the host that it makes.
-const fn interfaces(provider: Provider) -> &'static str {
-    match provider {
-        Provider::Libvirt => "virbr",
-        Provider::Virtualbox => "vboxnet",
-    }
-}
 
 /// A network that the host reaches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,13 +52,16 @@ impl Reading {
         std::iter::once(("nodes".to_owned(), network.nodes)).chain(extra).collect()
     }
 
-    /// Refuses what VirtualBox would, at `vagrant up`, if it is to run the machines.
-    pub(super) fn refuse_ranges(&mut self, allowed: &Allowed) {
-        if !self.config.as_ref().is_some_and(|config| config.providers.contains(&Provider::Virtualbox)) {
-            return;
-        }
+    fn providers(&self) -> Vec<Provider> {
+        self.config.as_ref().map(|config| config.providers.clone()).unwrap_or_default()
+    }
+
+    /// Refuses what a provider of the lab would, at `vagrant up`; `allowed` says which ranges each lets networks have, if
+    /// it minds.
+    pub(super) fn refuse_ranges(&mut self, allowed: impl Fn(&Facts) -> Option<Allowed>) {
+        let all: Vec<Allowed> = self.providers().into_iter().filter_map(|provider| allowed(facts(provider))).collect();
         for (key, range) in self.ranges() {
-            if let Some((why, hint)) = allowed.refuses(range) {
+            for (why, hint) in all.iter().filter_map(|allowed| allowed.refuses(range)) {
                 let place = self.network_places.get(&key).copied();
                 self.problems.error(place, format!("`network.{key}` {why}"), Some(hint));
             }
@@ -79,7 +74,7 @@ impl Reading {
 
     /// Adds a warning for each route of the host that a network of the machines is in the way of.
     pub fn warn_of_routes(&mut self, routes: &[Route]) {
-        let providers = self.config.as_ref().map(|config| config.providers.clone()).unwrap_or_default();
+        let providers = self.providers();
         for (key, range) in self.ranges() {
             let place = self.network_places.get(&key).copied();
             let in_the_way = |route: &Route| route.in_the_way(&key, range, &providers);
@@ -102,13 +97,13 @@ impl Route {
     fn in_the_way(&self, key: &str, range: Ipv4Net, providers: &[Provider]) -> Option<(String, String)> {
         let Self { network, device } = self;
         // While the lab runs, the provider's interface for it has this very network. Another lab's looks the same.
-        let own = *network == range && providers.iter().any(|provider| device.starts_with(interfaces(*provider)));
+        let own = *network == range && providers.iter().any(|provider| device.starts_with(facts(*provider).interfaces));
         let overlap = network.contains(&range) || range.contains(network);
         if own || !overlap {
             return None;
         }
         let (what, hint) = if *network == range {
-            ("is", "libvirt will refuse it; `ip route` shows what the host has".to_owned())
+            ("is", providers.first().map(|provider| facts(*provider).same_range).unwrap_or_default().to_owned())
         } else if network.contains(&range) {
             ("overlaps", format!("while the lab runs, the host reaches nothing else in {range}"))
         } else {
@@ -166,13 +161,25 @@ tun0\t0000000A\t00000000\t0001\t0\t0\t50\t000000FF\t0\t0\t0
     }
 
     #[test]
+    fn what_comes_of_the_same_range_is_said_of_the_labs_own_provider() {
+        let said = |provider: &str| {
+            let text = format!("lab: a\nprovider: {provider}\n");
+            let mut reading = read("hab.yaml", text.as_bytes(), &|_| Ok(()));
+            reading.warn_of_routes(&parse(&TABLE.replace("virbr1", "eth1")));
+            reading.problems.to_string()
+        };
+        assert!(said("libvirt").contains("libvirt will refuse it"), "{}", said("libvirt"));
+        let virtualbox = said("virtualbox");
+        assert!(virtualbox.contains("two networks of that range") && !virtualbox.contains("libvirt"), "{virtualbox}");
+    }
+
+    #[test]
     fn ranges_that_virtualbox_would_refuse_are_refused_where_they_stand() {
-        let allowed = crate::provider::Allowed::by_default();
         let said = |provider: &str| {
             let text = format!("lab: a\nprovider: {provider}\nnetwork: {{nodes: 192.168.16.0/24}}\n");
             let mut reading = read("hab.yaml", text.as_bytes(), &|_| Ok(()));
             assert!(reading.config.is_some(), "{}", reading.problems);
-            reading.refuse_ranges(&allowed);
+            reading.refuse_ranges(|facts| facts.allowed.map(|_| Allowed::by_default()));
             assert_eq!(reading.config.is_none(), reading.problems.has_errors());
             reading.problems.to_string()
         };

@@ -11,7 +11,7 @@ use crate::cache::{Cache, Key, KeyBuilder, Lookup};
 use crate::digest::sha256_file;
 use crate::exec::apt::Apt;
 use crate::lock::Deb;
-use crate::progress::Step;
+use crate::progress::StepHandle;
 
 /// The bucket of packages, and the one file of an entry.
 const BUCKET: &str = "deb";
@@ -21,7 +21,7 @@ const FILE: &str = "package.deb";
 ///
 /// # Errors
 /// One can't be had, or is not what the lock says.
-pub fn fetch<'d>(cache: &Cache, debs: impl IntoIterator<Item = &'d Deb>, step: &Step<'_>) -> Result<()> {
+pub fn fetch<'d>(cache: &Cache, debs: impl IntoIterator<Item = &'d Deb>, step: &StepHandle<'_>) -> Result<()> {
     let mut missing: Vec<&Deb> = debs.into_iter().filter(|deb| package(cache, deb).is_err()).collect();
     missing.sort_by(|one, other| one.sha256.cmp(&other.sha256));
     missing.dedup_by(|one, other| one.sha256 == other.sha256);

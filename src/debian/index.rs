@@ -20,7 +20,7 @@ pub struct Index {
     apt: Apt,
     mirror: Mirror,
     /// Held as long as the index: two runs at once would change each other's files.
-    _lock: fs::File,
+    _held: fs::File,
 }
 
 impl Index {
@@ -32,12 +32,12 @@ impl Index {
         cache.hold()?;
         let dir = cache.root().join("apt").join(SUITE);
         fs::create_dir_all(&dir)?;
-        let lock = fs::File::create(dir.join("hab.lock"))?;
-        flock(&lock, FlockOperation::LockExclusive).context("waiting for another run of hab to leave apt's indexes")?;
+        let held = fs::File::create(dir.join("held"))?;
+        flock(&held, FlockOperation::LockExclusive).context("waiting for another run of hab to leave apt's indexes")?;
         let mirror = Mirror::find()?;
         let apt = Apt::at(&dir, &mirror.sources(SUITE), &assumed()?)?;
         apt.update().with_context(|| format!("fetching the package indexes of Debian {SUITE}"))?;
-        Ok(Self { apt, mirror, _lock: lock })
+        Ok(Self { apt, mirror, _held: held })
     }
 
     /// `packages` and all they depend on, sorted by name.

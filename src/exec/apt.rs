@@ -95,7 +95,7 @@ impl Apt {
     }
 }
 
-/// Part of the package apt, but in no one's PATH.
+/// Part of the package apt, but in a folder that PATH does not name.
 const HELPER: &str = "/usr/lib/apt/apt-helper";
 
 /// A package index that the machine's own apt uses.

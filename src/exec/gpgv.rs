@@ -17,7 +17,7 @@ const PROGRAM: &str = "usr/bin/gpgv-static";
 /// gpgv can't be started.
 pub fn status(tools: &PinnedTools, keyring: &Path, signature: &Path, file: &Path) -> Result<String> {
     let tool = Tool::at(tools.files().join(PROGRAM))?.bare().env("LC_ALL", "C");
-    // No one's settings and no one's keys.
+    // Without any user's settings and keys.
     let tool = tool.args(["--homedir", "/nonexistent", "--status-fd", "1", "--keyring"]).arg(keyring);
     let said = tool.arg("--").arg(signature).arg(file).said()?;
     String::from_utf8(said).context("reading what gpgv said")

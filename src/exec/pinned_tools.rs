@@ -41,7 +41,7 @@ impl PinnedTools {
         // The programs are started by small shell scripts; some call each other by name.
         path.push(OsString::from(":/usr/bin:/bin"));
         let tool = Tool::at(self.bin.join(name))?.bare().env("PATH", path).env("LC_ALL", "C").env("TZ", "UTC");
-        // No one's settings in a home folder.
+        // Without any user's settings in a home folder.
         Ok(tool.env("HOME", "/nonexistent"))
     }
 }

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use fs_err as fs;
 use serde_json::Value;
 
@@ -12,6 +14,7 @@ use super::nodes_json;
 use super::origin::{self, Origins};
 use crate::atomic_fs;
 use crate::digest::sha256;
+use crate::pki;
 
 /// How many files are named; of more it is said how many there are.
 const MOST: usize = 4;
@@ -93,7 +96,7 @@ fn versions(old: &str, new: &str) -> String {
 fn files(old: &[u8], new: &[u8]) -> Result<Vec<String>> {
     let (old, new) = (entries(old)?, entries(new)?);
     let paths: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    let changed = paths.into_iter().filter(|path| old.get(*path) != new.get(*path)).map(|path| name(path));
+    let changed = paths.into_iter().filter(|path| old.get(*path) != new.get(*path)).map(|path| name(path, &old, &new));
     // A certificate and its key are one.
     let mut names: Vec<String> = changed.collect::<BTreeSet<_>>().into_iter().collect();
     if names.len() > MOST {
@@ -104,33 +107,54 @@ fn files(old: &[u8], new: &[u8]) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// What a config writes: for each path something that is the same when the content is.
-fn entries(config: &[u8]) -> Result<BTreeMap<String, String>> {
+/// What a config writes, by path.
+type Entries = BTreeMap<String, Value>;
+
+fn entries(config: &[u8]) -> Result<Entries> {
     let config: Value = serde_json::from_slice(config)?;
     let mut all = BTreeMap::new();
     for kind in ["files", "links", "directories", "filesystems"] {
         for entry in config["storage"][kind].as_array().into_iter().flatten() {
             let path = entry["path"].as_str().or_else(|| entry["device"].as_str()).unwrap_or_default();
-            all.insert(path.to_owned(), entry.to_string());
+            all.insert(path.to_owned(), entry.clone());
         }
     }
     for unit in config["systemd"]["units"].as_array().into_iter().flatten() {
-        all.insert(unit["name"].as_str().unwrap_or_default().to_owned(), unit.to_string());
+        all.insert(unit["name"].as_str().unwrap_or_default().to_owned(), unit.clone());
     }
     Ok(all)
 }
 
-fn name(path: &str) -> String {
+/// What a person calls a file that is different in two configs; a certificate and its key are one.
+fn name(path: &str, old: &Entries, new: &Entries) -> String {
     let file = path.rsplit_once('/').map_or(path, |(_, file)| file);
-    match path.strip_prefix("/etc/kubernetes/pki/").and_then(|rest| rest.rsplit_once('.')) {
-        Some((stem, "crt" | "key" | "pub")) => format!("certificate {stem}"),
-        _ => file.to_owned(),
+    let below = path.strip_prefix(pki::ON_NODE).and_then(|rest| rest.strip_prefix('/'));
+    let Some((stem, "crt" | "key" | "pub")) = below.and_then(|rest| rest.rsplit_once('.')) else {
+        return file.to_owned();
+    };
+    let certificate = format!("{}/{stem}.crt", pki::ON_NODE);
+    match [old, new].map(|entries| entries.get(&certificate)) {
+        // Kubernetes' service accounts have a key and no certificate.
+        [None, None] => format!("key {stem}"),
+        [old, new] => match (old.and_then(content), new.and_then(content)) {
+            (Some(old), Some(new)) if pki::renews(&old, &new) => format!("certificate {stem} renewed"),
+            _ => format!("certificate {stem}"),
+        },
     }
+}
+
+/// What is in a file of a config, if hab wrote it, and short (`src/node/encode.rs`).
+fn content(entry: &Value) -> Option<Vec<u8>> {
+    BASE64.decode(entry["contents"]["source"].as_str()?.strip_prefix("data:;base64,")?).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
+    use crate::node::ignition::Configs;
+    use crate::pki::Pki;
+    use crate::plan::Plan;
 
     fn config(files: &[(&str, &str)]) -> Vec<u8> {
         let files: Vec<_> =
@@ -147,6 +171,34 @@ mod tests {
         assert!(files(&old, &old).unwrap().is_empty());
         let many: Vec<_> = ["/1", "/2", "/3", "/4", "/5", "/6"].map(|path| (path, "")).into();
         assert_eq!(files(&config(&[]), &config(&many)).unwrap()[3..], ["4", "2 more files"]);
+    }
+
+    #[test]
+    fn a_certificate_that_was_only_renewed_is_called_that() {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = |text: &str| {
+            Plan::new(crate::config::read("hab.yaml", text.as_bytes(), &|_| Ok(())).config().unwrap()).unwrap()
+        };
+        let made = |plan: &Plan, now: i64| {
+            let (pki, node) =
+                (Pki::open(&dir.path().join("private"), plan, Clock::at(now).unwrap()).unwrap(), &plan.nodes[0]);
+            Configs::new(plan, Vec::new(), crate::config::UsersFiles::default())
+                .unwrap()
+                .node(node, pki.node(node).unwrap())
+                .unwrap()
+        };
+        // 2026-11-23, and in the last month of the leaves of that day.
+        let (now, later) = (1_795_400_000, 1_795_400_000 + (1825 - 29) * 86_400);
+        let one = plan("lab: demo\n");
+        let [old, new] = [now, later].map(|now| made(&one, now));
+        assert_eq!(files(&old, &new).unwrap(), ["certificate etcd/peer renewed", "certificate etcd/server renewed"]);
+        let moved = plan("{lab: demo, nodes: {etcd: {override: {\"01\": {address: 192.168.56.77}}}}}");
+        let said = files(&new, &made(&moved, later)).unwrap();
+        assert!(said.iter().any(|name| name == "certificate etcd/server"), "{said:?}");
+        assert!(said.iter().all(|name| !name.contains("renewed")), "{said:?}");
+        // Service accounts have a key alone, and nobody renews it.
+        let key = |text| config(&[("/etc/kubernetes/pki/sa.key", text), ("/etc/kubernetes/pki/sa.pub", text)]);
+        assert_eq!(files(&key("1"), &key("2")).unwrap(), ["key sa"]);
     }
 
     #[test]

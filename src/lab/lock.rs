@@ -7,14 +7,14 @@ use anyhow::Result;
 
 use crate::artifacts::{self, Catalog, release};
 use crate::atomic_fs;
-use crate::base::{self, Wanted};
+use crate::base::{self, BaseRequest};
 use crate::cache::Cache;
+use crate::container_images::{self, Fetcher};
 use crate::debian::Index;
-use crate::images::{self, Fetcher};
 use crate::kinds::{self, PARTS};
 use crate::lock::{self, ContainerImage, Deb, FILE, Images, Lock, Supply};
 use crate::plan::Plan;
-use crate::progress::{Progress, Step};
+use crate::progress::{Progress, StepHandle};
 
 /// The lab's lock; one that is not there yet is made and written, and so is what it does not pin yet of parts and images.
 ///
@@ -25,6 +25,37 @@ pub fn open(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress) -> 
         Some(lock) => amend(lab, cache, plan, lock, progress),
         None => update(lab, cache, plan, progress, false),
     }
+}
+
+/// What is pinned anew though the lock pins it already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anew {
+    /// Nothing: only what is missing.
+    Nothing,
+    /// The container images of hab.yaml.
+    Images,
+    /// Everything.
+    All {
+        /// Also a vendor's image that is older than the one pinned.
+        downgrade: bool,
+    },
+}
+
+/// Pins what the lab's lock lacks, and this anew; returns whether it pinned something.
+///
+/// # Errors
+/// The lock is damaged and not made anew, or what it is to pin can't be had.
+pub fn pin(lab: &Path, cache: &Cache, plan: &Plan, anew: Anew, progress: &dyn Progress) -> Result<bool> {
+    let (known, downgrade) = match anew {
+        Anew::All { downgrade } => (None, downgrade),
+        Anew::Nothing | Anew::Images => (Lock::read(lab)?, false),
+    };
+    let Some(mut lock) = known else { return update(lab, cache, plan, progress, downgrade).map(|_| true) };
+    if anew == Anew::Images {
+        lock.images = None;
+    }
+    let before = lock.clone();
+    Ok(amend(lab, cache, plan, lock, progress)? != before)
 }
 
 /// Pins the parts that the lab has and the lock does not pin yet, and nothing any more of those that it has not; all else stays
@@ -77,7 +108,7 @@ pub fn amend(lab: &Path, cache: &Cache, plan: &Plan, mut lock: Lock, progress: &
     let step = progress.step("lock images", None);
     let packages = match &lock.images {
         Some(old) => old.packages.clone(),
-        None => images::packages_of_today(cache)?,
+        None => container_images::packages_of_today(cache)?,
     };
     let fetcher = Fetcher::new(cache, lab, &plan.registries, &packages);
     lock.images = pin_images(&fetcher, plan, lock.images.as_ref(), &step)?;
@@ -92,17 +123,22 @@ fn takes_images(plan: &Plan) -> bool {
 }
 
 /// The images of hab.yaml; those that `old` has stay as they are there.
-fn pin_images(fetcher: &Fetcher<'_>, plan: &Plan, old: Option<&Images>, step: &Step<'_>) -> Result<Option<Images>> {
+fn pin_images(
+    fetcher: &Fetcher<'_>,
+    plan: &Plan,
+    old: Option<&Images>,
+    step: &StepHandle<'_>,
+) -> Result<Option<Images>> {
     if !takes_images(plan) {
         return Ok(None);
     }
     let known = |from: &str| old.and_then(|old| old.list.iter().find(|image| image.from == from)).cloned();
     let list = plan.images.iter().map(|source| match known(&source.to_string()) {
         Some(image) => Ok(image),
-        None => images::resolve(fetcher, source, step),
+        None => container_images::resolve(fetcher, source, step),
     });
     let list = list.collect::<Result<Vec<_>>>()?;
-    Ok(Some(Images { packages: fetcher.packages.to_vec(), linker: images::linker()?, list, disk: None }))
+    Ok(Some(Images { packages: fetcher.packages.to_vec(), linker: container_images::linker()?, list, disk: None }))
 }
 
 /// Pins everything as it is today, and writes the lock. From the old lock, if there is one that can be read, the
@@ -118,10 +154,10 @@ pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress, d
     let index = Index::refresh(cache)?;
     let tools = base::resolve_tools(&index)?;
     let (release, old_base) = (plan.release.as_ref(), old.as_ref().map(|old| &old.base));
-    let wanted = Wanted { cache, base: plan.base, release, old: old_base, downgrade };
+    let wanted = BaseRequest { cache, base: plan.base, release, old: old_base, downgrade };
     let base = base::resolve(&wanted, &index, &step)?;
     let debs = index.closure(catalog.debian_packages())?;
-    let tools_of_images = if takes_images(plan) { images::packages(&index)? } else { Vec::new() };
+    let tools_of_images = if takes_images(plan) { container_images::packages(&index)? } else { Vec::new() };
     // Other runs may want the indexes meanwhile.
     drop(index);
     let mut supply = match plan.supply {
@@ -132,7 +168,7 @@ pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress, d
         supply.set_built(old.supply.still_built(&supply));
     }
     let packages = tools.len() + base.packages().len() + supply.debs().len();
-    let image = base.image().map_or_else(String::new, |image| {
+    let image = base.vendor_image().map_or_else(String::new, |image| {
         format!("; {} {} {}, signed by {}", plan.base.name(), image.channel, image.version, image.signed_by)
     });
     let outcome = format!("{packages} packages and {} pinned{image}", sources(&supply));
@@ -146,7 +182,7 @@ pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress, d
 }
 
 /// The supply `upstream`, as it is published today.
-fn upstream(cache: &Cache, catalog: &Catalog, debs: Vec<Deb>, step: &Step<'_>) -> Result<Supply> {
+fn upstream(cache: &Cache, catalog: &Catalog, debs: Vec<Deb>, step: &StepHandle<'_>) -> Result<Supply> {
     let files = release::resolve(&release::downloads(cache), catalog, step)?;
     Ok(Supply::Upstream(artifacts::pin_releases(catalog, debs, files)?))
 }
@@ -178,7 +214,7 @@ pub fn blank(plan: &Plan) -> Result<Lock> {
     let mut lock = Lock::new(Vec::new(), lock::Base::none(plan.base, plan.release.as_ref()), supply);
     if !plan.images.is_empty() {
         let list = plan.images.iter().map(|source| ContainerImage::unknown(source.to_string())).collect();
-        lock.images = Some(Images { packages: Vec::new(), linker: images::linker()?, list, disk: None });
+        lock.images = Some(Images { packages: Vec::new(), linker: container_images::linker()?, list, disk: None });
     }
     Ok(lock)
 }
@@ -207,8 +243,12 @@ mod tests {
         let cache = Cache::at(dir.path().join("cache"));
         let (with, without) = (plan("registry: {inLab: true}"), plan(""));
         let mut lock = blank(&with).unwrap();
-        lock.images =
-            Some(Images { packages: Vec::new(), linker: images::linker().unwrap(), list: Vec::new(), disk: None });
+        lock.images = Some(Images {
+            packages: Vec::new(),
+            linker: container_images::linker().unwrap(),
+            list: Vec::new(),
+            disk: None,
+        });
         let kept = amend(dir.path(), &cache, &with, lock.clone(), &progress).unwrap();
         assert_eq!(kept, lock);
         assert_eq!(amend(dir.path(), &cache, &without, lock, &progress).unwrap().images, None);

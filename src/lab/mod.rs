@@ -1,10 +1,12 @@
-//! A lab's folder: read, held while it is written, locked, rendered, and filled with boxes.
+//! A lab's folder: read, held while it is written, locked, built, rendered, and filled with boxes.
 
 pub mod applied;
+pub mod build;
 pub mod lock;
+pub mod machines;
 pub mod nodes_json;
 pub mod origin;
-pub mod publish;
+mod publish;
 pub mod recording;
 pub mod render;
 pub mod way_out;
@@ -68,10 +70,10 @@ pub fn pki(folder: &Path, plan: &Plan) -> Result<Pki> {
 /// Waits until no other run of hab writes into this lab, for as long as what is returned is kept.
 ///
 /// # Errors
-/// The lab's folder can't be opened or locked.
+/// The lab's folder can't be opened or held.
 pub fn hold(folder: &Path, progress: &dyn Progress) -> Result<fs::File> {
     let held = fs::File::open(folder)?;
-    atomic_fs::lock(&held, || progress.warn("waiting for another run of hab in this lab"))
+    atomic_fs::hold(&held, || progress.warn("waiting for another run of hab in this lab"))
         .with_context(|| format!("waiting for another run of hab in {}", folder.display()))?;
     Ok(held)
 }

@@ -12,7 +12,7 @@ use crate::provider::{MakeDrive, facts};
 use crate::role::{PerRole, Role};
 
 /// The layout's version; the Vagrantfile's `SCHEMA` refuses any other.
-const SCHEMA: u32 = 7;
+const SCHEMA: u32 = 8;
 
 /// Where things lie below the lab's folder.
 const BOXES: &str = "out/boxes";
@@ -292,7 +292,7 @@ mod tests {
             memory: 1,
             cpus: 1,
             disk: 1,
-            hardware: &Hardware::default(),
+            hardware: &Hardware { console: false, ..Hardware::default() },
             cards: Vec::new(),
             box_name: String::new(),
             box_url: String::new(),

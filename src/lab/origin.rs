@@ -28,12 +28,13 @@ pub const SIZE_FILE: &str = "hab-size";
 pub const HARDWARE_FILE: &str = "hab-hardware";
 
 /// The parts of `hardware` in nodes.json, and what a person calls them.
-const HARDWARE: [(&str, &str); 6] = [
+const HARDWARE: [(&str, &str); 7] = [
     ("disks", "disks"),
     ("networks", "networks"),
     ("forwarded_ports", "forwarded ports"),
     ("shared_folders", "shared folders"),
     ("gui", "screens"),
+    ("console", "recordings of consoles"),
     ("cpu_execution_cap", "caps of processors"),
 ];
 
@@ -283,7 +284,9 @@ mod tests {
 
     #[test]
     fn what_else_a_machine_has_is_held_against_its_note() {
-        let now = serde_json::to_value(crate::config::Hardware::default()).unwrap();
+        // It says all that it can.
+        let hardware = crate::config::Hardware { console: false, ..crate::config::Hardware::default() };
+        let now = serde_json::to_value(hardware).unwrap();
         let fields = now.as_object().unwrap();
         assert_eq!(fields.len(), HARDWARE.len());
         let dir = lab();

@@ -13,11 +13,11 @@ use crate::build::{
     Context, Entries, Graph, HOST_PROGRAMS, IMAGES, Outcome, boot_test, disk_of_images, images_file, images_test,
     packed, present, vagrant_box,
 };
-use crate::images::disk;
+use crate::container_images::disk;
 use crate::kinds::Provider;
 use crate::lock::{Built, Digests, Lock, LockedBox};
 use crate::plan::Plan;
-use crate::provider::facts;
+use crate::provider::{facts, qualifier};
 use crate::role::{PerRole, Role};
 use crate::vagrant_box::{Published, PublishedFile, catalog, metadata, version};
 
@@ -77,7 +77,7 @@ pub fn publish(lab: &Path, plan: &Plan, context: &Context<'_>, outcome: Outcome)
         }
     }
     let lock = locked(context, &entries)?;
-    let (new, mut batch) = boxes_of(&out, plan, (context, &lock), &entries)?;
+    let Boxes { new, mut batch } = boxes_of(&out, plan, context, &lock, &entries)?;
     let disk = share_images(lab, &lock, &entries, &mut batch)?;
     let bin = out.join("bin");
     atomic_fs::create_dir(&bin, 0o755)?;
@@ -114,13 +114,15 @@ fn whole(context: &Context<'_>, entry: &Path) -> Result<()> {
     context.cache.verify(entry).context("damaged in the cache: `hab build --verify` makes it again")
 }
 
-/// Boxes and their metadata, written beside their places, to be put there together; and how many boxes are new.
-fn boxes_of(
-    out: &Path,
-    plan: &Plan,
-    (context, lock): (&Context<'_>, &Lock),
-    entries: &Entries,
-) -> Result<(usize, Batch)> {
+/// Boxes that are to be published.
+struct Boxes {
+    /// How many are new.
+    new: usize,
+    /// Boxes and their metadata, written beside their places, to be put there together.
+    batch: Batch,
+}
+
+fn boxes_of(out: &Path, plan: &Plan, context: &Context<'_>, lock: &Lock, entries: &Entries) -> Result<Boxes> {
     let boxes = out.join("boxes");
     let mut new = 0;
     let mut batch = Batch::default();
@@ -143,14 +145,14 @@ fn boxes_of(
         published.push(of_role);
     }
     batch.add(&out.join(CATALOG), atomic_fs::PUBLIC, &catalog(&published, &absolute(out)?))?;
-    Ok((new, batch))
+    Ok(Boxes { new, batch })
 }
 
 /// A box's file in the folder of boxes.
 fn box_file(role: Role, provider: Provider) -> String {
-    match provider {
-        Provider::Libvirt => format!("{role}{BOX_ENDING}"),
-        Provider::Virtualbox => format!("{role}.{}{BOX_ENDING}", facts(provider).name),
+    match qualifier(provider) {
+        None => format!("{role}{BOX_ENDING}"),
+        Some(name) => format!("{role}.{name}{BOX_ENDING}"),
     }
 }
 
@@ -228,20 +230,4 @@ fn write_console(folder: &Path, name: &str, console: &str) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_locked_stays_and_only_what_is_new_is_added() {
-        let built = |programs: &[(&str, &str)]| Built {
-            programs: programs.iter().map(|(name, digest)| ((*name).to_owned(), (*digest).to_owned())).collect(),
-            ..Built::default()
-        };
-        let found = || vec![built(&[("kubelet", "bb")]), built(&[("flanneld", "cc")])];
-        assert_eq!(
-            together(Some(&built(&[("kubelet", "aa")])), found()),
-            built(&[("kubelet", "aa"), ("flanneld", "cc")])
-        );
-        assert_eq!(together(None, found()), built(&[("kubelet", "bb"), ("flanneld", "cc")]));
-    }
-}
+mod tests;

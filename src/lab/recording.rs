@@ -21,13 +21,19 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// That of the machine of `node` in the lab in the folder `lab`, from its beginning.
+    /// That of the machine of `node` in the lab in the folder `lab`, from its beginning. `wanted` is whether hab.yaml has it
+    /// recorded: one that is there is read all the same, for a machine keeps it until its next start.
     ///
     /// # Errors
     /// There is none, or it is not this user's.
-    pub fn open(lab: &Path, node: &str) -> Result<Self> {
+    pub fn open(lab: &Path, node: &str, wanted: bool) -> Result<Self> {
         let path = super::tidy(&lab.join(console_path(node)));
-        ensure!(path.is_file(), "there is no {}: {node} has never run, or with HAB_CONSOLE=off", path.display());
+        ensure!(path.is_file() || wanted, "hab.yaml says `console: false` for {node}, so what it says is not recorded");
+        ensure!(
+            path.is_file(),
+            "there is no {}: {node} has never run, or without a record (`console: false` in hab.yaml, HAB_CONSOLE=off)",
+            path.display()
+        );
         let file = fs::File::open(&path).context("a recording that libvirt began anew is root's alone")?;
         Ok(Self { path, file, at: 0 })
     }
@@ -72,11 +78,14 @@ mod tests {
     #[test]
     fn a_recording_is_read_on_also_when_another_takes_its_place() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(Recording::open(dir.path(), "n").unwrap_err().to_string().contains("n has never run"));
+        let refused = |wanted| Recording::open(dir.path(), "n", wanted).unwrap_err().to_string();
+        assert!(refused(true).contains("n has never run, or without a record"), "{}", refused(true));
+        assert!(refused(false).contains("`console: false` for n"), "{}", refused(false));
         let path = dir.path().join("out/console/n.log");
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, "one\n").unwrap();
-        let mut recording = Recording::open(dir.path(), "n").unwrap();
+        // Its machine was started before hab.yaml said otherwise.
+        let mut recording = Recording::open(dir.path(), "n", false).unwrap();
         let mut next = || String::from_utf8(recording.read_on().unwrap()).unwrap();
         assert_eq!([next(), next()], ["one\n", ""]);
         fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"two\n").unwrap();
@@ -97,7 +106,7 @@ mod tests {
         let path = dir.path().join("out/console/n.log");
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, vec![b'x'; 600 << 10]).unwrap();
-        let mut recording = Recording::open(dir.path(), "n").unwrap();
+        let mut recording = Recording::open(dir.path(), "n", true).unwrap();
         let lengths = [(); 4].map(|()| recording.read_on().unwrap().len());
         assert_eq!(lengths, [256 << 10, 256 << 10, 88 << 10, 0]);
     }

@@ -1,7 +1,7 @@
 //! Everything of a lab but its boxes: Ignition configs, kubeconfig, Vagrantfile.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use fs_err as fs;
@@ -103,12 +103,16 @@ fn registry(out: &Path, plan: &Plan, pki: &Pki, batch: &mut Batch) -> Result<()>
     batch.add(&folder.join("client.key"), atomic_fs::SECRET, client.admin.key.reveal().as_bytes())
 }
 
-/// The file that hab was started from, for `vagrant up`. When it was replaced meanwhile, as `cargo build` does, the system
-/// says `/path/hab (deleted)` (proc(5)); the new one is at the same place.
-fn own_file() -> Result<std::path::PathBuf> {
-    let path = std::env::current_exe().context("finding hab's own file")?;
-    let text = path.to_str().and_then(|text| text.strip_suffix(" (deleted)"));
-    Ok(text.filter(|_| !path.exists()).map_or_else(|| path.clone(), Into::into))
+/// The file that hab was started from, for `vagrant up`.
+fn own_file() -> Result<PathBuf> {
+    Ok(replaced(std::env::current_exe().context("finding hab's own file")?))
+}
+
+/// The file of a program that runs. When it was replaced meanwhile, as `cargo build` does, the system says
+/// `/path/hab (deleted)` (proc(5)); the new one is at the same place.
+fn replaced(path: PathBuf) -> PathBuf {
+    let place = path.to_str().and_then(|text| text.strip_suffix(" (deleted)")).map(PathBuf::from);
+    place.filter(|_| !path.exists()).unwrap_or(path)
 }
 
 /// The digest of the disk of container images, if it is built.
@@ -148,4 +152,20 @@ pub fn versions(lab: &Path) -> Result<PerRole<Option<String>>> {
             serde_json::from_slice(&fs::read(&path)?).with_context(|| format!("reading {}", path.display()))?;
         Ok(metadata.versions.into_iter().next().map(|version| version.version))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hab_that_was_replaced_while_it_ran_is_at_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let (place, odd) = (dir.path().join("hab"), dir.path().join("hab (deleted)"));
+        assert_eq!(replaced(place.clone()), place);
+        assert_eq!(replaced(odd.clone()), place);
+        // A file may be called so.
+        fs::write(&odd, "").unwrap();
+        assert_eq!(replaced(odd.clone()), odd);
+    }
 }

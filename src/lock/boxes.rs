@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::provider::{FIRST, facts};
+
 /// A role's box.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -15,7 +17,7 @@ pub struct LockedBox {
 }
 
 /// The SHA-256 of the box file for each provider by its name, hexadecimal: of every provider that there was a box for,
-/// because Vagrant may have one of this version. A text alone is libvirt's.
+/// because Vagrant may have one of this version. A text alone is that of the provider [`FIRST`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "Written", into = "Written")]
 pub struct Digests(BTreeMap<String, String>);
@@ -24,11 +26,12 @@ pub struct Digests(BTreeMap<String, String>);
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Written {
-    Libvirt(String),
+    Alone(String),
     Each(BTreeMap<String, String>),
 }
 
-const LIBVIRT: &str = "libvirt";
+/// The name of the one that is left out.
+const ALONE: &str = facts(FIRST).name;
 
 impl Digests {
     /// These digests by the names of their providers.
@@ -53,7 +56,7 @@ impl Digests {
 impl From<Written> for Digests {
     fn from(written: Written) -> Self {
         match written {
-            Written::Libvirt(sha256) => Self::new([(LIBVIRT, sha256)]),
+            Written::Alone(sha256) => Self::new([(ALONE, sha256)]),
             Written::Each(all) => Self(all),
         }
     }
@@ -61,10 +64,10 @@ impl From<Written> for Digests {
 
 impl From<Digests> for Written {
     fn from(Digests(mut all): Digests) -> Self {
-        match (all.len(), all.remove(LIBVIRT)) {
-            (1, Some(sha256)) => Self::Libvirt(sha256),
+        match (all.len(), all.remove(ALONE)) {
+            (1, Some(sha256)) => Self::Alone(sha256),
             (_, Some(sha256)) => {
-                all.insert(LIBVIRT.to_owned(), sha256);
+                all.insert(ALONE.to_owned(), sha256);
                 Self::Each(all)
             }
             (_, None) => Self::Each(all),

@@ -3,8 +3,8 @@
 mod boxes;
 mod container;
 mod deb;
-mod image;
 mod supply;
+mod vendor_image;
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 pub use boxes::{Digests, LockedBox};
 pub use container::{Blob, ContainerImage, Images, Layer, hex};
 pub use deb::{Archive, Deb};
-pub use image::{Image, Pinned};
 pub use supply::{Built, ReleaseFile, Releases, Source, Supply, Upstream};
+pub use vendor_image::{Pinned, VendorImage};
 
 use crate::config::{self, ImageSource, Release};
 use crate::role::PerRole;
@@ -57,19 +57,19 @@ pub enum Base {
         packages: Vec<Deb>,
     },
     /// Flatcar Container Linux.
-    Flatcar(Image),
+    Flatcar(VendorImage),
     /// Fedora `CoreOS`.
-    FedoraCoreos(Image),
+    FedoraCoreos(VendorImage),
 }
 
 impl Base {
     /// A base of no packages, and of an image that is not known yet.
     #[must_use]
     pub fn none(base: config::Base, release: Option<&Release>) -> Self {
-        let image = || Image {
+        let image = || VendorImage {
             channel: release.map_or("", |release| release.channel).to_owned(),
             version: release.and_then(|release| release.version.clone()).unwrap_or_default(),
-            ..Image::default()
+            ..VendorImage::default()
         };
         match base {
             config::Base::Debian => Self::Debian { packages: Vec::new() },
@@ -89,7 +89,7 @@ impl Base {
         let version = release.and_then(|release| release.version.as_deref());
         let asked = said(base.name(), release.map(|release| release.channel), version);
         // A version that nobody asked for is as good as any.
-        let image = self.image();
+        let image = self.vendor_image();
         let pinned = said(
             self.kind().name(),
             image.map(|image| image.channel.as_str()),
@@ -120,7 +120,7 @@ impl Base {
 
     /// The vendor's image, if it is one.
     #[must_use]
-    pub const fn image(&self) -> Option<&Image> {
+    pub const fn vendor_image(&self) -> Option<&VendorImage> {
         match self {
             Self::Debian { .. } => None,
             Self::Flatcar(image) | Self::FedoraCoreos(image) => Some(image),
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn an_image_reads_back_and_fits_only_what_was_asked_for() {
-        let image = Image { channel: "beta".into(), version: "1.2.3".into(), ..Image::default() };
+        let image = VendorImage { channel: "beta".into(), version: "1.2.3".into(), ..VendorImage::default() };
         let lock = Lock { base: Base::Flatcar(image), ..lock() };
         let json = String::from_utf8(lock.to_bytes().unwrap()).unwrap();
         assert!(json.contains("\"name\": \"flatcar\""), "{json}");

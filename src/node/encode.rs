@@ -10,7 +10,7 @@ use flate2::{Compression, GzBuilder};
 use ignition_config::{Config, v3_3};
 use serde_json::{Value, json};
 
-use super::snippet::{Brought, Snippet};
+use super::snippet::{SeenPaths, Snippet};
 use crate::node::files::{Entry, NodeFiles};
 
 /// Files from this size on are compressed: only the lists of all nodes of a large lab are as large. A node reads its
@@ -113,19 +113,19 @@ pub fn write<'a>(role: &Encoded, node: NodeFiles, snippets: impl Iterator<Item =
     let mut snippets = snippets.peekable();
     if snippets.peek().is_some() {
         let mut config: Value = serde_json::from_slice(&text).context("reading hab's own config")?;
-        let mut brought = Brought::default();
+        let mut seen = SeenPaths::default();
         for snippet in snippets {
-            snippet.merge_into(&mut config, &[&role.tree, &own.tree], &mut brought)?;
+            snippet.merge_into(&mut config, &[&role.tree, &own.tree], &mut seen)?;
         }
         text = config.to_string().into_bytes();
     }
-    prove(&text)?;
+    validate(&text)?;
     text.push(b'\n');
     Ok(text)
 }
 
 /// Parses the text with Ignition's own types; an unknown key is as wrong as a missing one.
-fn prove(text: &[u8]) -> Result<()> {
+fn validate(text: &[u8]) -> Result<()> {
     let (config, warnings) = Config::parse_slice(text).context("parsing the config back")?;
     ensure!(warnings.is_empty(), "Ignition would ignore parts of the config: {warnings:?}");
     ensure!(matches!(config, Config::V3_3(v3_3::Config { .. })), "the config is not of spec 3.3.0");

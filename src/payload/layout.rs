@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 
 use super::contents::Contents;
-use super::manifest::{Check, Image};
+use super::manifest::{ImportedImage, VersionCheck};
 use crate::artifacts::{Artifacts, HashedFile};
 
 /// A file to be put on the disk.
@@ -42,19 +42,19 @@ fn put(sources: &mut BTreeMap<String, Source>, path: String, file: &HashedFile, 
     Ok(())
 }
 
-pub fn images(contents: &Contents, artifacts: &Artifacts) -> Result<Vec<Image>> {
+pub fn images(contents: &Contents, artifacts: &Artifacts) -> Result<Vec<ImportedImage>> {
     let images = contents.images.iter().map(|name| {
         let image = artifacts.image(name)?;
-        Ok(Image { reference: image.reference.clone(), digest: image.digest.clone() })
+        Ok(ImportedImage { reference: image.reference.clone(), digest: image.digest.clone() })
     });
     images.collect()
 }
 
-pub fn checks(contents: &Contents, artifacts: &Artifacts) -> Result<Vec<Check>> {
+pub fn checks(contents: &Contents, artifacts: &Artifacts) -> Result<Vec<VersionCheck>> {
     let checks = contents.placed().map(|(folder, name)| {
         let artifact = artifacts.program(name)?;
         let program = format!("{folder}/{name}");
-        Ok(Check { program, argv: artifact.check.clone(), says: artifact.says.clone() })
+        Ok(VersionCheck { program, argv: artifact.check.clone(), says: artifact.says.clone() })
     });
     checks.collect()
 }

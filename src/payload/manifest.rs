@@ -8,9 +8,9 @@ pub struct Payload {
     /// Every file on it.
     pub files: Vec<File>,
     /// Every container image on it.
-    pub images: Vec<Image>,
-    /// How every program proves its version.
-    pub checks: Vec<Check>,
+    pub images: Vec<ImportedImage>,
+    /// How every program shows its version.
+    pub checks: Vec<VersionCheck>,
 }
 
 /// A file on the payload.
@@ -26,7 +26,7 @@ pub struct File {
 
 /// A container image on the payload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Image {
+pub struct ImportedImage {
     /// The name it is imported under.
     #[serde(rename = "ref")]
     pub reference: String,
@@ -36,7 +36,7 @@ pub struct Image {
 
 /// How a program shows its version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Check {
+pub struct VersionCheck {
     /// The program's path below the mount point.
     pub program: String,
     /// Its arguments.

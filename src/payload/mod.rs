@@ -13,9 +13,9 @@ use anyhow::{Context as _, Result};
 use fs_err as fs;
 
 pub use contents::Contents;
-#[cfg(test)]
-pub use manifest::{Check, Image};
 pub use manifest::{File, Payload};
+#[cfg(test)]
+pub use manifest::{ImportedImage, VersionCheck};
 
 use self::layout::{Source, checks, images, sources};
 use crate::artifacts::Artifacts;

@@ -1,4 +1,4 @@
-//! The payload, without writing one.
+//! The payload, without packing one.
 
 use super::*;
 use crate::artifacts::{self, HashedFile, Program};
@@ -42,4 +42,54 @@ fn two_libraries_of_one_name_are_refused() {
     kubelet.libraries.insert("libc.so.6".into(), hashed("another"));
     let error = sources(&contents, &artifacts).err().unwrap().to_string();
     assert!(error.contains("lib/libc.so.6"), "{error}");
+}
+
+/// In the place of mksquashfs: lists what it is to pack.
+const LISTS: &str = "#!/bin/sh
+cd \"$1\" && find . | sort | while read -r path; do
+    printf '%s %s\\n' \"$(stat -c %a \"$path\") $path\" \"$([ -d \"$path\" ] || cat \"$path\")\"
+done >\"$2\"
+";
+
+/// Other bytes need another version of the step that writes payloads.
+#[test]
+fn the_same_artifacts_give_the_same_disk_and_list() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tools, entry) = (dir.path().join("tools"), dir.path().join("entry"));
+    fs::create_dir_all(tools.join("bin")).unwrap();
+    fs::create_dir(&entry).unwrap();
+    fs::write(tools.join("bin/mksquashfs"), LISTS).unwrap();
+    fs::set_permissions(tools.join("bin/mksquashfs"), Permissions::from_mode(0o755)).unwrap();
+    let contents = Contents { programs: vec!["a".into()], cni: vec!["b".into()], images: vec!["c".into()] };
+    let mut artifacts = artifacts(&contents);
+    let programs = artifacts.programs.values_mut();
+    let files = programs.flat_map(|program| std::iter::once(&mut program.file).chain(program.libraries.values_mut()));
+    for file in files.chain(artifacts.images.values_mut().map(|image| &mut image.file)) {
+        file.path = dir.path().join(&file.sha256);
+        fs::write(&file.path, format!("bytes of {}", file.sha256)).unwrap();
+    }
+    build(Role::Worker, &contents, &artifacts, &tools, &entry).unwrap();
+
+    let mut names: Vec<_> = fs::read_dir(&entry).unwrap().map(|file| file.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, [LIST, DISK]);
+    let disk = fs::read(entry.join(DISK)).unwrap();
+    let packed = "\
+        755 . \n\
+        755 ./bin \n\
+        755 ./bin/a bytes of a\n\
+        755 ./cni \n\
+        755 ./cni/b bytes of b\n\
+        755 ./images \n\
+        644 ./images/c.tar bytes of c\n\
+        755 ./lib \n\
+        755 ./lib/libc.so.6 bytes of libc\n";
+    // The partition begins behind the first MiB.
+    assert_eq!(String::from_utf8_lossy(&disk[1 << 20..][..packed.len()]), packed);
+    let digests = [disk, fs::read(entry.join(LIST)).unwrap()].map(crate::digest::sha256);
+    let expected = [
+        "7f4bda0fdca415a92aa39d40608baaee56967b37cf13f14a9074eb28e69645c7",
+        "eed52cc36858b10b269d3ccbd07402eeacafe9c1e43300836233897a3aaee6d4",
+    ];
+    assert_eq!(digests, expected);
 }

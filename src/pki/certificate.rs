@@ -5,13 +5,13 @@ use std::net::Ipv4Addr;
 use anyhow::{Context, Result, ensure};
 use rcgen::{ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType};
 use time::{Duration, OffsetDateTime};
-use x509_parser::extensions::GeneralName;
+use x509_parser::extensions::{GeneralName, ParsedExtension, X509Extension};
 use x509_parser::prelude::X509Certificate;
 use x509_parser::x509::X509Name;
 
 use super::authority::{self, Authority};
 use super::pem::{self, CERTIFICATE, Pair};
-use super::profiles::Wanted;
+use super::profiles::Profile;
 use super::secret::Secret;
 
 /// Five years. A node gets its certificates once, at its first boot, and nothing on it can renew them: they have to
@@ -36,7 +36,7 @@ pub(super) enum Reason {
 }
 
 /// Makes a key and a certificate for it.
-pub(super) fn issue(wanted: &Wanted, authority: &Authority, now: OffsetDateTime) -> Result<Pair> {
+pub(super) fn issue(wanted: &Profile, authority: &Authority, now: OffsetDateTime) -> Result<Pair> {
     let key = KeyPair::generate().context("making a key")?;
     let mut params = authority::params(&wanted.name, wanted.group, now, LIFE)?;
     params.not_after = params.not_after.min(authority.not_after);
@@ -59,10 +59,10 @@ pub(super) fn issue(wanted: &Wanted, authority: &Authority, now: OffsetDateTime)
     Ok(Pair { certificate: authority.sign(&params, &key)?, key: Secret::new(key.serialize_pem()) })
 }
 
-/// Looks a leaf over: damage is an error; what only is not up to date any more is a reason to issue it anew.
-pub(super) fn judge(
+/// Checks a stored leaf. Corruption is an error; an outdated leaf returns the reason to reissue it.
+pub(super) fn assess(
     pair: &Pair,
-    wanted: &Wanted,
+    wanted: &Profile,
     authority: &Authority,
     now: OffsetDateTime,
 ) -> Result<Option<Reason>> {
@@ -89,7 +89,30 @@ pub(super) fn not_after(pair: &Pair) -> Result<OffsetDateTime> {
     Ok(authority::parse(&der)?.validity().not_after.to_datetime())
 }
 
-fn fits(certificate: &X509Certificate<'_>, wanted: &Wanted) -> bool {
+/// Whether the certificate `new`, PEM, is `old` issued anew: of the same authority, for the same names and uses, with a key,
+/// a number and a time of its own. An authority renews none: who trusts one does not trust the other.
+#[must_use]
+pub fn renews(old: &[u8], new: &[u8]) -> bool {
+    let der = |text: &[u8]| pem::der(std::str::from_utf8(text).ok()?, CERTIFICATE).ok();
+    let (Some(old), Some(new)) = (der(old), der(new)) else { return false };
+    let (Ok(old), Ok(new)) = (authority::parse(&old), authority::parse(&new)) else { return false };
+    !new.is_ca()
+        && new.raw_serial() != old.raw_serial()
+        && new.subject().as_raw() == old.subject().as_raw()
+        && new.issuer().as_raw() == old.issuer().as_raw()
+        && lasting(&new).eq(lasting(&old))
+}
+
+/// The extensions that do not follow from the certificate's own key. The authority's key is in one of them.
+fn lasting<'c>(certificate: &'c X509Certificate<'_>) -> impl Iterator<Item = (String, bool, &'c [u8])> {
+    let of_key = |extension: &X509Extension<'_>| {
+        matches!(extension.parsed_extension(), ParsedExtension::SubjectKeyIdentifier(_))
+    };
+    let extensions = certificate.extensions().iter().filter(move |extension| !of_key(extension));
+    extensions.map(|extension| (extension.oid.to_id_string(), extension.critical, extension.value))
+}
+
+fn fits(certificate: &X509Certificate<'_>, wanted: &Profile) -> bool {
     let group = (!wanted.group.is_empty()).then_some(wanted.group);
     let usage = certificate.extended_key_usage().ok().flatten().map(|e| (e.value.server_auth, e.value.client_auth));
     common_name(certificate.subject()) == Some(&wanted.name)

@@ -1,4 +1,4 @@
-//! Reading what lies in the private folder, with suspicion, and the lock on it.
+//! Reading what lies in the private folder, with suspicion, and holding it.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
@@ -40,10 +40,11 @@ pub(super) fn read(path: &Path) -> Result<Option<Secret>> {
     Ok(Some(Secret::new(fs::read_to_string(path)?)))
 }
 
-/// Waits until nobody else makes certificates in `private`, for as long as the returned file is kept.
-pub(super) fn lock(private: &Path) -> Result<fs::File> {
+/// Waits until nobody else makes certificates in `private`, and keeps others from it as long as the returned file is
+/// kept.
+pub(super) fn hold(private: &Path) -> Result<fs::File> {
     let path = private.join(".lock");
-    // It has nothing in it and is never removed, so two runs can't hold locks on two files of that name.
+    // It has nothing in it and is never removed, so two runs can't hold two files of that name.
     // A link is not followed, and a pipe not waited for.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let mut options = fs::OpenOptions::new();

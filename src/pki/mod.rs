@@ -30,6 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 
+pub use certificate::renews;
 pub use expiry::Expiry;
 pub use pem::Pair;
 pub use profiles::{Ca, Usage};
@@ -46,7 +47,7 @@ use roots::Trust;
 use store::Leaves;
 
 /// Where certificates and keys lie on a node.
-const ON_NODE: &str = "/etc/kubernetes/pki";
+pub const ON_NODE: &str = "/etc/kubernetes/pki";
 
 /// A lab's certificates. It can be shared by threads that render different nodes.
 pub struct Pki {
@@ -83,7 +84,7 @@ impl Pki {
         atomic_fs::create_private_dir(&private.join("nodes"))?;
         let now = clock.now();
         let (trust, stats) = {
-            let _lock = files::lock(private)?;
+            let _held = files::hold(private)?;
             // The lab's folder may be a repository that knows nothing of hab.
             atomic_fs::ignore_in_git(private, atomic_fs::SECRET)?;
             atomic_fs::remove_stale(&private.join("nodes"), |_| true)?;

@@ -17,7 +17,7 @@ const USER: &str = "hab";
 /// How many random bytes it is made of: 128 bits can't be guessed.
 const BYTES: usize = 16;
 
-/// Reads the password from `private`, or makes it. The caller holds the lock.
+/// Reads the password from `private`, or makes it. The caller holds the folder.
 ///
 /// # Errors
 /// The file is open to other users or is not what hab wrote, or it can't be written.

@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 use crate::plan::{Node, Plan};
 use crate::role::Role;
 
-/// The three authorities. Separate, so that a certificate for one door opens no other: whoever holds a Kubernetes
-/// certificate is nobody to etcd, and a front-proxy name can't be had with a client certificate
+/// The three authorities. Each is trusted for one purpose: a Kubernetes certificate gives no access to etcd, and a
+/// front-proxy name can't be had with a client certificate
 /// (<https://kubernetes.io/docs/setup/best-practices/certificates/>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ca {
@@ -175,7 +175,7 @@ impl Common {
 
 /// A certificate as it has to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(super) struct Profile {
     /// Its path on the node under `/etc/kubernetes/pki`, without `.crt`.
     pub stem: &'static str,
     pub ca: Ca,
@@ -189,7 +189,7 @@ pub(super) struct Wanted {
 }
 
 /// The certificates of a node, in the table's order.
-pub(super) fn of_node(node: &Node, common: &Common) -> Vec<Wanted> {
+pub(super) fn of_node(node: &Node, common: &Common) -> Vec<Profile> {
     let rows: &[&[Row]] = match node.role {
         Role::Etcd => &[ETCD],
         Role::Master if common.registry => &[KUBELET, MASTER, KUBE_PROXY, REGISTRY],
@@ -202,12 +202,12 @@ pub(super) fn of_node(node: &Node, common: &Common) -> Vec<Wanted> {
             .replace("{domain}", &common.domain)
             .replace("{api}", &common.api.to_string())
     };
-    rows.iter().flat_map(|rows| rows.iter()).map(|row| wanted(row, fill)).collect()
+    rows.iter().flat_map(|rows| rows.iter()).map(|row| profile(row, fill)).collect()
 }
 
 /// The certificates of the host.
-pub(super) fn of_host() -> Vec<Wanted> {
-    HOST.iter().map(|row| wanted(row, str::to_owned)).collect()
+pub(super) fn of_host() -> Vec<Profile> {
+    HOST.iter().map(|row| profile(row, str::to_owned)).collect()
 }
 
 /// The authorities whose certificates nodes of `role` need, to know others by.
@@ -219,8 +219,8 @@ pub(super) const fn known_by(role: Role) -> &'static [Ca] {
     }
 }
 
-fn wanted(row: &Row, fill: impl Fn(&str) -> String) -> Wanted {
-    Wanted {
+fn profile(row: &Row, fill: impl Fn(&str) -> String) -> Profile {
+    Profile {
         stem: row.stem,
         ca: row.ca,
         name: fill(row.name),

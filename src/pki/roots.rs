@@ -35,11 +35,11 @@ pub(super) struct Trust {
 }
 
 impl Trust {
-    /// Reads the roots from `private`, or makes them if nothing in there was made with others. The caller holds the
-    /// lock.
+    /// Reads the roots from `private`, or makes them if nothing in there was made with others. The caller holds
+    /// `private`.
     pub fn open(private: &Path, lab: &str, now: OffsetDateTime) -> Result<Self> {
         let folder = private.join(AUTHORITIES);
-        sweep(private)?;
+        remove_stale(private)?;
         if fs::symlink_metadata(&folder).is_err() {
             ensure!(
                 !private.join("host.pem").exists() && !has_files(&private.join("nodes")),
@@ -100,7 +100,7 @@ fn make(private: &Path, folder: &Path, lab: &str, now: OffsetDateTime) -> Result
 }
 
 /// Removes what killed runs left.
-fn sweep(private: &Path) -> Result<()> {
+fn remove_stale(private: &Path) -> Result<()> {
     for entry in fs::read_dir(private)? {
         let entry = entry?;
         if entry.file_name().to_string_lossy().starts_with(PART) {

@@ -1,4 +1,4 @@
-//! The files of leaves: read, judged against the plan, completed.
+//! The files of leaves: read, held against the plan, completed.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::certificate::{self, Reason};
 use super::files;
 use super::pem::{self, Pair, Pairs};
-use super::profiles::Wanted;
+use super::profiles::Profile;
 use super::report::Notes;
 use super::roots::Trust;
 use super::secret::Secret;
@@ -41,17 +41,17 @@ impl Leaves {
     }
 
     /// The wanted leaves, in their order: from the file, or issued and written to it. `owner` is for messages.
-    pub fn obtain(&self, path: &Path, owner: &str, wanted: &[Wanted]) -> Result<Pairs> {
-        // Without the lock first: a file is only ever replaced as a whole, and nearly always all is in order.
-        if let Some(good) = files::read(path)?.map(|text| self.judge(path, &text, wanted)).transpose()?
+    pub fn obtain(&self, path: &Path, owner: &str, wanted: &[Profile]) -> Result<Pairs> {
+        // Without a hold first: a file is only ever replaced as a whole, and nearly always all is in order.
+        if let Some(good) = files::read(path)?.map(|text| self.assess(path, &text, wanted)).transpose()?
             && let Some(pairs) = all_good(&good, wanted)
         {
             return Ok(pairs);
         }
-        let _lock = files::lock(&self.private)?;
+        let _held = files::hold(&self.private)?;
         let found = match files::read(path)? {
             Some(text) => {
-                let found = self.judge(path, &text, wanted)?;
+                let found = self.assess(path, &text, wanted)?;
                 self.note(owner, &found);
                 found
             }
@@ -72,7 +72,7 @@ impl Leaves {
         Ok(pairs)
     }
 
-    fn judge(&self, path: &Path, text: &Secret, wanted: &[Wanted]) -> Result<Vec<Found>> {
+    fn assess(&self, path: &Path, text: &Secret, wanted: &[Profile]) -> Result<Vec<Found>> {
         let checking = || {
             let path = path.display();
             format!(
@@ -80,17 +80,17 @@ impl Leaves {
             )
         };
         let mut pairs = pem::parse(text.reveal()).with_context(checking)?;
-        let judge = |wanted: &Wanted| {
+        let assess = |wanted: &Profile| {
             let Some(at) = pairs.iter().position(|(name, _)| name == wanted.stem) else {
                 return Ok(Found::Issue(Reason::Missing));
             };
             let (_, pair) = pairs.swap_remove(at);
-            let reason = certificate::judge(&pair, wanted, self.trust.of(wanted.ca), self.now)
+            let reason = certificate::assess(&pair, wanted, self.trust.of(wanted.ca), self.now)
                 .with_context(|| format!("looking at `{}`", wanted.stem))
                 .with_context(checking)?;
             Ok(reason.map_or(Found::Good(pair), Found::Issue))
         };
-        wanted.iter().map(judge).collect()
+        wanted.iter().map(assess).collect()
     }
 
     fn note(&self, owner: &str, found: &[Found]) {
@@ -103,8 +103,8 @@ impl Leaves {
     }
 }
 
-fn all_good(found: &[Found], wanted: &[Wanted]) -> Option<Pairs> {
-    let good = |(found, wanted): (&Found, &Wanted)| match found {
+fn all_good(found: &[Found], wanted: &[Profile]) -> Option<Pairs> {
+    let good = |(found, wanted): (&Found, &Profile)| match found {
         Found::Good(pair) => Some((wanted.stem.to_owned(), pair.clone())),
         Found::Issue(_) => None,
     };

@@ -185,6 +185,27 @@ fn a_leaf_near_its_end_is_issued_anew_and_an_expired_authority_is_not() {
 }
 
 #[test]
+fn a_leaf_that_is_issued_again_for_the_same_names_is_a_renewal() {
+    let mut lab = Lab::new();
+    let of = |trees: &[NodeFiles], name: &str| -> Vec<u8> {
+        let found = trees[0].iter().find(|(path, _)| path.ends_with(name)).map(|(_, entry)| entry.clone());
+        let Some(Entry::File { content, .. }) = found else { panic!("no {name}") };
+        content.to_vec()
+    };
+    let before = lab.render(NOW).unwrap().0;
+    let after = lab.render(NOW + (1825 - 29) * DAY).unwrap().0;
+    let [old, new] = [&before, &after].map(|trees| of(trees, "server.crt"));
+    assert!(old != new && renews(&old, &new));
+    // Nothing new, no certificate, and one of other uses or of another authority.
+    assert!(!renews(&old, &old) && !renews(&old, b"text"));
+    assert!(!renews(&of(&before, "server.key"), &of(&after, "server.key")));
+    let other = Lab::new().render(NOW).unwrap().0;
+    assert!(!renews(&old, &of(&other, "server.crt")) && !renews(&of(&before, "ca.crt"), &of(&other, "ca.crt")));
+    lab.plan.nodes[0].address = "192.168.56.77".parse().unwrap();
+    assert!(!renews(&new, &of(&lab.render(NOW + (1825 - 29) * DAY).unwrap().0, "server.crt")));
+}
+
+#[test]
 fn a_clock_before_the_first_run_is_told() {
     let lab = Lab::new();
     lab.render(NOW - DAY / 2).unwrap();

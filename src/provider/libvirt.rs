@@ -7,12 +7,15 @@ use anyhow::Result;
 use ipnet::Ipv4Net;
 use serde_json::{Value, json};
 
-use super::{BoxFile, Facts, Forwarding};
+use super::{BoxFile, Can, Facts, Forwarding};
 use crate::exec::{qemu_img, virsh};
 
 /// See [`Facts`].
 pub const FACTS: Facts = Facts {
     name: "libvirt",
+    title: "libvirt",
+    // vagrant-libvirt gives a machine eight cards (its `nic_adapter_count`), and one is for the nodes' network.
+    can: Can { virsh: true, images: true, shared_folders: Ok(()), lead_out: true, extra_networks: 7 },
     disk_format: "qcow2",
     convert: qemu_img::to_qcow2,
     convert_options: &qemu_img::QCOW2,
@@ -29,6 +32,11 @@ pub const FACTS: Facts = Facts {
         (net(192, 168, 121), "vagrant-libvirt's own management network"),
         (net(192, 168, 122), "libvirt's default network"),
     ],
+    allowed: None,
+    interfaces: "virbr",
+    // `networkCheckRouteCollision` in its source.
+    same_range: "libvirt will refuse it; `ip route` shows what the host has",
+    hypervisor: || virsh::Virsh::new(virsh::default_uri())?.hypervisor(),
     domains: || virsh::domains(&virsh::default_uri()),
     leads_out: |network| virsh::leads_out(&virsh::default_uri(), network),
     box_files,

@@ -19,13 +19,13 @@ pub use wait::Patience;
 use crate::cache::Cache;
 use crate::config::ImageSource;
 use crate::config::reference::Reference;
+use crate::container_images::{self, Fetcher};
 use crate::exec::signal;
-use crate::images::{self, Fetcher};
 use crate::lock::{ContainerImage, FILE, Lock};
 use crate::parallel::side_by_side;
 use crate::pki;
 use crate::plan::{Node, Plan};
-use crate::progress::{Progress, Step};
+use crate::progress::{Progress, StepHandle};
 use crate::role::Role;
 use client::{Client, Tagged};
 use names::Place;
@@ -117,12 +117,12 @@ impl<'a> Registry<'a> {
     ///
     /// # Errors
     /// It can't be had, or no master takes it.
-    pub fn load(&self, fetcher: &Fetcher<'_>, source: &ImageSource, step: &Step<'_>) -> Result<Changed> {
+    pub fn load(&self, fetcher: &Fetcher<'_>, source: &ImageSource, step: &StepHandle<'_>) -> Result<Changed> {
         // Before anything is fetched.
         let masters = self.masters_when_up(step)?;
-        let image = images::resolve(fetcher, source, step)?;
+        let image = container_images::resolve(fetcher, source, step)?;
         let places = self.places(&image)?;
-        let refused = images::with_blobs(fetcher, source, &image, step, |file| {
+        let refused = container_images::with_blobs(fetcher, source, &image, step, |file| {
             let (mut refused, mut why) = (Vec::new(), anyhow!("no master takes it"));
             for (master, _) in &masters {
                 match self.push(master, &image, &places, file, step) {
@@ -147,7 +147,7 @@ impl<'a> Registry<'a> {
     ///
     /// # Errors
     /// There is no such name, or no master answers.
-    pub fn remove(&self, name: &Reference, step: &Step<'_>) -> Result<Changed> {
+    pub fn remove(&self, name: &Reference, step: &StepHandle<'_>) -> Result<Changed> {
         let masters = self.masters()?;
         let at = Place::of(self.plan, name);
         let has = |list: &[Tagged]| list.iter().any(|tagged| place(tagged) == at && tagged.digest.is_some());
@@ -192,7 +192,7 @@ impl<'a> Registry<'a> {
         image: &ContainerImage,
         places: &BTreeSet<Place>,
         file: &dyn Fn(&str) -> PathBuf,
-        step: &Step<'_>,
+        step: &StepHandle<'_>,
     ) -> Result<()> {
         let manifest = fs::read(file(&image.manifest.digest))?;
         for Place { repository, tag } in places {
@@ -229,7 +229,7 @@ pub fn prepare(cache: &Cache, lock: &Lock, plan: &Plan, progress: &dyn Progress)
     if plan.registries.in_lab {
         let packages = packages(lock)?;
         let step = progress.step("tools of images", None);
-        images::tools(cache, packages, &step)?;
+        container_images::tools(cache, packages, &step)?;
         step.done("all there");
     }
     Ok(())

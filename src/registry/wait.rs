@@ -11,7 +11,7 @@ use super::{Changed, Masters, Registry, place};
 use crate::exec::signal;
 use crate::parallel::side_by_side;
 use crate::plan::Node;
-use crate::progress::Step;
+use crate::progress::StepHandle;
 use crate::role::Role;
 
 /// How often is asked.
@@ -49,7 +49,7 @@ pub(super) struct Those<'n> {
 
 impl<'a> Registry<'a> {
     /// What the masters have, as soon as one answers.
-    pub(super) fn masters_when_up(&self, step: &Step<'_>) -> Result<Masters<'a>> {
+    pub(super) fn masters_when_up(&self, step: &StepHandle<'_>) -> Result<Masters<'a>> {
         let begin = Instant::now();
         loop {
             match self.masters() {
@@ -69,7 +69,7 @@ impl<'a> Registry<'a> {
         those: Those<'_>,
         places: &BTreeSet<Place>,
         digest: Option<&str>,
-        step: &Step<'_>,
+        step: &StepHandle<'_>,
     ) -> Result<Changed> {
         let Those { waiting, refused } = those;
         let (begin, mut know) = (Instant::now(), Vec::new());

@@ -46,9 +46,9 @@ pub struct Options {
     pub force: bool,
 }
 
-/// A node that is made anew.
+/// A node that has to be made anew.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Wanted {
+pub struct Outdated {
     /// Its name.
     pub name: String,
     /// Why, in words.
@@ -79,7 +79,7 @@ impl<'a> Roll<'a> {
     ///
     /// # Errors
     /// A name is no node's.
-    pub fn wanted(&self, names: &[String], state: &ClusterState) -> Result<Vec<Wanted>> {
+    pub fn outdated(&self, names: &[String], state: &ClusterState) -> Result<Vec<Outdated>> {
         for name in names {
             self.plan.node(name)?;
         }
@@ -93,7 +93,7 @@ impl<'a> Roll<'a> {
                 }
                 true => continue,
             };
-            wanted.push(Wanted { name: node.name.clone(), why });
+            wanted.push(Outdated { name: node.name.clone(), why });
         }
         Ok(wanted)
     }
@@ -103,7 +103,7 @@ impl<'a> Roll<'a> {
     /// # Errors
     /// The lab's network leads elsewhere than hab.yaml says, the cluster would not go on, pods do not end, or a node does not
     /// become Ready. What is done stays done, and the next roll goes on from there.
-    pub fn run(&mut self, wanted: &[Wanted], options: Options, progress: &dyn Progress) -> Result<()> {
+    pub fn run(&mut self, wanted: &[Outdated], options: Options, progress: &dyn Progress) -> Result<()> {
         if !wanted.is_empty() {
             // `vagrant up` would refuse the new machine, when the old one is gone.
             WayOut::look(self.plan).same()?;

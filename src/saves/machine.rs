@@ -57,6 +57,16 @@ impl Definition {
     }
 }
 
+/// Whether what a machine with this definition says on its serial port is recorded.
+///
+/// # Errors
+/// It is not XML.
+pub(super) fn is_recorded(definition: &str) -> Result<bool> {
+    let xml = roxmltree::Document::parse(definition)?;
+    let mut ports = xml.descendants().filter(|node| node.has_tag_name("serial"));
+    Ok(ports.any(|port| port.children().any(|node| node.has_tag_name("log"))))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,5 +99,14 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert_eq!(error, "no compact disc with an Ignition config");
+    }
+
+    #[test]
+    fn a_machine_says_whether_its_console_is_recorded() {
+        let with = |log: &str| {
+            format!("<domain><devices><serial type='pty'>{log}<target port='0'/></serial></devices></domain>")
+        };
+        assert!(is_recorded(&with("<log file='/lab/out/console/a.log' append='on'/>")).unwrap());
+        assert!(!is_recorded(&with("")).unwrap());
     }
 }

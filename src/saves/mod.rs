@@ -28,9 +28,9 @@ use crate::atomic_fs;
 use crate::config::{Label, PRIVATE};
 use crate::digest::hex;
 use crate::exec::virsh::{self, Virsh};
-use crate::kinds::Provider;
 use crate::lab::origin::Origins;
 use crate::plan::Plan;
+use crate::provider::able;
 
 /// The save that is meant when none is named.
 pub const DEFAULT: &str = "ready";
@@ -54,8 +54,8 @@ impl<'a> Saves<'a> {
     /// # Errors
     /// `out/nodes.json` is damaged, or the provider's tool is not installed.
     pub fn open(plan: &'a Plan, lab: &Path) -> Result<Self> {
-        // Also where no machine is left, and another provider would be the next: saves are libvirt's.
-        let origins = Origins::read(lab, Provider::Libvirt)?;
+        // Also where no machine is left, and another provider would be the next.
+        let origins = Origins::read(lab, able(|can| can.virsh).unwrap_or(plan.provider))?;
         Ok(Self { plan, lab: lab.to_owned(), origins, virsh: Virsh::new(virsh::default_uri())? })
     }
 

@@ -9,17 +9,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
 
-use super::machine::Definition;
+use super::machine::{Definition, is_recorded};
 use super::record::Machine;
 use super::{NOTE, Record, Saves};
 use crate::atomic_fs;
 use crate::exec::virsh::{DomainState, Overlay};
-use crate::kinds::Provider;
 use crate::lab::origin::in_use;
 use crate::lab::{nodes_json, origin};
 use crate::parallel::side_by_side;
 use crate::progress::Progress;
-use crate::provider::{facts, only_libvirt};
+use crate::provider::{by_virsh, facts};
 
 /// A sector of a compact disc, in bytes; see `IgnitionVolume` in the Vagrantfile.
 const SECTOR: usize = 2048;
@@ -51,8 +50,9 @@ impl Saves<'_> {
     /// The save does not fit the lab any more, which is said before anything is stopped; or libvirt fails.
     pub fn reset(&self, record: &Record, keep_clock: bool, progress: &dyn Progress) -> Result<Duration> {
         // Where no machine is left it does not matter who would run the next.
-        let can = self.plan.providers.contains(&Provider::Libvirt).then_some(Provider::Libvirt);
-        only_libvirt(in_use(&self.lab, self.plan).or(can).unwrap_or(self.plan.provider), "a reset")?;
+        let can = self.plan.providers.iter().copied().find(|provider| facts(*provider).can.virsh);
+        let provider = in_use(&self.lab, self.plan).or(can).unwrap_or(self.plan.provider);
+        by_virsh(provider, "a reset")?;
         let start = Instant::now();
         self.virsh.refresh(&record.pool.name)?;
         let differences = self.differences(record)?;
@@ -60,7 +60,7 @@ impl Saves<'_> {
             bail!("the save `{}` does not fit this lab any more:\n  {}", record.name, differences.join("\n  "));
         }
         let step = progress.step("machines", None);
-        let states = (facts(Provider::Libvirt).domains)()?;
+        let states = (facts(provider).domains)()?;
         all(side_by_side(&record.machines, |machine| {
             self.clear(record, machine, states.get(&machine.domain).copied())
         }))?;
@@ -129,11 +129,14 @@ impl Saves<'_> {
         if same { Ok(()) } else { self.virsh.define(definition) }
     }
 
-    /// libvirt appends to the files that consoles are recorded in; one that it makes itself only root can read.
+    /// libvirt appends to the files that consoles are recorded in; one that it makes itself only root can read. Of a machine
+    /// that is not recorded an old one would be taken for what it says.
     fn make_consoles(&self, record: &Record) -> Result<()> {
         for machine in &record.machines {
             let path = self.lab.join(nodes_json::console_path(&machine.node));
-            if let (false, Some(folder)) = (path.exists(), path.parent()) {
+            if !is_recorded(&machine.definition)? {
+                atomic_fs::remove_file(&path)?;
+            } else if let (false, Some(folder)) = (path.exists(), path.parent()) {
                 atomic_fs::create_private_dir(folder)?;
                 atomic_fs::write(&path, atomic_fs::SECRET, b"")?;
             }

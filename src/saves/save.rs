@@ -21,11 +21,10 @@ use crate::atomic_fs;
 use crate::config::Label;
 use crate::exec::signal;
 use crate::exec::virsh::{DomainState, Overlay};
-use crate::kinds::Provider;
 use crate::lab::nodes_json;
 use crate::parallel::side_by_side;
 use crate::progress::Progress;
-use crate::provider::{facts, only_libvirt};
+use crate::provider::{by_virsh, facts};
 
 /// What Vagrant keeps about a machine is a few short files; this is no limit that one comes near.
 const MAX_NOTE: u64 = 1 << 20;
@@ -52,6 +51,8 @@ impl Saves<'_> {
         let mut record = Record::new(name.as_str(), id, self.plan, OffsetDateTime::now_utc());
         record.hypervisor = self.virsh.hypervisor()?;
         record.pool = pool;
+        // libvirt knows only how much room there was when it last looked.
+        self.virsh.refresh(&record.pool.name)?;
         let machines = side_by_side(&self.plan.nodes, |node| self.machine(&node.name, &record));
         for machine in machines {
             let (machine, networks) = machine?;
@@ -101,8 +102,8 @@ impl Saves<'_> {
 
     /// All machines of the lab run.
     fn all_run(&self) -> Result<()> {
-        only_libvirt(self.plan.provider, "a save")?;
-        let states = (facts(Provider::Libvirt).domains)()?;
+        by_virsh(self.plan.provider, "a save")?;
+        let states = (facts(self.plan.provider).domains)()?;
         for node in &self.plan.nodes {
             match states.get(&nodes_json::domain(self.plan, &node.name)) {
                 Some(DomainState::Running) => {}

@@ -57,12 +57,19 @@ pub trait Input: Send {
     fn next(&mut self, time: Duration, most: usize) -> Result<Option<Vec<u8>>>;
 }
 
+/// Frames with input.
+#[derive(Debug, Default)]
+struct Counts {
+    sent: u64,
+    /// How many of these the node has taken.
+    taken: u64,
+}
+
 /// A session, as both directions see it.
 struct Session<'p> {
     id: String,
     port: Mutex<&'p mut (dyn Write + Send)>,
-    /// How many frames with input were sent, and how many of these the node has taken.
-    input: Mutex<(u64, u64)>,
+    input: Mutex<Counts>,
     room: Condvar,
     begun: AtomicBool,
     over: AtomicBool,
@@ -79,7 +86,8 @@ struct Session<'p> {
 /// # Errors
 /// The node does not answer, or no more; `show` or the input fail; something was lost on the way.
 pub fn run(
-    (port, from): (&mut (dyn Write + Send), &mut dyn Read),
+    port: &mut (dyn Write + Send),
+    from: &mut dyn Read,
     request: &Request,
     input: &mut dyn Input,
     show: &mut dyn FnMut(Output) -> Result<()>,
@@ -132,7 +140,7 @@ impl Session<'_> {
         self.over.load(Ordering::Acquire)
     }
 
-    fn counts(&self) -> MutexGuard<'_, (u64, u64)> {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
         self.input.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -163,7 +171,7 @@ impl Session<'_> {
             ensure!(!frame.gone, "the node has started again, or another session has taken this one's place");
             self.begun.fetch_or(frame.hello, Ordering::AcqRel);
             if frame.ack > 0 {
-                self.counts().1 = frame.ack;
+                self.counts().taken = frame.ack;
                 self.room.notify_all();
             }
             if frame.n == 0 {
@@ -206,7 +214,7 @@ impl Session<'_> {
             }
         }
         while !self.is_over() {
-            let full = |(sent, taken): &mut (u64, u64)| *sent - *taken >= WINDOW;
+            let full = |counts: &mut Counts| counts.sent - counts.taken >= WINDOW;
             let waited = self.room.wait_timeout_while(self.counts(), LOOK, full);
             if waited.unwrap_or_else(PoisonError::into_inner).1.timed_out() {
                 continue;
@@ -217,8 +225,8 @@ impl Session<'_> {
             let eof = bytes.is_empty();
             let n = {
                 let mut counts = self.counts();
-                counts.0 += 1;
-                counts.0
+                counts.sent += 1;
+                counts.sent
             };
             self.say(HostFrame { n, input: bytes, eof, ..HostFrame::default() })?;
             if eof {

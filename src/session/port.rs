@@ -6,7 +6,7 @@ use super::{Input, Output, Request, run};
 use crate::exec::virsh::{Virsh, default_uri};
 use crate::lab::nodes_json;
 use crate::plan::Plan;
-use crate::provider::only_libvirt;
+use crate::provider::by_virsh;
 
 /// The port by which commands are run on a node.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl Port {
     /// # Errors
     /// The lab's machines have no such port, or virsh is not installed.
     pub fn of(plan: &Plan, node: &str) -> Result<Self> {
-        only_libvirt(plan.provider, "a session on a node")?;
+        by_virsh(plan.provider, "a session on a node")?;
         ensure!(plan.shell, "hab.yaml says `shell: false`, so the nodes have no port for this");
         Ok(Self { virsh: Virsh::new(default_uri())?, domain: nodes_json::domain(plan, node) })
     }
@@ -36,6 +36,6 @@ impl Port {
         input: &mut dyn Input,
         show: &mut dyn FnMut(Output) -> Result<()>,
     ) -> Result<u8> {
-        self.virsh.console(&self.domain, |port, from| run((port, from), request, input, show))
+        self.virsh.console(&self.domain, |port, from| run(port, from, request, input, show))
     }
 }

@@ -17,13 +17,12 @@ use serde::Serialize;
 use crate::atomic_fs;
 use crate::cluster::Cluster;
 use crate::config::{FILE, OUT, PRIVATE};
-use crate::exec::virsh::{Virsh, default_uri};
 use crate::exec::{kubectl::Kubectl, vagrant};
-use crate::kinds::Provider;
-use crate::lab;
+use crate::lab::{self, machines};
 use crate::parallel::side_by_side;
 use crate::plan::Plan;
 use crate::progress::Progress;
+use crate::provider::facts;
 use crate::role::Role;
 use crate::session::{Input, Output, Port, Request};
 use hide::Secrets;
@@ -61,6 +60,8 @@ pub fn write(folder: &Path, plan: &Plan, path: &Path, progress: &dyn Progress) -
     step.done("known");
     let step = progress.step("status", None);
     archive.put("plan.json", &json(plan));
+    let machines = machines::all(folder, plan);
+    archive.put("machines.json", &machines.map_or_else(|error| missing(&error), |machines| json(&machines)));
     archive.put("status.json", &status(folder, plan).unwrap_or_else(|error| missing(&error)));
     archive.put("cluster.txt", &cluster(folder, plan).unwrap_or_else(|error| missing(&error)));
     step.done("known");
@@ -139,10 +140,7 @@ fn json(data: &impl Serialize) -> String {
 fn versions(plan: &Plan) -> String {
     let file = |path: &str| fs::read_to_string(path).unwrap_or_else(|error| missing(&error.into()));
     let said = |outcome: Result<String>| outcome.unwrap_or_else(|error| missing(&error));
-    let hypervisor = match plan.provider {
-        Provider::Libvirt => said(Virsh::new(default_uri()).and_then(|virsh| virsh.hypervisor())),
-        Provider::Virtualbox => "VirtualBox".to_owned(),
-    };
+    let hypervisor = said((facts(plan.provider).hypervisor)());
     format!(
         "hab {}\nKubernetes {}\nhypervisor: {hypervisor}\nVagrant: {}\nkernel: {}\n{}",
         env!("CARGO_PKG_VERSION"),

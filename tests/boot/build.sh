@@ -19,7 +19,7 @@ ns_root "$hab" -C "$lab" build
 claim 'hab build tests and packs every box, without a network' $?
 said=$("$hab" -C "$lab" build)
 claim "a second hab build has nothing to do: $said" "$([[ $said == 'nothing to do'* ]]; echo $?)"
-holds 'the flags that hab knows are those of the programs' bash "$here/known.sh" "$cache"
+holds 'the flags and fields that hab knows are those of the programs' bash "$here/known.sh" "$cache"
 before=$(cat "$lab/out/boxes/etcd.json")
 true >"$lab/out/boxes/etcd.json"
 "$hab" --quiet -C "$lab" build

@@ -40,7 +40,7 @@ nodes:
   etcd:
     disks: {scratch: 2}
     networks: [storage]
-    forwardedPorts: [{host: 12379, guest: 2379}]
+    forwardedPorts: [{host: 12379, guest: 2379}, {host: 15353, guest: 53, protocol: udp, hostIp: 127.0.0.2}]
     gui: true
     cpuExecutionCap: 60
 END
@@ -85,6 +85,13 @@ holds "so it does at the host's forwarded port, and at no other" tells_apart 127
 there() { [[ $(ns_user bash -c ": </dev/tcp/$1/1" 2>&1) == *refused* ]]; }
 holds 'it has its address on the further network' tells_apart 192.168.57.11 192.168.57.12 there
 holds 'it finds its further disk' logged "sectors $((2 << 21))"
+# How large its data disk is, and the file system on it, in GiB.
+data_disk() {
+    local size
+    size=$(virsh vol-dumpxml --pool default hab-lab-etcd-01.data | sed -n "s/.*<capacity unit='bytes'>\([0-9]*\).*/\1/p")
+    echo "$((size >> 30)) $(hab shell etcd-01 -- df --block-size=1G --output=size /var/lib/etcd 2>&1 | tail -n 1 | tr -d ' ')"
+}
+was=$(data_disk)
 # How many bytes of two pictures of the screen differ, some seconds apart; a cursor that blinks is 400 of them.
 pictures() { # seconds
     local number
@@ -122,12 +129,12 @@ holds 'its processor has a cap' same "$(virsh schedinfo hab-lab-etcd-01 | awk '$
 # How often these, and its name, are in its definition.
 parts() {
     local part
-    for part in disk-scratch id=hab-ports quota vnc lab.storage '<name>hab-lab-etcd-01<'; do xml | grep -c "$part"; done | paste -sd ' '
+    for part in disk-scratch id=hab-ports udp:127.0.0.2:15353- quota vnc lab.storage '<name>hab-lab-etcd-01<'; do xml | grep -c "$part"; done | paste -sd ' '
 }
-holds 'its definition has all of it' same "$(parts)" '1 1 1 1 1 1'
+holds 'its definition has all of it' same "$(parts)" '1 1 1 1 1 1 1'
 volumes() { ns_root ls /var/lib/libvirt/images | grep -c '^hab-lab-etcd-01'; }
 holds 'the pool has its disks, the further one among them' ns_root test -e /var/lib/libvirt/images/hab-lab-etcd-01.disk-scratch
-printf 'lab: lab\nignition: {etcd: looks.ign}\n' >"$lab/hab.yaml"
+printf 'lab: lab\nignition: {etcd: looks.ign}\nnodes: {etcd: {disk: 12}}\n' >"$lab/hab.yaml"
 "$hab" --quiet -C "$lab" render
 chown -R "$user:" "$work"
 said=$(ns_user "$hab" -C "$lab" plan)
@@ -144,7 +151,8 @@ for ((try = 0; try < 60; try++)); do
     sleep 5
 done
 holds 'etcd answers, and no port of the host leads there' tells_apart 192.168.56.11:2379 127.0.0.1:12379 answers
-holds 'its definition has none of it' same "$(parts)" '0 0 0 0 0 1'
+claim "its data disk has grown, with what is on it (GiB: $was, $(data_disk))" "$([[ $was != 12* && $(data_disk) =~ ^'12 1'[12]$ ]]; echo $?)"
+holds 'its definition has none of it' same "$(parts)" '0 0 0 0 0 0 1'
 claim "what HAB_DATA=keep has kept ($left disks) goes with the next destroy" "$([ "$left" -eq 2 ] && vagrant destroy --force >/dev/null && [ "$(volumes)" -eq 0 ]; echo $?)"
 
 echo "-- a shared folder"

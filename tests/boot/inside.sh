@@ -9,6 +9,10 @@ kube() { "$netns" run "$namespace" "$user" "$kubectl" --kubeconfig="$kubeconfig"
 node() { kube exec "$pod" -- /bin/bash -c "$1" </dev/null; }
 
 kube apply --validate=false --filename="$here/inside.yaml" >/dev/null || exit 1
+# The addresses of two services, and one in their range that is none's.
+api=$(kube get service kubernetes --output='jsonpath={.spec.clusterIP}')
+dns=$(kube --namespace=kube-system get service --selector=k8s-app=kube-dns --output='jsonpath={.items[0].spec.clusterIP}')
+[ -n "$api" ] && [ -n "$dns" ] || exit 1
 many=$(jq '[.nodes[] | select(.role != "etcd")] | length' "$nodes")
 kube wait daemonset/inside --for="jsonpath={.status.numberReady}=$many" --timeout=600s >/dev/null || exit 1
 # The claim holds when all that the command prints matches the pattern. All commands of a node are run at once, by `seen`:
@@ -68,6 +72,8 @@ look_at() { # name, role
     *) emulated='which nothing says' ;;
     esac
     look "it knows whether it is emulated ($emulated)" "EMULATED=$emulated" 'head -n 1 /host/run/hab/machine.env'
+    look 'the addresses of services work on it, and no other of their range' $'yes\nyes\nno' \
+        "for at in $api/443 $dns/53 ${api%.*}.251/443; do timeout 10 bash -c \": </dev/tcp/\$at\" 2>/dev/null && echo yes || echo no; done"
     if [ "$role" = worker ]; then
         look 'HAProxy listens on loopback only' '127\.0\.0\.1:6443' 'ss -ltnH "sport = :6443" | awk "{print \$4}" | sort -u'
         # The kubelet's and kube-proxy's to HAProxy, and HAProxy's to the masters: there is no third kind.

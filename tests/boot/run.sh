@@ -5,7 +5,7 @@
 #
 #   run.sh            all chapters
 #   run.sh --keep     the lab as well, built, started and saved for the chapters one by one
-#   run.sh CHAPTER    one of outside, nodes, look, reset or lifecycle, with that lab, from its save
+#   run.sh CHAPTER    one of reset, outside, nodes, look, halt, older or destroy, with that lab, from its save
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -16,13 +16,16 @@ kept='' chapter=''
 case ${1:-} in
 '') ;;
 --keep) kept=kept ;;
-outside | nodes | look | reset | lifecycle) kept=kept chapter=$1 ;;
+reset | outside | nodes | look | halt | older | destroy) kept=kept chapter=$1 ;;
 *)
-    echo "usage: run.sh [--keep | outside | nodes | look | reset | lifecycle]" >&2
+    echo "usage: run.sh [--keep | reset | outside | nodes | look | halt | older | destroy]" >&2
     exit 2
     ;;
 esac
 . "$root/tests/lib/lab.sh"
+
+# Each chapter begins with the lab as it was when it was saved.
+from_the_save() { holds 'the lab is back at its save' ns_user "$hab" --quiet -C "$lab" reset; }
 
 if [ -n "$chapter" ]; then
     if [ ! -e "$lab/private/saves/ready.json" ]; then
@@ -30,7 +33,7 @@ if [ -n "$chapter" ]; then
         exit 1
     fi
     holds 'the namespace starts' "$netns" start "$namespace"
-    holds "the lab is back at its save" ns_user "$hab" -C "$lab" reset
+    from_the_save
     booted='of another run'
     # shellcheck disable=SC1090 # one of the files below
     . "$here/$chapter.sh"
@@ -48,11 +51,12 @@ if [ -n "$kept" ]; then
     exit
 fi
 . "$here/reset.sh"
-. "$here/outside.sh"
-. "$here/nodes.sh"
-. "$here/look.sh"
-consoles
-. "$here/lifecycle.sh"
+for chapter in outside nodes look halt older destroy; do
+    from_the_save
+    # shellcheck disable=SC1090 # one of the files beside this one
+    . "$here/$chapter.sh"
+    consoles
+done
 
 echo "-- a broken payload"
 holds 'a flipped byte in a binary and in an image fail the build by name, and take the boxes away' bash "$here/broken.sh" "$hab" "$lab" "$work"

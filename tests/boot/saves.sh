@@ -60,8 +60,14 @@ said=$(virsh dumpxml "$worker" | grep -c "source file='.*\.save-[^']*\.vd")
 claim "each of a machine's disks builds on its copy ($said)" "$([ "$said" -eq 3 ]; echo $?)"
 said=$(hab saves --json | jq -r '.[] | "\(.name) \(.fits)"')
 claim "hab saves --json: $said" "$([ "$said" = 'ready true' ]; echo $?)"
-said=$(virsh dumpxml "$etcd" | grep -c '<genid>')
-claim 'each machine has a number for its generation' "$([ "$said" -eq 1 ]; echo $?)"
+generations() { for machine in "$etcd" hab-one-kube-master-01 "$worker"; do virsh dumpxml "$machine" | sed -n 's,.*<genid>\(.*\)</genid>.*,\1,p'; done; }
+of_each() { for machine in "$etcd" hab-one-kube-master-01 "$worker"; do virsh dumpxml "$machine" | grep -c "$1"; done | xargs; }
+holds 'each machine has a type with a version, which an update of qemu keeps' same "$(of_each "machine='pc-i440fx-[0-9]")" '1 1 1'
+was=$(generations)
+holds 'each machine has a number for its generation' same "$(wc -l <<<"$was")" 3
+hab reset --no-wait >/dev/null
+said=$(comm -12 <(sort <<<"$was") <(generations | sort))
+claim 'a reset gives each another' "$([ -z "$said" ] && [ "$(generations | wc -l)" -eq 3 ]; echo $?)"
 
 echo "-- as Vagrant sees it"
 said=$(vagrant status)
@@ -156,6 +162,11 @@ sed -i 's/"ignition_sha256": "./"ignition_sha256": "x/' "$lab/out/nodes.json"
 try reset --no-wait
 claim "another config: $(tail -n 3 <<<"$said" | head -n 1)" "$([[ $status -eq 1 && $said == *'etcd-01 has another Ignition config now'* ]] && whole; echo $?)"
 cp "$home/nodes.json" "$lab/out/nodes.json"
+copy=$(files | grep -m 1 'kube-worker-01.*[.]vda')
+in_namespace root mv "/var/lib/libvirt/images/$copy" /var/lib/libvirt/images/elsewhere
+try reset --no-wait
+claim "a file of it is gone: $(tail -n 1 <<<"$said")" "$([[ $status -eq 1 && $said == *"the file $copy is gone"* ]] && whole; echo $?)"
+in_namespace root mv /var/lib/libvirt/images/elsewhere "/var/lib/libvirt/images/$copy"
 cp "$lab/private/saves/ready.json" "$home/ready.json"
 sed -i 's/"hypervisor": "QEMU /"hypervisor": "QEMU 0/' "$lab/private/saves/ready.json"
 try reset --no-wait
@@ -172,6 +183,9 @@ hab save --anyway other >/dev/null
 echo torn >"$lab/private/saves/other.json"
 try saves rm other
 claim 'and can be removed' "$([ "$status" -eq 0 ] && [ "$(files | grep -c memory)" -eq 3 ] && hab reset --no-wait >/dev/null && whole; echo $?)"
+mkdir -p "$home/clean/private" && cp "$lab/hab.yaml" "$home/clean" && cp -r "$lab/private/saves" "$home/clean/private" && chown -R "$user:" "$home/clean"
+said=$(as_user "$home/hab" -C "$home/clean" clean 2>&1)
+claim "hab clean: $(tail -n 1 <<<"$said")" "$([[ $said =~ 'the save `ready` stays: '[0-9.]+' MiB' ]]; echo $?)"
 cp "$lab/hab.yaml" "$home/hab.yaml"
 sed -i 's/worker: {count: 1}/worker: {count: 1, memory: 1900}/' "$lab/hab.yaml"
 try reset --no-wait
@@ -182,11 +196,9 @@ try reset --no-wait
 claim "another node: $(tail -n 1 <<<"$said")" "$([[ $status -eq 1 && $said == *'kube-worker-02 is not in it'* ]] && whole; echo $?)"
 cp "$home/hab.yaml" "$lab/hab.yaml"
 in_namespace root bash -c 'cd /var/lib/libvirt/images && fallocate --length "$(($(df --output=avail --block-size=1 . | tail -n 1) - 20000000))" filler'
-virsh pool-refresh default
 try save --anyway full
 claim "a pool with no room: $(tail -n 1 <<<"$said")" "$([[ $status -eq 1 && $said == *' MiB left'* ]]; echo $?)"
 in_namespace root rm /var/lib/libvirt/images/filler
-virsh pool-refresh default
 claim 'is said before anything is stopped' "$(whole; echo $?)"
 
 echo "-- the end of a lab"

@@ -53,6 +53,31 @@ in_namespace root umount "$lab/out/console"
 vagrant reload "$etcd" >/dev/null
 claim 'and once it can be recorded, it is' "$([ "$(starts) $(ups)" = '2 2' ]; echo $?)"
 
+echo "-- a console that is not to be recorded"
+worker=kube-worker-01
+# What hab.yaml says of the worker; all else of the lab stays as it is, and who is asked to wait says at once that all is Ready.
+of_worker() {
+    local data
+    sed -i "s/^  worker: .*/  worker: $1/" "$lab/hab.yaml"
+    in_namespace "$user" env HOME="$home" "$home/hab" --quiet -C "$lab" render || return
+    data=$(jq --arg hab "$home/ready" '.hab = $hab' "$lab/out/nodes.json") && echo "$data" >"$lab/out/nodes.json"
+}
+records() { in_namespace root virsh -q -c qemu:///system dumpxml "hab-one-$1" | grep -q '<log file='; }
+recording() { [ -e "$lab/out/console/$1.log" ]; }
+vagrant reload "$worker" >/dev/null
+holds 'the machine is recorded before' records "$worker"
+holds 'hab.yaml says console: false of one role' of_worker '{count: 1, console: false}'
+said=$(in_namespace "$user" env HOME="$home" "$home/hab" -C "$lab" plan)
+claim 'hab plan says in what its machine differs then' "$(grep -q "^$worker .*other recordings of consoles" <<<"$said"; echo $?)"
+vagrant reload "$worker" >/dev/null
+holds 'its machine is started without, and no other' tells_apart "$etcd" "$worker" records
+holds 'what was recorded of it is gone, and of no other' tells_apart "$etcd" "$worker" recording
+said=$(in_namespace "$user" env HOME="$home" "$home/hab" -C "$lab" console "$worker" 2>&1)
+claim 'hab console says so, and does not wait' "$([[ $? -eq 1 && $said == *"console: false\` for $worker"* ]]; echo $?)"
+holds 'hab.yaml says nothing of it any more' of_worker '{count: 1}'
+vagrant reload "$worker" >/dev/null
+holds 'and its machine is recorded again' records "$worker"
+
 echo "-- two labs in one run"
 id=$(jq -r --arg name "$etcd" --arg lab "$lab" '.machines | to_entries[] | select(.value.name == $name and .value.vagrantfile_path == $lab) | .key' "$home/.vagrant.d/data/machine-index/index")
 cwd=$other

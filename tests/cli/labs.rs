@@ -83,6 +83,9 @@ fn the_labs_own_kubeconfig_is_never_the_users() {
 #[test]
 fn a_console_is_shown_as_it_was_recorded() {
     let test = Test::lab().run(["console", "etcd-01", "--past"]).code(1).complains("etcd-01 has never run").then();
+    let test =
+        test.file("hab.yaml", "{lab: demo, nodes: {etcd: {console: false}}}").run(["console", "etcd-01"]).code(1);
+    let test = test.complains("hab.yaml says `console: false` for etcd-01").then().file("hab.yaml", "lab: demo\n");
     let test = test.run(["console", "etcd-09"]).code(1).complains("it has: etcd-01, kube-master-01").then();
     let said = b"SYSLINUX \x1b[31m6.04\r\n{\"hab\":\"node\"}\r\n";
     let test = test.file("out/console/etcd-01.log", said);

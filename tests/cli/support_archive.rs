@@ -78,6 +78,7 @@ fn an_archive_helps_and_tells_no_secret() {
     );
     assert!(of("hab.yaml").contains("lab: demo") && of("out/nodes.json").contains("etcd-01"));
     assert!(of("plan.json").contains("192.168.56.11") && of("versions.txt").starts_with("hab "));
+    assert!(of("machines.json").contains("\"state\": \"not-created\""));
     assert!(of("status.json").contains("\"ready\": false"));
     // No machine is there to be asked, and it says so.
     assert!(of("nodes/etcd-01/journal.txt").contains("not to be had"));

@@ -1,15 +1,19 @@
 //! What each verb is for.
 
+use hab::kinds::Supply;
+
 use super::support::Test;
 
 #[test]
 fn a_new_lab_is_a_good_one() {
+    let newest = *Supply::Source.kubernetes_versions().last().unwrap();
     let ran = Test::new().run(["init", "My Lab"]).code(0).prints("wrote My Lab/hab.yaml").quietly();
     let ran = ran.leaves(&["My Lab/", "My Lab/.gitignore", "My Lab/hab.yaml"]);
     let ran = ran.file_is("My Lab/.gitignore", "private/\nout/\n.vagrant/\n");
     let ran = ran.then().run(["-C", "My Lab", "check"]).code(0).quietly();
-    let ran = ran.prints("My Lab/hab.yaml is fine: 1 etcd, 1 master, 2 workers, Kubernetes v1.36.3");
-    ran.then().run(["-C", "My Lab", "plan"]).code(0).prints("lab my-lab: Kubernetes v1.36.3, 4 nodes");
+    let fine = format!("My Lab/hab.yaml is fine: 1 etcd, 1 master, 2 workers, Kubernetes {newest}");
+    let ran = ran.prints(&fine);
+    ran.then().run(["-C", "My Lab", "plan"]).code(0).prints(&format!("lab my-lab: Kubernetes {newest}, 4 nodes"));
 }
 
 #[test]
@@ -41,6 +45,47 @@ fn the_plan_says_what_a_build_will_make_and_makes_nothing() {
     let others = plan["steps"].as_array().unwrap();
     assert!(others.len() > 12, "{others:?}");
     assert!(others.iter().all(|step| step["state"] == "after-lock"), "{others:?}");
+}
+
+#[test]
+fn the_plan_says_of_each_machine_how_it_stands() {
+    let none = "\n\nno machine of this lab is there\n";
+    let ran = Test::lab().run(["plan"]).code(0).quietly().prints(none).then().run(["render"]).code(0).then();
+    // As Vagrant notes what it made: from what was rendered, but for one, of an older box and with less memory.
+    let path = ran.path().join("out/nodes.json");
+    let mut data: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    for node in data["nodes"].as_array_mut().unwrap() {
+        node["box_version"] = "1.36.3.2".into();
+    }
+    std::fs::write(&path, data.to_string()).unwrap();
+    let mut test = ran.run(["plan"]).code(0).quietly().prints(none).then();
+    for (index, version, memory) in [(0, "1.36.3.2", 768), (1, "1.36.3.2", 2048), (2, "1.36.3.1", 1024)] {
+        let node = &data["nodes"][index];
+        let (name, sha) = (node["name"].as_str().unwrap(), node["ignition_sha256"].as_str().unwrap());
+        let notes = format!(".vagrant/machines/{name}/libvirt");
+        let hardware = node["hardware"].to_string();
+        test = test.file(&format!("{notes}/id"), "1").file(&format!("{notes}/hab-hardware"), hardware);
+        test = test.file(&format!("{notes}/hab-size"), format!("{memory} {} {}", node["cpus"], node["disk"]));
+        test = test.file(&format!("{notes}/hab-origin"), format!("{version} {sha}"));
+    }
+    let ran = test.run(["plan"]).code(0).quietly().prints(
+        "\n\nMACHINE         AGAINST WHAT `hab build` LAST WROTE\netcd-01         as planned\nkube-master-01  as planned\n\
+         kube-worker-01  box 1.36.3.1 -> 1.36.3.2; memory 1024 -> 1280 MiB\nkube-worker-02  not created\n\n\
+         `hab roll` makes anew what differs\n",
+    );
+    let ran = ran.then().run(["plan", "--json"]).code(0).quietly();
+    let plan: serde_json::Value = serde_json::from_str(&ran.stdout()).unwrap();
+    let machine = |name: &str, state: &str, differences: &[&str]| serde_json::json!({"name": name, "state": state, "differences": differences});
+    let machines = serde_json::json!([
+        machine("etcd-01", "as-planned", &[]),
+        machine("kube-master-01", "as-planned", &[]),
+        machine("kube-worker-01", "differs", &["box 1.36.3.1 -> 1.36.3.2", "memory 1024 -> 1280 MiB"]),
+        machine("kube-worker-02", "not-created", &[]),
+    ]);
+    assert_eq!(plan["machines"], machines);
+    // One whose config nobody noted is not called the same.
+    let ran = ran.then().file(".vagrant/machines/etcd-01/libvirt/hab-origin", "").run(["plan"]).code(0);
+    ran.prints("\netcd-01         not known: nobody noted what it was made of\n");
 }
 
 #[test]

@@ -20,9 +20,9 @@ demo_packages=(
 test_packages=(
     "${demo_packages[@]}"
     curl e2fsprogs git haproxy ignition nftables openssl shellcheck hyperfine jq squashfs-tools mtools python3
-    # tests/image: a vendor's keys, and what checks and unpacks an image
+    # tests/vendor_image: a vendor's keys, and what checks and unpacks an image
     gpg gpg-agent gpgconf gpgv-static xz-utils
-    # tests/images: a registry, and who may use it
+    # tests/container_images: a registry, and who may use it
     docker-registry apache2-utils
 )
 
@@ -56,16 +56,19 @@ install_packages() {
 
 # packer: Debian's, where there is one (12), else from its Go modules. Another archive's may lack the qemu plugin.
 install_packer() {
-    if command -v packer >/dev/null; then
-        return 0
+    local packer
+    if ! command -v packer >/dev/null; then
+        as_root apt-get update -qq
+        # Not "apt-cache show", which knows the name as long as another package mentions it.
+        if apt-cache madison packer | grep -q '| 1\.6\.'; then
+            install_packages packer
+        else
+            "$root/tests/lib/packer.sh" "$tools/packer"
+        fi
     fi
-    as_root apt-get update -qq
-    # Not "apt-cache show", which knows the name as long as another package mentions it.
-    if apt-cache madison packer | grep -q '| 1\.6\.'; then
-        install_packages packer
-    else
-        "$root/tests/lib/packer.sh" "$tools/packer"
-    fi
+    packer=$(command -v packer) || return
+    # The user's own shell does not find that one.
+    [[ $packer != "$tools"/* ]] || echo "packer is $packer; for hab build by hand: PATH=\$PATH:$tools/packer"
 }
 
 # cargo-deny, which looks at what hab is linked with.

@@ -1,9 +1,9 @@
 """Clients of the API server that keep count, while the cluster loses what it can lose.
 
-    clients.py FOLDER NAME=HOST:PORT... < kubeconfig as JSON
+    clients.py FOLDER NAME=HOST:PORT[,HOST:PORT]... < kubeconfig as JSON
 
 Through each of these addresses one client reads ten times a second and one writes once a second, each on a connection
-that it keeps, until FOLDER has a file `stop`. What was acknowledged is in FOLDER/written, a name a line. At the end it
+that it keeps, until FOLDER has a file `stop`. With several addresses a client goes to the next when one fails. What was acknowledged is in FOLDER/written, a name a line. At the end it
 prints JSON, an object for each client: how many requests, how many failed at first, how many a retry did not mend
 (`lost`), the longest time without an answer in seconds (`gap`), and which masters answered.
 """
@@ -46,10 +46,9 @@ class Connection(http.client.HTTPSConnection):
 class Client(threading.Thread):
     """Asks every `every` seconds; `request` makes method, path and body of a number."""
 
-    def __init__(self, through, address, every, context, request, acknowledged):
+    def __init__(self, through, connections, every, request, acknowledged):
         super().__init__()
-        host, port = address.rsplit(":", 1)
-        self.connection = Connection(host, int(port), context)
+        self.connections, self.connection = connections, connections[0]
         self.every, self.request, self.acknowledged = every, request, acknowledged
         self.ended = threading.Event()
         self.said = {"through": through, "every": every, "requests": 0, "failed": 0, "lost": 0, "gap": 0.0}
@@ -73,6 +72,8 @@ class Client(threading.Thread):
                 self.connection.close()
                 if self.ended.is_set():
                     return
+                self.connections.append(self.connections.pop(0))
+                self.connection = self.connections[0]
                 print(f"{time.time():.1f} {self.said['through']} {number}: {error!r}", file=sys.stderr, flush=True)
                 self.said["failed"] += attempt == 0
                 self.ended.wait(PAUSE)
@@ -134,10 +135,14 @@ def main():
 
             return write
 
+        def connections(several):
+            pairs = [address.rsplit(":", 1) for address in several.split(",")]
+            return [Connection(host, int(port), context) for host, port in pairs]
+
         clients = []
-        for through, address in addresses:
-            clients.append(Client(through, address, 0.1, context, read, acknowledged))
-            clients.append(Client(through, address, 1.0, context, write_through(through), acknowledged))
+        for through, several in addresses:
+            clients.append(Client(through, connections(several), 0.1, read, acknowledged))
+            clients.append(Client(through, connections(several), 1.0, write_through(through), acknowledged))
         for client in clients:
             client.start()
         while not os.path.exists(os.path.join(folder, "stop")):

@@ -28,11 +28,23 @@ impl Drop for Server {
     }
 }
 
+/// What a server shows, and whom it lets in: files of a node below /etc/kubernetes/pki.
+struct Identity {
+    /// Its certificate and key, without their endings.
+    stem: &'static str,
+    /// The authority of those it lets in.
+    authority: &'static str,
+}
+
+const ETCD: Identity = Identity { stem: "etcd/server", authority: "etcd/ca.crt" };
+const API_SERVER: Identity = Identity { stem: "apiserver", authority: "ca.crt" };
+
 /// Serves the files of `dir`, each a whole HTTP answer, to those who have a certificate of the same authority.
-fn serve(dir: &Path, node: &Node, port: u16, pki: &Pki, stem: &str, authority: &str) -> Server {
+fn serve(dir: &Path, node: &Node, port: u16, pki: &Pki, identity: &Identity) -> Server {
+    let Identity { stem, authority } = identity;
     let tree = pki.node(node).unwrap();
     for (from, to) in
-        [(format!("{stem}.crt"), "own.crt"), (format!("{stem}.key"), "own.key"), (authority.to_owned(), "ca.crt")]
+        [(format!("{stem}.crt"), "own.crt"), (format!("{stem}.key"), "own.key"), ((*authority).to_owned(), "ca.crt")]
     {
         match tree.get(&format!("/etc/kubernetes/pki/{from}")) {
             Some(Entry::File { content, .. }) => std::fs::write(dir.join(to), content).unwrap(),
@@ -97,8 +109,8 @@ impl Fake {
     fn serve(&self, pki: &Pki) -> [Server; 2] {
         let path = |node: &str| self.dir.path().join(node);
         [
-            serve(&path("etcd"), self.node(Role::Etcd), port::ETCD_CLIENT, pki, "etcd/server", "etcd/ca.crt"),
-            serve(&path("master"), self.node(Role::Master), self.plan.api_port(), pki, "apiserver", "ca.crt"),
+            serve(&path("etcd"), self.node(Role::Etcd), port::ETCD_CLIENT, pki, &ETCD),
+            serve(&path("master"), self.node(Role::Master), self.plan.api_port(), pki, &API_SERVER),
         ]
     }
 
@@ -233,7 +245,7 @@ fn a_master_that_is_not_ready_tells_what_a_ready_one_can_not() {
     for master in &masters {
         let dir = fake.dir.path().join(&master.name);
         std::fs::create_dir(&dir).unwrap();
-        servers.push(serve(&dir, master, fake.plan.api_port(), &fake.pki, "apiserver", "ca.crt"));
+        servers.push(serve(&dir, master, fake.plan.api_port(), &fake.pki, &API_SERVER));
         answer(&dir, "readyz?verbose", "500 Internal Server Error", "[-]etcd failed: reason withheld\n");
         answer(&dir, NODES, "500 Internal Server Error", "");
     }

@@ -1,4 +1,4 @@
-//! Every certificate of a 3+2+2 lab, judged by `openssl`.
+//! Every certificate of a 3+2+2 lab, checked by `openssl`.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

@@ -41,7 +41,7 @@ impl Node {
             }
             Ok(())
         };
-        let code = run((&mut to, &mut from), request, &mut Bytes(input.to_vec()), &mut show).unwrap();
+        let code = run(&mut to, &mut from, request, &mut Bytes(input.to_vec()), &mut show).unwrap();
         (code, out, String::from_utf8(err).unwrap())
     }
 
@@ -170,7 +170,7 @@ fn what_answers_for_another_session_ends_this_one() {
         lines.map(Result::unwrap).find(|line| line.contains("\"end\"")).unwrap();
     });
     let (mut to, mut from) = (&ours, &ours);
-    let error = run((&mut to, &mut from), &request(&["x"]), &mut Bytes(Vec::new()), &mut |_| Ok(())).unwrap_err();
+    let error = run(&mut to, &mut from, &request(&["x"]), &mut Bytes(Vec::new()), &mut |_| Ok(())).unwrap_err();
     assert!(error.to_string().contains("lost on the way"), "{error}");
     node.join().unwrap();
 }

@@ -210,10 +210,10 @@ fn no_network_leads_out_but_where_the_lab_says_so() {
 fn labs_of_two_versions_of_hab_are_not_mixed_up() {
     let test = Test::new();
     let (old, new) = (test.lab("old", "old", 1), test.lab("new", "new", 1));
-    let newer = vagrantfile().replace("__dir__, 7)", "__dir__, 8)").replace("SCHEMA = 7\n", "SCHEMA = 8\n");
+    let newer = vagrantfile().replace("__dir__, 8)", "__dir__, 9)").replace("SCHEMA = 8\n", "SCHEMA = 9\n");
     std::fs::write(new.join("Vagrantfile"), newer).unwrap();
     let nodes = new.join("out/nodes.json");
-    let data = std::fs::read_to_string(&nodes).unwrap().replace("\"schema\": 7", "\"schema\": 8");
+    let data = std::fs::read_to_string(&nodes).unwrap().replace("\"schema\": 8", "\"schema\": 9");
     std::fs::write(&nodes, data).unwrap();
     test.index(&"1".repeat(32), &old, "etcd-01");
     test.index(&"2".repeat(32), &new, "etcd-01");

@@ -117,7 +117,7 @@ fn place(calls: &[Vec<String>], words: &str) -> usize {
 
 const PLAIN: &str = "{lab: demo, provider: virtualbox}";
 const RICH: &str = "{lab: demo, provider: virtualbox, network: {extra: {storage: 192.168.57.0/24}}, nodes: {etcd: {disks: \
-                    {scratch: 2}, networks: [storage], cpuExecutionCap: 40, gui: true, forwardedPorts: [{host: 8079, guest: 2379}]}}}";
+                    {scratch: 2}, networks: [storage], cpuExecutionCap: 40, gui: true, console: false, forwardedPorts: [{host: 8079, guest: 2379}]}}}";
 
 #[test]
 fn vagrants_own_provider_accepts_what_hab_renders() {
@@ -230,11 +230,13 @@ fn a_machine_has_what_hab_yaml_says_of_it() {
         "--portcount 5",
         "VBoxInternal/Devices/ahci/0/Config/Port4/SerialNumber scratch",
         "--type gui",
+        "--uart1 0x3F8 4 --uart-mode1 disconnected",
         "--nictype3 virtio",
         "hostonlyif ipconfig vboxnet1 --ip 192.168.57.1",
     ] {
         assert!(!places(&calls, words).is_empty(), "`{words}` in {calls:#?}");
     }
+    assert!(!lab.has("out/console/etcd-01.log"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What is pinned of a release, and the programs that are taken out of it.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use flate2::write::GzEncoder;
@@ -52,6 +53,16 @@ fn etcd_only() -> Catalog {
 
 /// Takes etcd's programs out of a file with these bytes: the digests, or what is said.
 fn take(lab: &Lab, catalog: &Catalog, bytes: &[u8]) -> Result<BTreeMap<String, String>, String> {
+    let entry = entry(lab, catalog, bytes)?;
+    for name in ["etcd", "etcdctl", "etcdutl"] {
+        let program = program_file(entry.path(), name).unwrap();
+        assert_eq!(sha256(std::fs::read(&program.path).unwrap()), program.sha256);
+    }
+    Ok(built(entry.path()).unwrap().programs)
+}
+
+/// The entry of etcd's programs, taken out of a file with these bytes; or what is said.
+fn entry(lab: &Lab, catalog: &Catalog, bytes: &[u8]) -> Result<tempfile::TempDir, String> {
     let published = catalog.published("etcd").unwrap().remove(0);
     lab.server.has(&published.url, Answer::Bytes(bytes.to_vec()));
     let progress: &dyn Progress = &Silent;
@@ -64,11 +75,30 @@ fn take(lab: &Lab, catalog: &Catalog, bytes: &[u8]) -> Result<BTreeMap<String, S
     let entry = tempfile::tempdir().unwrap();
     let build = ReleaseBuild { cache: &lab.cache, catalog, lock: &lock, name: "etcd" };
     build.build(entry.path()).map_err(|error| format!("{error:#}"))?;
-    for name in ["etcd", "etcdctl", "etcdutl"] {
-        let program = program_file(entry.path(), name).unwrap();
-        assert_eq!(sha256(std::fs::read(&program.path).unwrap()), program.sha256);
-    }
-    Ok(built(entry.path()).unwrap().programs)
+    Ok(entry)
+}
+
+/// Other bytes need another version of the step that takes published programs.
+#[test]
+fn the_same_release_gives_the_same_entry() {
+    let (lab, mut catalog) = (Lab::new(), etcd_only());
+    catalog.releases.get_mut("etcd").unwrap().version = "v1.2.3".to_owned();
+    let published = catalog.published("etcd").unwrap().remove(0);
+    let members: Vec<_> =
+        published.programs.iter().map(|(name, member)| (member.clone().unwrap(), program(name))).collect();
+    let members: Vec<_> = members.iter().map(|(name, bytes)| (name.as_str(), EntryType::Regular, &bytes[..])).collect();
+    let entry = entry(&lab, &catalog, &archive(&members)).unwrap();
+    let digests = ["bin/etcd", "bin/etcdctl", "bin/etcdutl", "programs.json"].map(|name| {
+        let path = entry.path().join(name);
+        assert!(
+            name.ends_with(".json") || std::fs::metadata(&path).unwrap().permissions().mode() & 0o100 != 0,
+            "{name}"
+        );
+        (name, sha256(std::fs::read(path).unwrap()))
+    });
+    assert_eq!(std::fs::read_dir(entry.path()).unwrap().count(), 2, "`bin` and the list");
+    let whole = digests.map(|(name, digest)| format!("{name} {digest}\n")).concat();
+    assert_eq!(sha256(&whole), "bff5c3ebf3d62887c8c3eb6eb48cca4c35b6b671ee32dcdff5453b8fb774f75b", "{whole}");
 }
 
 #[test]

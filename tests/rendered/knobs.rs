@@ -296,7 +296,8 @@ nodes:
   etcd: {disks: {scratch: 3}, networks: [storage, backup], gui: true, cpuExecutionCap: 70}
   worker:
     sharedFolders: [{host: data, guest: /srv/data}, {host: /var/tmp, guest: /mnt/tmp}]
-    override: {"02": {sharedFolders: [], forwardedPorts: [{host: 8080, guest: 30080}]}}
+    console: false
+    override: {"02": {sharedFolders: [], forwardedPorts: [{host: 8080, guest: 30080}], console: true}}
 "#;
 
 #[test]
@@ -334,6 +335,9 @@ fn a_machine_has_what_the_lab_says() {
     assert_eq!(lab.node("kube-worker-01").text(folders), "hab-0 /srv/data\nhab-1 /mnt/tmp\n");
     assert!(!lab.node("kube-worker-02").has(folders));
     let second = node("kube-worker-02");
+    // Where it is recorded, nothing is said: machines of before have the same hardware.
+    let console = |node: &Value| node["hardware"].get("console").cloned();
+    assert_eq!([&node("kube-worker-01"), &second, &etcd].map(console), [Some(json!(false)), None, None]);
     let port = json!({"guest": 30080, "host": 8080, "host_ip": "127.0.0.1", "protocol": "tcp"});
     assert_eq!(second["hardware"]["forwarded_ports"], json!([port]));
     assert_eq!(second["cards"], json!([]));

@@ -42,6 +42,35 @@ pub fn parameters(all: &[Code]) -> Vec<String> {
     many.map(|(code, found)| code.at(found.line, &format!("{} has {}", found.name, found.parameters))).collect()
 }
 
+/// The same of files in Go, whose functions begin at the beginning of a line.
+pub fn go_parameters(files: &[File]) -> Vec<String> {
+    let mut found = Vec::new();
+    for file in files.iter().filter(|file| file.is("go")) {
+        for (start, _) in file.text.match_indices("\nfunc ") {
+            let after = &file.text[start + "\nfunc ".len()..];
+            // What is in parentheses first is what a method belongs to.
+            let after = if after.starts_with('(') { after.split_once(')').map_or("", |(_, rest)| rest) } else { after };
+            let (name, list) = after.split_once('(').unwrap_or((after, ""));
+            let (mut depth, mut commas, mut last) = (1, 0, ' ');
+            for sign in list.chars() {
+                depth += i32::from(sign == '(') - i32::from(sign == ')');
+                if depth == 0 {
+                    break;
+                }
+                commas += usize::from(sign == ',' && depth == 1);
+                last = if sign.is_whitespace() { last } else { sign };
+            }
+            // Alone on its line the last one has a comma, too.
+            let count = if last == ' ' { 0 } else { commas + usize::from(last != ',') };
+            if count > MAX_PARAMETERS {
+                let line = file.text[..=start].lines().count() + 1;
+                found.push(format!("{}:{line}: {} has {count}", file.path, name.trim()));
+            }
+        }
+    }
+    found
+}
+
 fn tokens(text: &str) -> Vec<&str> {
     text.split(' ').collect()
 }

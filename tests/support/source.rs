@@ -1,4 +1,4 @@
-//! Rust source taken apart: its tokens without comments and tests, the paths in it, its functions.
+//! Rust source taken apart: its tokens without comments, and as a rule without tests; the paths in it, its functions.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,13 @@ use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 pub struct File {
     pub path: String,
     pub text: String,
+}
+
+impl File {
+    /// Whether it is of this language, by its name's ending.
+    pub fn is(&self, ending: &str) -> bool {
+        Path::new(&self.path).extension().is_some_and(|own| own == ending)
+    }
 }
 
 /// Everything git tracks, or would.
@@ -53,20 +60,25 @@ pub struct Function {
     pub parameters: usize,
 }
 
-/// The code of a file, without comments and without what is compiled for tests only.
+/// The code of a file, without comments.
 #[derive(Debug)]
 pub struct Code {
     pub path: String,
     pub tokens: Vec<Token>,
+    /// Also what is compiled for tests only.
+    with_tests: bool,
     /// Files that only tests have.
     test_files: Vec<PathBuf>,
 }
 
+/// All Rust in the repository, tests and all.
+pub fn all_rust(files: &[File]) -> Vec<Code> {
+    files.iter().filter(|file| file.is("rs")).map(|file| Code::with_tests(&file.path, &file.text)).collect()
+}
+
 /// The code of all files in `src` that are not for tests only.
 pub fn code(files: &[File]) -> Vec<Code> {
-    let rust = files.iter().filter(|file| {
-        file.path.starts_with("src/") && Path::new(&file.path).extension().is_some_and(|ending| ending == "rs")
-    });
+    let rust = files.iter().filter(|file| file.path.starts_with("src/") && file.is("rs"));
     let all: Vec<Code> = rust.map(|file| Code::new(&file.path, &file.text)).collect();
     let tests: Vec<PathBuf> = all.iter().flat_map(|code| code.test_files.clone()).collect();
     let is_test = |code: &Code| {
@@ -78,9 +90,18 @@ pub fn code(files: &[File]) -> Vec<Code> {
 }
 
 impl Code {
+    /// Without what is compiled for tests only.
     pub fn new(path: &str, text: &str) -> Self {
+        Self::read(path, text, false)
+    }
+
+    pub fn with_tests(path: &str, text: &str) -> Self {
+        Self::read(path, text, true)
+    }
+
+    fn read(path: &str, text: &str, with_tests: bool) -> Self {
         let stream: TokenStream = text.parse().unwrap_or_else(|error| panic!("{path}: {error}"));
-        let mut code = Self { path: path.to_owned(), tokens: Vec::new(), test_files: Vec::new() };
+        let mut code = Self { path: path.to_owned(), tokens: Vec::new(), with_tests, test_files: Vec::new() };
         code.take(stream, 0);
         code
     }
@@ -107,7 +128,7 @@ impl Code {
         let mut at = 0;
         while let Some(tree) = trees.get(at) {
             let line = tree.span().start().line;
-            if is_for_tests(&trees[at..]) {
+            if !self.with_tests && is_for_tests(&trees[at..]) {
                 // To the end of the item; what ends at a comma, as a field does, ends there.
                 let ends = |tree: &TokenTree| match tree {
                     TokenTree::Punct(punct) => [';', ','].contains(&punct.as_char()),

@@ -1,8 +1,8 @@
 
 module HabLab
   module Libvirt
-    # Before a machine starts: has its serial port recorded in the lab, in out/console/NODE.log. `hab status` and
-    # `hab wait` read there what the node says of itself; `virsh console` works as well.
+    # Before a machine starts: has its serial port recorded in the lab, in out/console/NODE.log, unless hab.yaml says
+    # `console: false`. `hab status` and `hab wait` read there what the node says of itself; `virsh console` works as well.
     #
     # libvirt writes the file as root (virtlogd, or libvirtd if qemu.conf says stdio_handler = "file"). It is made here
     # before, so it is the user's, and nobody else's to read. libvirt only appends: each start adds an empty line, a
@@ -18,7 +18,7 @@ module HabLab
       end
 
       def run(env, node)
-        file = node.console unless ENV["HAB_CONSOLE"] == "off"
+        file = node.console if node.recorded?
         # An old log would be taken for what this boot says.
         file ? begin_file(file, node[:name]) : self.class.forget(node)
         record(env[:machine], file)
@@ -27,7 +27,7 @@ module HabLab
         raise unless file && e.message.b.include?(file.b)
 
         raise Error, "libvirt, which is root, can not write #{file} (is the lab on a network file system?): " \
-                     "move the lab to a local one, or set HAB_CONSOLE=off to go without."
+                     "move the lab to a local one, or go without: `console: false` in hab.yaml, or HAB_CONSOLE=off."
       end
 
       private

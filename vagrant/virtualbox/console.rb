@@ -1,8 +1,8 @@
 
 module HabLab
   module Virtualbox
-    # Before a machine starts: has its serial port recorded in the lab, in out/console/NODE.log. `hab status` and
-    # `hab wait` read there what the node says of itself. VirtualBox writes the file anew at each start, as the user; what was
+    # Before a machine starts: has its serial port recorded in the lab, in out/console/NODE.log, unless hab.yaml says
+    # `console: false`. `hab status` and `hab wait` read there what the node says of itself. VirtualBox writes the file anew at each start, as the user; what was
     # there before is NODE.log.0 then.
     class Console < Step
       # The first serial port of a PC: address and interrupt.
@@ -21,7 +21,7 @@ module HabLab
 
       def mode(node)
         file = node.console
-        if ENV["HAB_CONSOLE"] == "off"
+        unless node.recorded?
           self.class.forget(node)
           return ["--uart-mode1", "disconnected"]
         end
@@ -31,7 +31,7 @@ module HabLab
         File.open(file, File::WRONLY | File::CREAT | File::EXCL, 0o600) {}
         ["--uart-mode1", "file", file]
       rescue SystemCallError => e
-        raise Error, "the machine's console can not be recorded: #{e.message} (HAB_CONSOLE=off goes without)"
+        raise Error, "the machine's console can not be recorded: #{e.message} (`console: false` in hab.yaml goes without, or HAB_CONSOLE=off)"
       end
     end
   end

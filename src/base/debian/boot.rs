@@ -76,3 +76,50 @@ pub fn write_code(files: &Path, disk: &Path) -> Result<()> {
     disk.seek(SeekFrom::Start(0))?;
     Ok(disk.write_all(&code)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// In the place of each program: notes what it was called with, and for which second.
+    const NOTES: &str =
+        "#!/bin/sh\nd=${0%/bin/*}\necho \"${0##*/} $SOURCE_DATE_EPOCH $*\" | sed \"s,$d/,,g\" >>\"$d/ran\"\n";
+
+    /// Other commands need another version of the step that writes the base.
+    #[test]
+    fn the_boot_partition_is_written_by_the_same_commands() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir(at("bin")).unwrap();
+        for name in ["mformat", "mcopy", "syslinux"] {
+            fs::write(at("bin").join(name), NOTES).unwrap();
+            fs::set_permissions(at("bin").join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let parts = Parts { kernel: &at("kernel"), initrd: &at("initramfs"), menu: &at("menu") };
+        write(&PinnedTools::open(dir.path()), &parts, &at("out")).unwrap();
+        let expected = "\
+            mformat 315532800 -i out -N 68616201 -v HAB-BOOT ::\n\
+            mcopy 315532800 -i out kernel ::vmlinuz\n\
+            mcopy 315532800 -i out initramfs ::initrd\n\
+            mcopy 315532800 -i out menu ::syslinux.cfg\n\
+            syslinux 315532800 --install out\n";
+        assert_eq!(fs::read_to_string(at("ran")).unwrap(), expected);
+        assert_eq!(fs::metadata(at("out")).unwrap().len(), 32 << 20);
+    }
+
+    #[test]
+    fn boot_code_stays_out_of_the_partition_table() {
+        let dir = tempfile::tempdir().unwrap();
+        let (disk, code) = (dir.path().join("disk"), dir.path().join("usr/lib/syslinux/mbr/gptmbr.bin"));
+        fs::create_dir_all(code.parent().unwrap()).unwrap();
+        fs::write(&code, [1; CODE]).unwrap();
+        fs::write(&disk, [2; 512]).unwrap();
+        write_code(dir.path(), &disk).unwrap();
+        assert_eq!(fs::read(&disk).unwrap(), [[1; CODE].as_slice(), &[2; 512 - CODE]].concat());
+        fs::write(&code, [1; CODE + 1]).unwrap();
+        let error = write_code(dir.path(), &disk).unwrap_err().to_string();
+        assert!(error.contains("441 bytes"), "{error}");
+    }
+}

@@ -27,7 +27,7 @@ use crate::exec::pinned_tools::PinnedTools;
 use crate::exec::{mksquashfs, zstd};
 use crate::lock::{self, Deb};
 use crate::node::base_files;
-use crate::progress::Step;
+use crate::progress::StepHandle;
 use crate::provider;
 
 /// The partitions' names, by which the node finds them.
@@ -66,7 +66,13 @@ pub fn key(packages: &[Deb], provider: &provider::Facts, key: KeyBuilder) -> Res
 ///
 /// # Errors
 /// A part can't be made.
-pub fn build(base: &BaseBuild<'_>, packages: &[Deb], tools: &Path, entry: &Path, step: &Step<'_>) -> Result<String> {
+pub fn build(
+    base: &BaseBuild<'_>,
+    packages: &[Deb],
+    tools: &Path,
+    entry: &Path,
+    step: &StepHandle<'_>,
+) -> Result<String> {
     let tools = PinnedTools::open(tools);
     let work = base.cache.scratch()?;
     let at = |name: &str| work.path().join(name);

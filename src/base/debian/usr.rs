@@ -135,6 +135,8 @@ pub fn folders(root: &Path, path: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
     use super::*;
 
     #[test]
@@ -181,6 +183,82 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let error = unpacked(&header(b"./usr/../../x", 2), b"hi", dir.path()).unwrap_err();
         assert!(error.to_string().contains("leads out"), "{error}");
+    }
+
+    /// Every file and link below `folder`, with its mode and what is in it, and every folder.
+    fn listed(root: &Path, folder: &str) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
+        names.sort();
+        let line = |path: &std::path::PathBuf| {
+            let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+            let meta = fs::symlink_metadata(path).unwrap();
+            let mode = meta.permissions().mode() & 0o7777;
+            if meta.is_symlink() {
+                vec![format!("{name} -> {}", fs::read_link(path).unwrap().display())]
+            } else if meta.is_dir() {
+                [format!("{mode:o} {name}/")].into_iter().chain(listed(root, &name)).collect()
+            } else {
+                vec![format!("{mode:o} {name}: {}", fs::read_to_string(path).unwrap())]
+            }
+        };
+        names.iter().flat_map(line).collect()
+    }
+
+    /// Other files need another version of the step that writes the base.
+    #[test]
+    fn the_same_packages_give_the_same_files() {
+        use EntryType::{Directory, Link, Regular, Symlink};
+        let dir = tempfile::tempdir().unwrap();
+        let mut archive = tar::Builder::new(Vec::new());
+        for (name, kind, mode, text) in [
+            ("./usr/", Directory, 0o700, ""),
+            ("./usr/bin/", Directory, 0o700, ""),
+            ("./usr/bin/su", Regular, 0o4755, "su"),
+            ("./usr/bin/too", Link, 0o4755, "./usr/bin/su"),
+            ("./usr/bin/busybox", Regular, 0o755, "busybox"),
+            ("./usr/lib/libx.so", Symlink, 0o777, "libx.so.1"),
+            ("./usr/lib/libx.so.1", Regular, 0o600, "x"),
+            ("./usr/lib/dracut/modules.d/30ignition/ignition", Regular, 0o755, "ignition"),
+            ("./usr/share/doc/x/README", Regular, 0o644, "read"),
+            ("./usr/share/doc/x/copyright", Regular, 0o640, "free"),
+            ("./usr/share/man/x.1", Regular, 0o644, "man"),
+            ("./etc/x", Regular, 0o644, "etc"),
+            ("./boot/vmlinuz-6.12", Regular, 0o600, "kernel"),
+        ] {
+            let bytes = if kind == Regular { text } else { "" };
+            let mut header = header(name.as_bytes(), bytes.len() as u64);
+            header.set_entry_type(kind);
+            header.set_mode(mode);
+            if matches!(kind, Link | Symlink) {
+                header.set_link_name(text).unwrap();
+            }
+            header.set_cksum();
+            archive.append(&header, bytes.as_bytes()).unwrap();
+        }
+        let mut taken = Taken::default();
+        for entry in Archive::new(archive.into_inner().unwrap().as_slice()).entries().unwrap() {
+            place(entry.unwrap(), dir.path(), &["usr/lib/dracut/", "usr/share/man/"], &mut taken).unwrap();
+        }
+        assert_eq!((taken.release.as_str(), taken.kernel.as_slice()), ("6.12", &b"kernel"[..]));
+        assert_eq!(taken.busybox, b"busybox");
+        let expected = [
+            "755 usr/",
+            "755 usr/bin/",
+            "755 usr/bin/su: su",
+            "755 usr/bin/too: su",
+            "755 usr/lib/",
+            "755 usr/lib/hab/",
+            "755 usr/lib/hab/ignition: ignition",
+            "usr/lib/libx.so -> libx.so.1",
+            "644 usr/lib/libx.so.1: x",
+            "755 usr/share/",
+            "755 usr/share/doc/",
+            "755 usr/share/doc/x/",
+            "644 usr/share/doc/x/copyright: free",
+        ];
+        assert_eq!(listed(dir.path(), ""), expected);
+        let inode = |name: &str| fs::metadata(dir.path().join(name)).unwrap().ino();
+        assert_eq!(inode("usr/bin/too"), inode("usr/bin/su"), "it takes no room of its own");
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Step for BaseDisk {
         1024
     }
 
-    fn fetch(&self, context: &Context<'_>, step: &progress::Step<'_>) -> Result<()> {
+    fn fetch(&self, context: &Context<'_>, step: &progress::StepHandle<'_>) -> Result<()> {
         base(context).fetch(step)
     }
 

@@ -66,19 +66,19 @@ impl Step for BootTest {
     }
 
     fn run(&self, context: &Context<'_>, job: &Job<'_>) -> Result<String> {
-        let (config, checks) =
-            boot_test::config(self.kind(context), &crate::payload::read(job.needs.get(&payload(self.role))?)?)?;
+        let payload_of_role = crate::payload::read(job.needs.get(&payload(self.role))?)?;
+        let test = boot_test::config(self.kind(context), &payload_of_role)?;
         let subject = Subject {
             role: self.role,
             disk: &job.needs.get(&base_disk(BOOTED))?.join(disk_file(BOOTED)),
             payload: &job.needs.get(&payload_disk(self.role, BOOTED))?.join(disk_file(BOOTED)),
             images: None,
-            config: &config,
-            checks: &checks,
+            config: &test.config,
+            checks: &test.checks,
             memory: boot_test::memory(context.base),
             accelerator: context.accelerator()?,
         };
-        prove(&subject, context, job)
+        boot(&subject, context, job)
     }
 }
 
@@ -97,7 +97,7 @@ pub(super) fn preflight(context: &Context<'_>) -> Vec<anyhow::Error> {
 }
 
 /// Boots it, and keeps the report if all checks hold.
-pub(super) fn prove(subject: &Subject<'_>, context: &Context<'_>, job: &Job<'_>) -> Result<String> {
+pub(super) fn boot(subject: &Subject<'_>, context: &Context<'_>, job: &Job<'_>) -> Result<String> {
     let scratch = context.cache.scratch()?;
     let report = boot_test::run(subject, scratch.path(), job.step)?;
     if !report.failures().is_empty() {

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::build::{Context, Job, Step};
 use crate::cache::KeyBuilder;
-use crate::images;
+use crate::container_images;
 use crate::progress;
 
 /// See the file.
@@ -40,14 +40,14 @@ impl Step for ContainerImage {
         Some(context.image(&self.from).ok()?.0.target().digest.clone())
     }
 
-    fn fetch(&self, context: &Context<'_>, step: &progress::Step<'_>) -> Result<()> {
+    fn fetch(&self, context: &Context<'_>, step: &progress::StepHandle<'_>) -> Result<()> {
         let (image, source) = context.image(&self.from)?;
-        images::fetch(&context.fetcher()?, source, image, step)
+        container_images::fetch(&context.fetcher()?, source, image, step)
     }
 
     fn run(&self, context: &Context<'_>, job: &Job<'_>) -> Result<String> {
         let (image, source) = context.image(&self.from)?;
-        images::take(&context.fetcher()?, source, image, job.entry, job.step)?;
+        container_images::take(&context.fetcher()?, source, image, job.entry, job.step)?;
         let size: u64 = image.blobs().map(|blob| blob.size).sum();
         Ok(format!("{} layers, {} MiB", image.layers.len(), size >> 20))
     }

@@ -29,7 +29,7 @@ impl Step for DebianPrograms {
         Ok(debian::key(&context.catalog, context.lock.supply.debs(), key))
     }
 
-    fn fetch(&self, context: &Context<'_>, step: &progress::Step<'_>) -> Result<()> {
+    fn fetch(&self, context: &Context<'_>, step: &progress::StepHandle<'_>) -> Result<()> {
         crate::debian::fetch(context.cache, context.lock.supply.debs(), step)
     }
 

@@ -56,7 +56,7 @@ impl Step for GoPrograms {
         3072
     }
 
-    fn fetch(&self, context: &Context<'_>, step: &progress::Step<'_>) -> Result<()> {
+    fn fetch(&self, context: &Context<'_>, step: &progress::StepHandle<'_>) -> Result<()> {
         self.go(context)?.fetch(step)
     }
 

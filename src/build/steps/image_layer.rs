@@ -6,7 +6,7 @@ use fs_err as fs;
 use super::container_image::container_image;
 use crate::build::{Context, Job, Step};
 use crate::cache::KeyBuilder;
-use crate::images::{self, disk};
+use crate::container_images::{self, disk};
 use crate::lock::{Layer, hex};
 
 /// See the file.
@@ -43,7 +43,7 @@ impl Step for ImageLayer {
     }
 
     fn inputs(&self, context: &Context<'_>, key: KeyBuilder) -> Result<KeyBuilder> {
-        Ok(images::layer_key(&self.layer, &context.images()?.packages, key))
+        Ok(container_images::layer_key(&self.layer, &context.images()?.packages, key))
     }
 
     fn detail(&self, _context: &Context<'_>) -> Option<String> {
@@ -51,10 +51,10 @@ impl Step for ImageLayer {
     }
 
     fn run(&self, context: &Context<'_>, job: &Job<'_>) -> Result<String> {
-        let tools = images::tools(context.cache, &context.images()?.packages, job.step)?;
+        let tools = container_images::tools(context.cache, &context.images()?.packages, job.step)?;
         let blob = job.needs.get(&container_image(&self.from))?.join(hex(&self.layer.blob.digest));
         let out = job.entry.join(disk::LAYER);
-        images::write_layer(&tools, &self.layer, &blob, &out)?;
+        container_images::write_layer(&tools, &self.layer, &blob, &out)?;
         Ok(format!("{} MiB", fs::metadata(&out)?.len() >> 20))
     }
 }

@@ -11,7 +11,7 @@ use super::tools;
 use crate::artifacts::program_file;
 use crate::build::{Context, Job, Step};
 use crate::cache::KeyBuilder;
-use crate::images::{LINKER, disk};
+use crate::container_images::{LINKER, disk};
 use crate::lock::{FILE, Images};
 
 /// See the file.

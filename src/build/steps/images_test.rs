@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 
-use super::boot_test::{PROCESSORS, memory, preflight, prove};
+use super::boot_test::{PROCESSORS, boot, memory, preflight};
 use super::images_disk;
 use super::provider_disk::{BOOTED, base_disk, disk_file, disk_of_images, payload_disk};
 use crate::boot_test::{self, Subject};
 use crate::build::{Context, Job, Step};
 use crate::cache::KeyBuilder;
-use crate::images::disk;
+use crate::container_images::disk;
 use crate::node::NodeKind;
 use crate::role::Role;
 
@@ -63,7 +63,7 @@ impl Step for ImagesTest {
 
     fn run(&self, context: &Context<'_>, job: &Job<'_>) -> Result<String> {
         let written = disk::read(job.needs.get(images_disk::NAME)?)?;
-        let (config, checks) = boot_test::config_of_images(kind(context), &context.images()?.list, &written.layers)?;
+        let test = boot_test::config_of_images(kind(context), &context.images()?.list, &written.layers)?;
         let file = |step: String| job.needs.get(&step).map(|entry| entry.join(disk_file(BOOTED)));
         let images = file(disk_of_images())?;
         let subject = Subject {
@@ -71,11 +71,11 @@ impl Step for ImagesTest {
             disk: &file(base_disk(BOOTED))?,
             payload: &file(payload_disk(ROLE, BOOTED))?,
             images: Some(&images),
-            config: &config,
-            checks: &checks,
+            config: &test.config,
+            checks: &test.checks,
             memory: boot_test::memory(context.base),
             accelerator: context.accelerator()?,
         };
-        prove(&subject, context, job)
+        boot(&subject, context, job)
     }
 }

@@ -5,7 +5,7 @@ use anyhow::{Error, Result};
 use crate::artifacts::{Catalog, go::GoBuild};
 use crate::build::{Context, Job, Step};
 use crate::cache::KeyBuilder;
-use crate::images::LINKER;
+use crate::container_images::LINKER;
 use crate::progress;
 
 /// See the file.
@@ -53,7 +53,7 @@ impl Step for Linker {
         1024
     }
 
-    fn fetch(&self, context: &Context<'_>, step: &progress::Step<'_>) -> Result<()> {
+    fn fetch(&self, context: &Context<'_>, step: &progress::StepHandle<'_>) -> Result<()> {
         self.go(context)?.fetch(step)
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 
-use super::image::image_step;
+use super::packed_image::packed_image;
 use super::tools;
 use crate::artifacts::Artifacts;
 use crate::build::{Context, Job, Step};
@@ -51,7 +51,7 @@ impl Step for Payload {
     }
 
     fn needs(&self) -> Vec<String> {
-        let images = self.contents.images.iter().map(|name| image_step(name));
+        let images = self.contents.images.iter().map(|name| packed_image(name));
         [tools::NAME.to_owned()].into_iter().chain(self.programs.iter().cloned()).chain(images).collect()
     }
 
@@ -73,7 +73,7 @@ impl Step for Payload {
             artifacts.add_programs(&context.catalog, job.needs.get(step)?)?;
         }
         for name in &self.contents.images {
-            artifacts.add_image(name, job.needs.get(&image_step(name))?)?;
+            artifacts.add_image(name, job.needs.get(&packed_image(name))?)?;
         }
         payload::build(self.role, &self.contents, &artifacts, job.needs.get(tools::NAME)?, job.entry)
     }

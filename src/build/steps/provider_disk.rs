@@ -10,11 +10,9 @@ use crate::build::{Context, Job, Step};
 use crate::cache::KeyBuilder;
 use crate::exec::qemu_img;
 use crate::kinds::Provider;
-use crate::provider::facts;
+pub use crate::provider::BOOTED;
+use crate::provider::{facts, qualifier};
 use crate::role::Role;
-
-/// Whose disks the boot test boots: qemu's own. The same raw disks are in the boxes of every provider.
-pub const BOOTED: Provider = Provider::Libvirt;
 
 /// The disk's file in an entry. It ends in its format's name: packer converts any other, and so changes its bytes.
 pub fn disk_file(provider: Provider) -> String {
@@ -29,12 +27,9 @@ pub struct ProviderDisk {
     provider: Provider,
 }
 
-/// What the names of a provider's steps end in. libvirt's were there first.
+/// What the names of a provider's steps end in.
 pub fn suffix(provider: Provider) -> String {
-    match provider {
-        Provider::Libvirt => String::new(),
-        Provider::Virtualbox => format!(" {}", facts(provider).name),
-    }
+    qualifier(provider).map(|name| format!(" {name}")).unwrap_or_default()
 }
 
 /// The name of the base disk's step.
@@ -74,7 +69,7 @@ impl ProviderDisk {
     /// The disk of container images.
     pub fn images() -> Self {
         let (name, source) = (disk_of_images(), images_disk::NAME.to_owned());
-        Self { name, source, file: crate::images::disk::DISK, provider: BOOTED }
+        Self { name, source, file: crate::container_images::disk::DISK, provider: BOOTED }
     }
 }
 

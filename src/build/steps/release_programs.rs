@@ -48,7 +48,7 @@ impl Step for ReleasePrograms {
         context.catalog.release(&self.name).ok().map(|release| release.version.clone())
     }
 
-    fn fetch(&self, context: &Context<'_>, step: &progress::Step<'_>) -> Result<()> {
+    fn fetch(&self, context: &Context<'_>, step: &progress::StepHandle<'_>) -> Result<()> {
         self.release(context)?.fetch(step)
     }
 

@@ -30,7 +30,7 @@ impl Step for Tools {
         Ok(debian::tools::key(&context.lock.tools, key))
     }
 
-    fn fetch(&self, context: &Context<'_>, step: &progress::Step<'_>) -> Result<()> {
+    fn fetch(&self, context: &Context<'_>, step: &progress::StepHandle<'_>) -> Result<()> {
         debian::fetch(context.cache, &context.lock.tools, step)
     }
 

@@ -29,11 +29,11 @@ impl Step for VendorDisk {
     }
 
     fn detail(&self, context: &Context<'_>) -> Option<String> {
-        let image = context.lock.base.image()?;
+        let image = context.lock.base.vendor_image()?;
         Some(format!("{} {} {}", context.base.name(), image.channel, image.version))
     }
 
-    fn fetch(&self, context: &Context<'_>, step: &progress::Step<'_>) -> Result<()> {
+    fn fetch(&self, context: &Context<'_>, step: &progress::StepHandle<'_>) -> Result<()> {
         base(context).fetch(step)
     }
 

@@ -1,7 +1,7 @@
 //! A lab that brings container images along: the steps that it has more, and that all others are as without.
 
 use super::*;
-use crate::images;
+use crate::container_images;
 use crate::lock::{Blob, ContainerImage, Images, Layer};
 
 const NGINX: &str = "docker.io/library/nginx:1.29";
@@ -28,7 +28,7 @@ fn with_images() -> Lab {
     let reading = crate::config::read("hab.yaml", text, &|_| Ok(()));
     lab.plan = Plan::new(reading.config().unwrap()).unwrap();
     let list = vec![image(NGINX, &['1', '2']), image("archive:app.tar", &['1', '3'])];
-    let linker = images::linker().unwrap();
+    let linker = container_images::linker().unwrap();
     lab.lock.images = Some(Images { packages: Vec::new(), linker, list, disk: None });
     lab
 }
@@ -97,7 +97,7 @@ fn a_disk_that_is_not_the_locks_is_refused() {
         let context = lab.context();
         let graph = Graph::new(&context).unwrap();
         let place = graph.place("images").unwrap();
-        let written = images::disk::Written { sha256: "aa".into(), layers: BTreeMap::new() };
+        let written = container_images::disk::Written { sha256: "aa".into(), layers: BTreeMap::new() };
         let fill = |entry: &Path| Ok(fs::write(entry.join("images.json"), serde_json::to_vec(&written)?)?);
         lab.cache.make(graph.steps()[place].bucket(), graph.key(place), &|| (), fill).unwrap();
     };

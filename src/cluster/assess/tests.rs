@@ -185,6 +185,24 @@ fn a_silent_node_is_explained_by_its_machine() {
 }
 
 #[test]
+fn a_silent_node_whose_console_is_not_recorded_says_that() {
+    for (domain, reason, message) in [
+        (Domain::Known(DomainState::Running), Reason::NoAnswer, "its machine runs, and is not on the network"),
+        (Domain::Known(DomainState::Off), Reason::MachineOff, "its machine is shut off: `vagrant up` starts it"),
+        (Domain::Unknown, Reason::NoAnswer, "not on the network yet"),
+    ] {
+        let mut observed = good();
+        observed.replies[0] = Health::Silent.into();
+        observed.machines[0] = Machine { domain, unrecorded: true, ..machines().swap_remove(0) };
+        let node = assess(&plan(), &observed).nodes.swap_remove(0);
+        let message = format!("{message}; its console is not recorded");
+        assert_eq!((node.reason, node.message), (reason, message), "{domain:?}");
+        observed.replies[0] = Health::Refused.into();
+        assert_eq!(messages(&assess(&plan(), &observed))[0], "up, waiting for etcd (its console is not recorded)");
+    }
+}
+
+#[test]
 fn a_node_that_waits_shows_its_last_event() {
     let mut observed = observed([Health::Refused, Health::Refused, Health::Refused], None, None);
     observed.machines[0].boot = Some(booted(|_| {}));

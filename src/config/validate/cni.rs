@@ -19,8 +19,7 @@ const MAX_NAME: usize = 100;
 pub fn check(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems) -> Option<(Cni, CniFiles)> {
     let said = &merged.cni_files;
     let cni = choice("kubernetes.cni", &merged.cni, Cni::ALL, problems)?;
-    let conflist =
-        lab_file(("kubernetes.cni.conflist", "network.conflist"), said.conflist.as_ref(), has_file, problems);
+    let conflist = lab_file("kubernetes.cni.conflist", "network.conflist", said.conflist.as_ref(), has_file, problems);
     let mut manifests: Vec<PathBuf> = Vec::new();
     for said in &said.manifests {
         let Some(one) = manifest(said, has_file, problems) else { continue };
@@ -83,7 +82,7 @@ pub fn images(cni: Option<Cni>, own: Vec<ImageSource>) -> Vec<ImageSource> {
 
 /// The path of a manifest. Its file's name becomes that of a file on the masters.
 fn manifest(said: &Marked<String>, has_file: &HasFile<'_>, problems: &mut Problems) -> Option<PathBuf> {
-    let path = lab_file(("kubernetes.cni.manifests", "network.yaml"), Some(said), has_file, problems)?;
+    let path = lab_file("kubernetes.cni.manifests", "network.yaml", Some(said), has_file, problems)?;
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
     let is_yaml = path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::components::{RawComponent, RawComponents, RawResources};
 use super::super::fields::nearest;
-use super::super::free::Entry;
+use super::super::free::{Entry, tree};
 use super::super::merged::MergedNodes;
 use super::super::quantity::Quantity;
 use super::super::raw::Marked;
@@ -49,8 +49,8 @@ const AUDIT_LOG: &str = "/var/log/kubernetes/audit/";
 /// Checks the programs' sections below `kubernetes`. Whether the audit policy is there is not asked here.
 pub fn check(said: &RawComponents, nodes: &MergedNodes, node_ports: &NodePorts, problems: &mut Problems) -> Components {
     let [api_server, controller_manager, scheduler] = PROGRAMS;
-    for entry in &said.kube_proxy {
-        known::program_field(&known::KUBE_PROXY, "kubernetes.kubeProxy", entry, problems);
+    for field in &said.kube_proxy {
+        known::program_field(&known::KUBE_PROXY, "kubernetes.kubeProxy", field, problems);
     }
     audit_log(said, problems);
     Components {
@@ -61,7 +61,7 @@ pub fn check(said: &RawComponents, nodes: &MergedNodes, node_ports: &NodePorts, 
         },
         controller_manager: component(&controller_manager, &said.controller_manager, problems),
         scheduler: component(&scheduler, &said.scheduler, problems),
-        kube_proxy: said.kube_proxy.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect(),
+        kube_proxy: tree(&said.kube_proxy),
         etcd: Etcd {
             quota_backend_bytes: said
                 .quota_backend_bytes

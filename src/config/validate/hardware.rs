@@ -68,6 +68,7 @@ pub fn check(
         forwarded_ports: ports.unwrap_or_else(|| base.forwarded_ports.clone()),
         shared_folders: folders.unwrap_or_else(|| base.shared_folders.clone()),
         gui: said.gui.as_ref().map_or(base.gui, |gui| gui.value),
+        console: said.console.as_ref().map_or(base.console, |console| console.value),
         cpu_execution_cap: said.cpu_execution_cap.as_ref().map(|cap| cap.value).or(base.cpu_execution_cap),
     }
 }

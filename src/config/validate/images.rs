@@ -82,7 +82,7 @@ fn file(folder: bool, said: &Marked<String>, has_file: &HasFile<'_>, problems: &
         return None;
     }
     if !folder {
-        return lab_file(("images", "images/app.tar"), Some(said), has_file, problems);
+        return lab_file("images", "images/app.tar", Some(said), has_file, problems);
     }
     let layout = |path: &Path| match path.components().next() {
         Some(_) => has_file(&path.join(INDEX)).map_err(|why| match why.as_str() {
@@ -91,7 +91,7 @@ fn file(folder: bool, said: &Marked<String>, has_file: &HasFile<'_>, problems: &
         }),
         None => Err("is empty".to_owned()),
     };
-    lab_file(("images", "images/layout"), Some(said), &layout, problems)
+    lab_file("images", "images/layout", Some(said), &layout, problems)
 }
 
 fn reference(what: &str, said: &Marked<String>, problems: &mut Problems) -> Option<Reference> {

@@ -7,6 +7,7 @@ use super::super::reference;
 use super::super::yaml::shown;
 use super::{HasFile, lab_file};
 use crate::problems::Problems;
+use crate::provider::{Facts, facts, hint};
 
 /// Checks the keys of the way out. `None` when no packet leaves the lab.
 pub fn check(
@@ -19,15 +20,15 @@ pub fn check(
     let http = proxy("http", said.http.as_ref(), problems);
     let no_proxy = said.no_proxy.iter().filter_map(|said| exception(said, problems)).collect();
     let certificates =
-        lab_file(("network.trustedCertificates", "ca.pem"), said.certificates.as_ref(), has_file, problems);
+        lab_file("network.trustedCertificates", "ca.pem", said.certificates.as_ref(), has_file, problems);
     let wanted = said.wanted.as_ref().is_some_and(|wanted| wanted.value);
     if !wanted {
         return None;
     }
-    if providers.contains(&Provider::Virtualbox) {
+    for Facts { title, .. } in providers.iter().map(|provider| facts(*provider)).filter(|facts| !facts.can.lead_out) {
         let place = said.wanted.as_ref().and_then(|wanted| wanted.place);
-        let message = "`network.internet`: a network of VirtualBox between host and nodes leads no further";
-        problems.error(place, message, Some("`provider: libvirt` can".to_owned()));
+        let message = format!("`network.internet`: a network of {title} between host and nodes leads no further");
+        problems.error(place, message, hint(|can| can.lead_out));
     }
     Some(Internet { http_proxy: http, https_proxy: https, no_proxy, certificates })
 }

@@ -3,9 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::super::Kubelet;
-use super::super::free::{Entry, RawKubelet, RawTaint};
+use super::super::free::{RawField, RawKubelet, RawTaint, tree};
 use super::super::qualified::{Effect, LabelValue, QualifiedName, Taint};
 use super::super::raw::Marked;
+use super::super::typed::Shape;
 use super::super::yaml::shown;
 use super::choice;
 use super::known::{Fields, program_field};
@@ -36,7 +37,8 @@ const ITSELF: [&str; 5] = [
 const OWN_DOMAINS: [&str; 2] = ["kubelet.kubernetes.io", "node.kubernetes.io"];
 
 /// A `KubeletConfiguration`, as `k8s.io/kubelet/config/v1beta1/types.go` has it.
-const FIELDS: Fields = Fields { list: include_str!("../known/kubelet"), of: "a kubelet's configuration", ours: &OURS };
+pub const FIELDS: Fields =
+    Fields { shape: Shape { list: include_str!("../known/kubelet"), of: "a kubelet's configuration" }, ours: &OURS };
 
 /// Fields that are hab's, and what to do instead or why.
 const OURS: [(&str, &str); 28] = [
@@ -84,11 +86,10 @@ pub fn check(path: &str, role: Role, said: &RawKubelet, base: &Kubelet, problems
     if let Some(list) = &said.taints {
         kubelet.taints = taints(&format!("{path}.taints"), role, &list.value, problems);
     }
-    for entry in &said.config {
-        field(&format!("{path}.kubelet"), entry, problems);
+    for one in &said.config {
+        field(&format!("{path}.kubelet"), one, problems);
     }
-    let config: Map<_, _> = said.config.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect();
-    merge(&mut kubelet.config, &config);
+    merge(&mut kubelet.config, &tree(&said.config));
     kubelet
 }
 
@@ -183,16 +184,15 @@ fn taints(path: &str, role: Role, said: &[RawTaint], problems: &mut Problems) ->
     taints
 }
 
-fn field(path: &str, entry: &Entry<Value>, problems: &mut Problems) {
-    let (key, value) = entry;
-    let name = key.value.as_str();
-    if !program_field(&FIELDS, path, entry, problems) {
+fn field(path: &str, said: &RawField, problems: &mut Problems) {
+    if !program_field(&FIELDS, path, said, problems) {
         return;
     }
+    let RawField { key, node, value } = said;
     let most = i64::from(u32::MAX >> crate::addressing::POD_PREFIX) - OF_A_RANGE;
-    if name == "maxPods" && value.value.as_i64().is_some_and(|pods| pods > most || pods < 1) {
-        let message = format!("`{path}.maxPods` is {}; a node's pod range has room for 1 to {most}", value.value);
-        problems.error(value.place, message, None);
+    if key.text == "maxPods" && value.as_i64().is_some_and(|pods| pods > most || pods < 1) {
+        let message = format!("`{path}.maxPods` is {value}; a node's pod range has room for 1 to {most}");
+        problems.error(Some(node.place), message, None);
     }
 }
 
@@ -206,19 +206,6 @@ mod tests {
 
     fn said(text: &str) -> String {
         read("hab.yaml", format!("lab: a\n{text}\n").as_bytes(), &|_| Ok(())).problems.to_string()
-    }
-
-    #[test]
-    fn the_lists_of_names_are_in_order_and_hab_owns_only_what_there_is() {
-        let names: Vec<&str> =
-            super::FIELDS.list.lines().filter_map(|line| line.split_once(' ')).map(|(name, _)| name).collect();
-        assert_eq!(names.len(), super::FIELDS.list.lines().count());
-        let mut sorted = names.clone();
-        sorted.sort_by_key(|name| name.to_lowercase());
-        assert_eq!(names, sorted);
-        for (ours, _) in super::OURS {
-            assert!(names.contains(&ours) || ["apiVersion", "kind"].contains(&ours), "{ours}");
-        }
     }
 
     #[test]

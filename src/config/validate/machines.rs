@@ -31,11 +31,11 @@ const MAX_NODE_NAME: usize = 64 - "system:node:".len();
 pub fn check(system: Base, said: &MergedNodes, ranges: &Ranges, problems: &mut Problems) -> Option<PerRole<Machines>> {
     for (role, machines) in said.iter() {
         count(role, &machines.count, problems);
-        sizes((system, role), machines, problems);
+        sizes(system, role, machines, problems);
     }
     room(said, ranges, problems);
     let prefixes = PerRole::from_fn(|role| prefix(role, said.get(role), problems));
-    twice(said, problems);
+    check_unique(said, problems);
     let kubelets = PerRole::from_fn(|role| {
         if !role.has_kubelet() {
             return Kubelet::default();
@@ -50,8 +50,8 @@ pub fn check(system: Base, said: &MergedNodes, ranges: &Ranges, problems: &mut P
     let overrides = PerRole::from_fn(|role| {
         let prefix = prefixes.get(role).as_ref();
         let (kubelet, hardware) = (kubelets.get(role), hardware.get(role));
-        let base = overrides::Base { system, kubelet, hardware, networks: &networks };
-        overrides::check(role, said.get(role), prefix, &base, problems)
+        let defaults = overrides::RoleDefaults { system, kubelet, hardware, networks: &networks };
+        overrides::check(role, said.get(role), prefix, &defaults, problems)
     });
     let addresses = addresses::check(said, &prefixes, ranges.nodes.map(|(network, _)| network), problems);
     let nodes = PerRole::try_from_fn(|role| {
@@ -92,15 +92,15 @@ fn count(role: Role, count: &Marked<u32>, problems: &mut Problems) {
     }
 }
 
-fn sizes((system, role): (Base, Role), machines: &MergedMachines, problems: &mut Problems) {
+fn sizes(system: Base, role: Role, machines: &MergedMachines, problems: &mut Problems) {
     let path = format!("nodes.{role}");
-    memory(&path, (system, role), &machines.memory, problems);
+    memory(&path, system, role, &machines.memory, problems);
     cpus(&path, &machines.cpus, problems);
     disk(&path, &machines.disk, problems);
 }
 
 /// The memory of the role's nodes, or of one of them, in MiB.
-pub fn memory(path: &str, (system, role): (Base, Role), memory: &Marked<u32>, problems: &mut Problems) {
+pub fn memory(path: &str, system: Base, role: Role, memory: &Marked<u32>, problems: &mut Problems) {
     let least = least(system, role);
     if memory.value < least {
         let message = format!("`{path}.memory` is {} MiB; it needs at least {least}", memory.value);
@@ -183,7 +183,7 @@ fn prefix(role: Role, machines: &MergedMachines, problems: &mut Problems) -> Opt
 
 /// Two roles with one prefix would have nodes of one name. Different prefixes never do: the number is what follows
 /// the last hyphen.
-fn twice(said: &MergedNodes, problems: &mut Problems) {
+fn check_unique(said: &MergedNodes, problems: &mut Problems) {
     let mut seen = BTreeMap::new();
     for (role, machines) in said.iter() {
         let prefix = &machines.prefix;

@@ -40,7 +40,7 @@ use crate::role::PerRole;
 const LONGEST_PREFIX: &str = "kubernetes.default.svc.";
 
 /// The key of the user's audit policy, with an example of its value.
-const AUDIT_POLICY: (&str, &str) = ("kubernetes.apiServer.auditPolicy", "audit.yaml");
+const AUDIT_POLICY: &str = "kubernetes.apiServer.auditPolicy";
 
 /// Tells whether the lab folder has a file that hab.yaml names; if not, what is wrong with it ("is not there").
 pub type HasFile<'f> = dyn Fn(&Path) -> Result<(), String> + 'f;
@@ -60,7 +60,7 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
     let node_ports = NodePorts::of(&merged.components.api_server.extra_args);
     let mut components = components::check(&merged.components, &merged.nodes, &node_ports, problems);
     let policy = merged.components.audit_policy.as_ref();
-    components.api_server.audit_policy = lab_file(AUDIT_POLICY, policy, has_file, problems);
+    components.api_server.audit_policy = lab_file(AUDIT_POLICY, "audit.yaml", policy, has_file, problems);
     let haproxy = haproxy::check(&merged.haproxy, &node_ports, problems);
     let taken: Vec<_> =
         providers.iter().flatten().flat_map(|provider| provider::facts(*provider).taken).copied().collect();
@@ -81,7 +81,7 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
     let internet = internet::check(&merged.network.internet, of_providers, has_file, problems);
     let nodes = machines::check(base.unwrap_or(Base::Debian), &merged.nodes, &network, problems);
     let mut snippet = |key: &str, said: Option<&Marked<String>>| {
-        lab_file((&format!("ignition.{key}"), "snippets/worker.ign"), said, has_file, problems)
+        lab_file(&format!("ignition.{key}"), "snippets/worker.ign", said, has_file, problems)
     };
     let ignition = Snippets {
         common: snippet("common", merged.common.as_ref()),
@@ -168,7 +168,8 @@ fn domain(said: &Marked<String>, problems: &mut Problems) -> Option<Domain> {
 
 /// The path of a file in the lab's folder, which stands at `key`; with an example of one.
 fn lab_file(
-    (key, example): (&str, &str),
+    key: &str,
+    example: &str,
     said: Option<&Marked<String>>,
     has_file: &HasFile<'_>,
     problems: &mut Problems,

@@ -31,9 +31,6 @@ const TAKEN: [(Ipv4Net, &str); 1] = [(net(172, 17, 0, 0, 16), "Docker's default 
 /// The widest nodes' network: hardware addresses carry the last two bytes of the address.
 const WIDEST_NODES: u8 = 16;
 
-/// The most further networks: vagrant-libvirt gives a machine eight cards (its `nic_adapter_count`), and one is taken.
-const MOST_EXTRA: usize = 7;
-
 /// The widest service range kube-apiserver takes: 20 bits of addresses.
 const WIDEST_SERVICES: u8 = 12;
 
@@ -72,9 +69,9 @@ pub fn check(said: &MergedNetwork, taken: &[(Ipv4Net, &str)], problems: &mut Pro
         extra: extra(said, problems),
     };
     if let Some((range, place)) = ranges.nodes {
-        nodes("nodes", (range, place), taken, problems);
+        nodes("nodes", range, place, taken, problems);
         for (name, other, place) in &ranges.extra {
-            nodes(&format!("extra.{}", name.as_str()), (*other, *place), taken, problems);
+            nodes(&format!("extra.{}", name.as_str()), *other, *place, taken, problems);
             if other.prefix_len() > range.prefix_len() {
                 let message = format!(
                     "`network.extra.{}` {other} is narrower than `network.nodes` {range}: a node has the same number in both",
@@ -86,7 +83,7 @@ pub fn check(said: &MergedNetwork, taken: &[(Ipv4Net, &str)], problems: &mut Pro
     }
     for (name, range) in [("pods", ranges.pods), ("services", ranges.services)] {
         if let Some((range, place)) = range {
-            not_on_the_internet(name, (range, place), taken, problems);
+            not_on_the_internet(name, range, place, taken, problems);
         }
     }
     sizes(&ranges, problems);
@@ -106,9 +103,6 @@ fn read(key: &str, said: &Marked<String>, example: &str, problems: &mut Problems
 }
 
 fn extra(said: &MergedNetwork, problems: &mut Problems) -> Vec<Extra> {
-    if let Some((name, _)) = said.extra.get(MOST_EXTRA) {
-        problems.error(name.place, format!("`network.extra` has more than {MOST_EXTRA} networks"), None);
-    }
     let read = |(name, range): &(Marked<String>, Marked<String>)| {
         let key = format!("extra.{}", shown(&name.value));
         let name = label(&format!("network.{key}"), name, problems);
@@ -152,7 +146,7 @@ fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
 }
 
 /// The range of a network that machines are in.
-fn nodes(key: &str, (range, place): (Ipv4Net, Option<Place>), taken: &[(Ipv4Net, &str)], problems: &mut Problems) {
+fn nodes(key: &str, range: Ipv4Net, place: Option<Place>, taken: &[(Ipv4Net, &str)], problems: &mut Problems) {
     if !PRIVATE.iter().any(|private| private.contains(&range)) {
         let message = format!("`network.{key}` is {range}, which is not private address space");
         let hint = "take one inside 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16";
@@ -172,7 +166,8 @@ fn nodes(key: &str, (range, place): (Ipv4Net, Option<Place>), taken: &[(Ipv4Net,
 
 fn not_on_the_internet(
     key: &str,
-    (range, place): (Ipv4Net, Option<Place>),
+    range: Ipv4Net,
+    place: Option<Place>,
     taken: &[(Ipv4Net, &str)],
     problems: &mut Problems,
 ) {

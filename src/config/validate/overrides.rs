@@ -12,7 +12,7 @@ use crate::problems::Problems;
 use crate::role::Role;
 
 /// What a role's nodes are, and the networks that the lab has.
-pub struct Base<'a> {
+pub struct RoleDefaults<'a> {
     pub system: crate::kinds::Base,
     pub kubelet: &'a Kubelet,
     pub hardware: &'a Hardware,
@@ -24,14 +24,14 @@ pub fn check(
     role: Role,
     said: &MergedMachines,
     prefix: Option<&Label>,
-    base: &Base<'_>,
+    defaults: &RoleDefaults<'_>,
     problems: &mut Problems,
 ) -> BTreeMap<u32, Machine> {
     let mut nodes = BTreeMap::new();
     for (name, own) in &said.overrides {
         let path = format!("nodes.{role}.override.{}", shown(&name.value));
         if let Some(said) = &own.memory {
-            memory(&path, (base.system, role), said, problems);
+            memory(&path, defaults.system, role, said, problems);
         }
         if let Some(said) = &own.cpus {
             cpus(&path, said, problems);
@@ -43,14 +43,14 @@ pub fn check(
             memory: own.memory.as_ref().unwrap_or(&said.memory).value,
             cpus: own.cpus.as_ref().unwrap_or(&said.cpus).value,
             disk: own.disk.as_ref().unwrap_or(&said.disk).value,
-            hardware: hardware::check(&path, &own.hardware, base.hardware, base.networks, problems),
+            hardware: hardware::check(&path, &own.hardware, defaults.hardware, defaults.networks, problems),
             kubelet: if role.has_kubelet() {
-                kubelet::check(&path, role, &own.kubelet, base.kubelet, problems)
+                kubelet::check(&path, role, &own.kubelet, defaults.kubelet, problems)
             } else {
                 Kubelet::default()
             },
         };
-        let Some(number) = number(role, name, (said.count.value, prefix), problems) else { continue };
+        let Some(number) = number(role, name, said.count.value, prefix, problems) else { continue };
         if nodes.insert(number, machine).is_some() {
             let message = format!("`nodes.{role}.override` names node {number:02} twice");
             problems.error(name.place, message, Some("keep one".to_owned()));
@@ -74,7 +74,8 @@ fn own<'n>(name: &'n str, prefix: Option<&Label>) -> &'n str {
 fn number(
     role: Role,
     name: &Marked<String>,
-    (count, prefix): (u32, Option<&Label>),
+    count: u32,
+    prefix: Option<&Label>,
     problems: &mut Problems,
 ) -> Option<u32> {
     let text = name.value.as_str();

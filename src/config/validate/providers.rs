@@ -1,15 +1,11 @@
 //! What runs the machines, and what it can't do.
 
-use super::super::hardware::RawHardware;
 use super::super::merged::{Merged, MergedMachines};
 use super::super::{Provider, Start};
 use super::choice;
 use crate::kinds::{Base, Cni};
 use crate::problems::Problems;
-
-/// VirtualBox gives a machine eight cards with any chipset. The first is for forwarded ports, the second for the nodes'
-/// network.
-const MOST_EXTRA: usize = 6;
+use crate::provider::{Facts, facts, hint};
 
 /// The providers; none twice.
 pub fn check(merged: &Merged, problems: &mut Problems) -> Option<Vec<Provider>> {
@@ -19,69 +15,56 @@ pub fn check(merged: &Merged, problems: &mut Problems) -> Option<Vec<Provider>> 
         if providers.contains(&provider) {
             problems.error(said.place, format!("`provider` names {} twice", said.value), None);
         }
-        if provider == Provider::Virtualbox {
-            virtualbox(merged, problems);
-        }
+        able(facts(provider), merged, problems);
         providers.push(provider);
     }
     Some(providers)
 }
 
-/// What a lab can't have whose machines are to run in VirtualBox, be it as one of two.
-fn virtualbox(merged: &Merged, problems: &mut Problems) {
-    let libvirt = || Some("`provider: libvirt` can".to_owned());
+/// What a lab can't have whose machines this provider is to run, be it as one of two.
+fn able(facts: &Facts, merged: &Merged, problems: &mut Problems) {
+    let Facts { can, title, .. } = facts;
     let base = Base::ALL.iter().find(|(name, _)| *name == merged.base.value);
     if let Some((name, base)) = base
+        && facts.config_drive.is_some()
         && !reads_config_drive(*base)
     {
-        let message = format!("`base: {name}` can't get its Ignition config in VirtualBox");
+        let message = format!("`base: {name}` can't get its Ignition config in {title}");
         problems.error(merged.base.place, message, Some("`base: debian` reads it from a config drive".to_owned()));
     }
     let saved = Start::ALL.iter().any(|(name, start)| *name == merged.start.value && *start == Start::Saved);
-    if saved {
-        problems.error(
-            merged.start.place,
-            "`start` can't be \"saved\": machines in VirtualBox are not saved",
-            libvirt(),
-        );
+    if saved && !can.virsh {
+        let message = format!("`start` can't be \"saved\": machines in {title} are not saved");
+        problems.error(merged.start.place, message, hint(|can| can.virsh));
     }
-    if let Some(image) = merged.images.list.first() {
-        problems.error(
-            image.place(),
-            "`images` are on a disk of their own, which a machine in VirtualBox can't have yet",
-            libvirt(),
-        );
+    if let Some(image) = merged.images.list.first().filter(|_| !can.images) {
+        let message = format!("`images` are on a disk of their own, which a machine in {title} can't have yet");
+        problems.error(image.place(), message, hint(|can| can.images));
     }
     let cni = Cni::ALL.iter().find(|(name, cni)| *name == merged.cni.value && !cni.images().is_empty());
-    if let Some((name, _)) = cni {
-        let message = format!("`cni: {name}` comes as container images, which a machine in VirtualBox can't have yet");
-        problems.error(merged.cni.place, message, libvirt());
+    if let Some((name, _)) = cni.filter(|_| !can.images) {
+        let message = format!("`cni: {name}` comes as container images, which a machine in {title} can't have yet");
+        problems.error(merged.cni.place, message, hint(|can| can.images));
     }
-    if let Some((name, _)) = merged.network.extra.get(MOST_EXTRA) {
-        let message = format!(
-            "`network.extra` has more than {MOST_EXTRA} networks, all that a machine in VirtualBox has cards for"
-        );
-        problems.error(name.place, message, libvirt());
+    let (extra, most) = (&merged.network.extra, can.extra_networks);
+    if let Some((name, _)) = extra.get(most) {
+        let message =
+            format!("`network.extra` has more than {most} networks, all that a machine in {title} has cards for");
+        problems.error(name.place, message, hint(|can| can.extra_networks >= extra.len()));
     }
     for (role, machines) in merged.nodes.iter() {
         let MergedMachines { hardware, overrides, .. } = machines;
         let own = overrides.iter().map(|(name, own)| (format!("nodes.{role}.override.{}", name.value), &own.hardware));
         for (path, hardware) in std::iter::once((format!("nodes.{role}"), hardware)).chain(own) {
-            no_folders(&path, hardware, problems);
+            if let (Err(why), Some(folder)) = (can.shared_folders, hardware.shared_folders.iter().flatten().next()) {
+                let message = format!("`{path}.sharedFolders`: {why}");
+                problems.error(folder.host.place, message, hint(|can| can.shared_folders.is_ok()));
+            }
         }
     }
 }
 
-/// VirtualBox shares folders with its guest additions, which a node does not have.
-fn no_folders(path: &str, hardware: &RawHardware, problems: &mut Problems) {
-    if let Some(folder) = hardware.shared_folders.iter().flatten().next() {
-        let message =
-            format!("`{path}.sharedFolders`: a node has no guest additions, by which VirtualBox shares folders");
-        problems.error(folder.host.place, message, Some("`provider: libvirt` can".to_owned()));
-    }
-}
-
-/// Whether a base's first boot looks for its config on a CD-ROM, when it runs in VirtualBox.
+/// Whether a base's first boot looks for its config on a CD-ROM, where its provider gives it one.
 const fn reads_config_drive(base: Base) -> bool {
     match base {
         Base::Debian => true,
@@ -140,5 +123,8 @@ mod tests {
             }
             assert_eq!(said(&format!("provider: libvirt\n{text}")), "", "{text}");
         }
+        let eight = format!("network: {{extra: {{{extra}, n7: 192.168.64.0/24}}}}");
+        let expected = "error: `network.extra` has more than 7 networks, all that a machine in libvirt has cards for";
+        assert!(said(&eight).contains(expected) && !said(&eight).contains("can\n"), "{}", said(&eight));
     }
 }

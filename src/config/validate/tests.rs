@@ -145,11 +145,12 @@ fn a_further_network_is_as_good_as_the_nodes_own() {
 
 #[test]
 fn a_wrong_word_brings_the_right_ones() {
+    let versions = format!("there is: {}", crate::kinds::Supply::Source.kubernetes_versions().join(", "));
     for (text, expected) in [
         ("base: debain", "did you mean `debian`?"),
         ("provider: vmware", "there is: libvirt"),
         ("kubernetes: {version: 1.36.3}", "write v1.36.3"),
-        ("kubernetes: {version: v1.35.0}", "there is: v1.36.3"),
+        ("kubernetes: {version: v1.0.0}", &versions),
         ("kubernetes: {version: 1.36}", "without quotes is a number in YAML"),
         ("kubernetes: {domain: Cluster.Local}", "such as `cluster.local`"),
     ] {
@@ -184,6 +185,65 @@ fn an_audit_policy_stays_in_the_labs_folder() {
     assert!(policy("out/a.yaml").contains("in a folder that is hab's own"));
     assert!(policy("../there.ign").contains("leads out of the lab's folder"));
     assert!(policy("[a]").contains("must be text, not a list"));
+}
+
+#[test]
+fn fields_of_a_program_are_checked_down_to_the_innermost() {
+    for (field, expected) in [
+        (
+            "evictionHard: {memory.available: 5}",
+            "3:35: error: `PATH.evictionHard.memory.available` must be text, and 5",
+        ),
+        ("evictionHard: {memory.available: 5}", "hint: write it in quotes: \"5\""),
+        (
+            "memorySwap: {swapBehavour: x}",
+            "3:15: error: a kubelet's configuration has no field `memorySwap.swapBehavour`",
+        ),
+        ("memorySwap: {swapBehavour: x}", "hint: did you mean `swapBehavior`?"),
+        ("logging: {fromat: json}", "3:12: error: a kubelet's configuration has no field `logging.fromat`"),
+        ("logging: {fromat: json}", "hint: did you mean `format`?"),
+        (
+            "logging: {vmodule: [{filePattern: a, verbosity: -1}]}",
+            "`PATH.logging.vmodule[0].verbosity` must be a whole",
+        ),
+        ("shutdownGracePeriodByPodPriority: {priority: 1}", "`PATH.shutdownGracePeriodByPodPriority` must be a list"),
+        (
+            "shutdownGracePeriodByPodPriority: [{priority: 9999999999}]",
+            "[0].priority` must be a whole number of 32 bits",
+        ),
+        ("shutdownGracePeriodByPodPriority: [{shutdownGracePeriodSeconds: 5s}]", "Seconds` must be a whole number"),
+        ("shutdownGracePeriodByPodPriority: [{prio: 5}]", "there is: priority, shutdownGracePeriodSeconds"),
+        ("allowedUnsafeSysctls: [5]", "`PATH.allowedUnsafeSysctls[0]` must be text"),
+        ("featureGates: {AllAlpha: \"true\"}", "`PATH.featureGates.AllAlpha` must be true or false"),
+    ] {
+        for (path, head, tail) in [
+            ("nodes.worker.kubelet", "nodes: {worker: {kubelet: {", "}}}"),
+            ("nodes.master.override.01.kubelet", "nodes: {master: {override: {\"01\": {kubelet: {", "}}}}}"),
+        ] {
+            let said = said(&format!("lab: a\n{head}\n {field}{tail}\n"));
+            assert!(said.contains(&expected.replace("PATH", path)), "{field}: {said}");
+        }
+    }
+    let all = "nodes:
+  worker:
+    kubelet:
+      evictionHard: {memory.available: 5%, nodefs.inodesFree: \"5\"}
+      memorySwap: {swapBehavior: LimitedSwap}
+      logging: {format: json, flushFrequency: 5s, verbosity: 2, vmodule: [{filePattern: a*, verbosity: 3}],
+        options: {json: {infoBufferSize: 64Ki, splitStream: true}}}
+      shutdownGracePeriodByPodPriority: [{priority: 100000, shutdownGracePeriodSeconds: 10}, {priority: 0}]
+      reservedMemory: [{numaNode: 0, limits: {memory: 1Gi, hugepages-2Mi: 2}}]
+      featureGates: {AllAlpha: false}
+      staticPodURLHeader: {a: [b]}
+      userNamespaces: {idsPerPod: 65536}
+kubernetes:
+  kubeProxy: {conntrack: {maxPerCore: 0, tcpEstablishedTimeout: 1h}, nftables: {syncPeriod: 30s}}
+";
+    assert_eq!(said(&format!("lab: a\n{all}")), "");
+    let proxy = said("lab: a\nkubernetes: {kubeProxy: {conntrack: {maxPerCore: many, udpTimout: 5s}}}\n");
+    assert!(proxy.contains("2:50: error: `kubernetes.kubeProxy.conntrack.maxPerCore` must be a whole"), "{proxy}");
+    assert!(proxy.contains("kube-proxy's configuration has no field `conntrack.udpTimout`"), "{proxy}");
+    assert!(proxy.contains("did you mean `udpTimeout`?"), "{proxy}");
 }
 
 #[test]

@@ -53,11 +53,11 @@ const NO_ID: i64 = 0xffff_ffff;
 
 /// The root file system of a node before its first boot.
 #[derive(Debug, Clone)]
-pub struct Base {
+pub struct RootFs {
     files: NodeFiles,
 }
 
-impl Base {
+impl RootFs {
     /// What is built into a box of this base.
     pub fn new(base: kinds::Base) -> Result<Self> {
         let files = match base {
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn places_where_nothing_can_be_put() {
-        let base = Base::new(kinds::Base::Debian).unwrap();
+        let base = RootFs::new(kinds::Base::Debian).unwrap();
         for path in ["/etc/x", "/opt/mine/x", "/opt/habit", "/var/lib/mine", "/srv/x", "/etc/fstab", "/var/log/x/y"] {
             base.check_path(path).unwrap();
         }
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn of_a_vendors_image_only_what_all_have_is_known() {
-        let base = Base::new(kinds::Base::FedoraCoreos).unwrap();
+        let base = RootFs::new(kinds::Base::FedoraCoreos).unwrap();
         for path in ["/etc/x", "/opt/mine/x", "/srv/x", "/var/lib/mine", "/etc/fstab"] {
             base.check_path(path).unwrap();
         }
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn what_the_base_has_is_added_to_or_replaced_on_purpose() {
-        let base = Base::new(kinds::Base::Debian).unwrap();
+        let base = RootFs::new(kinds::Base::Debian).unwrap();
         let place = |path: &str, [folder, overwrite, creates]: [bool; 3]| {
             let place = Place { path: path.to_owned(), folder, overwrite, creates };
             base.check_place(&place).map_err(|error| error.to_string())
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn owners_are_those_of_the_base() {
-        let base = Base::new(kinds::Base::Debian).unwrap();
+        let base = RootFs::new(kinds::Base::Debian).unwrap();
         let user = |id, name: &str| {
             let user = NodeUser { id, name: Some(name.to_owned()) };
             base.check_owner(Some(&user), None).map_err(|error| error.to_string())

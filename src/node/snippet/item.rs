@@ -5,7 +5,7 @@ use ignition_config::v3_3::{Config, Directory, File, Link, Unit};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::base::Base;
+use super::base::RootFs;
 use super::{contents, unit};
 use crate::node::files::is_plain;
 use crate::node::ignition::{UNITS, WANTS};
@@ -44,7 +44,7 @@ impl Place {
 }
 
 /// All entries of a config, in Ignition's order.
-pub fn all(config: &Config, base: &Base) -> Result<Vec<Item>> {
+pub fn all(config: &Config, base: &RootFs) -> Result<Vec<Item>> {
     let mut items = Vec::new();
     if let Some(storage) = &config.storage {
         for folder in storage.directories.iter().flatten() {
@@ -67,7 +67,7 @@ fn checking(name: &str) -> String {
     format!("checking {name:?}")
 }
 
-fn directory(entry: &Directory, base: &Base) -> Result<Item> {
+fn directory(entry: &Directory, base: &RootFs) -> Result<Item> {
     check_path(&entry.path, base)?;
     check_mode(entry.mode)?;
     base.check_owner(entry.user.as_ref(), entry.group.as_ref())?;
@@ -76,7 +76,7 @@ fn directory(entry: &Directory, base: &Base) -> Result<Item> {
     Ok(Item { section: "storage", list: "directories", places: vec![place], json: json(entry)? })
 }
 
-fn file(entry: &File, base: &Base) -> Result<Item> {
+fn file(entry: &File, base: &RootFs) -> Result<Item> {
     check_path(&entry.path, base)?;
     check_mode(entry.mode)?;
     base.check_owner(entry.user.as_ref(), entry.group.as_ref())?;
@@ -92,7 +92,7 @@ fn file(entry: &File, base: &Base) -> Result<Item> {
     Ok(Item { section: "storage", list: "files", places: vec![place], json: json(entry)? })
 }
 
-fn link(entry: &Link, base: &Base) -> Result<Item> {
+fn link(entry: &Link, base: &RootFs) -> Result<Item> {
     check_path(&entry.path, base)?;
     base.check_owner(entry.user.as_ref(), entry.group.as_ref())?;
     let target = entry.target.as_deref().unwrap_or_default();
@@ -134,7 +134,7 @@ fn units(entry: &Unit) -> Result<Vec<Item>> {
     Ok(items)
 }
 
-fn check_path(path: &str, base: &Base) -> Result<()> {
+fn check_path(path: &str, base: &RootFs) -> Result<()> {
     ensure!(is_plain(path), "{path:?} is not an absolute, plain path");
     let long = path.len() > MAX_PATH || path.split('/').any(|name| name.len() > MAX_NAME);
     ensure!(!long, "{path:?} is longer than a path can be");
@@ -172,7 +172,7 @@ mod tests {
     fn items(storage: &Value, units: &Value) -> Result<Vec<Item>, String> {
         let config = json!({"ignition": {"version": "3.3.0"}, "storage": storage, "systemd": {"units": units}});
         let config = serde_json::from_value(config).unwrap();
-        all(&config, &Base::new(crate::kinds::Base::Debian).unwrap()).map_err(|error| format!("{error:#}"))
+        all(&config, &RootFs::new(crate::kinds::Base::Debian).unwrap()).map_err(|error| format!("{error:#}"))
     }
 
     #[test]

@@ -15,14 +15,14 @@ impl Snippet {
     ///
     /// # Errors
     /// A path or unit is there already.
-    pub fn merge_into(&self, config: &mut Value, own: &[&NodeFiles], brought: &mut Brought) -> Result<()> {
+    pub fn merge_into(&self, config: &mut Value, own: &[&NodeFiles], seen: &mut SeenPaths) -> Result<()> {
         let file = self.file.display();
         for item in &self.items {
             for place in &item.places {
                 self.conflicts_with(own, place)?;
                 self.base.check_place(place).map_err(|why| anyhow!("{file}: {why}"))?;
                 // Ignition refuses a path that is a file here and a link there, but only when the machine boots.
-                brought.add(place).map_err(|why| anyhow!("{file} brings {}, {why}", place.path))?;
+                seen.add(place).map_err(|why| anyhow!("{file} brings {}, {why}", place.path))?;
             }
             add(&mut config[item.section][item.list], item);
         }
@@ -75,9 +75,9 @@ fn add(list: &mut Value, item: &Item) {
 
 /// The paths that snippets have brought, and whether each is a folder.
 #[derive(Debug, Default)]
-pub struct Brought(BTreeMap<String, bool>);
+pub struct SeenPaths(BTreeMap<String, bool>);
 
-impl Brought {
+impl SeenPaths {
     /// Fails with the reason, to be said after the path.
     fn add(&mut self, place: &Place) -> Result<(), String> {
         let path = &place.path;
@@ -109,8 +109,8 @@ mod tests {
         own.file("/etc/hosts", 0o644, *b"", "templates").unwrap();
         own.file("/etc/systemd/system/etcd.service", 0o600, *b"", "ignition").unwrap();
         let text = json!({"ignition": {"version": "3.3.0"}, "storage": storage, "systemd": {"units": units}});
-        let snippet = Snippet::parse(Path::new("motd.ign"), (Base::Debian, None), text.to_string().as_bytes()).unwrap();
-        snippet.merge_into(config, &[&NodeFiles::new(), &own], &mut Brought::default())
+        let snippet = Snippet::parse(Path::new("motd.ign"), Base::Debian, None, text.to_string().as_bytes()).unwrap();
+        snippet.merge_into(config, &[&NodeFiles::new(), &own], &mut SeenPaths::default())
     }
 
     #[test]

@@ -20,10 +20,10 @@ use serde_json::Value;
 
 use crate::kinds;
 use crate::role::Role;
-use base::Base;
+use base::RootFs;
 use item::Item;
 
-pub use merge::Brought;
+pub use merge::SeenPaths;
 
 /// The largest snippet read: a config is text, and the fw_cfg channel reads slowly (Ignition warns after 10 s).
 const MAX_BYTES: u64 = 1 << 20;
@@ -44,7 +44,7 @@ pub struct Snippet {
     /// Whose nodes get it; `None` for all.
     pub role: Option<Role>,
     file: PathBuf,
-    base: Base,
+    base: RootFs,
     items: Vec<Item>,
 }
 
@@ -59,10 +59,10 @@ impl Snippet {
         let size = fs_err::metadata(file).with_context(about)?.len();
         ensure!(size <= MAX_BYTES, "{}: {size} bytes is too large, {MAX_BYTES} are allowed", about());
         let text = fs_err::read(file).with_context(about)?;
-        Self::parse(file, (system, role), &text).with_context(about)
+        Self::parse(file, system, role, &text).with_context(about)
     }
 
-    fn parse(file: &Path, (system, role): (kinds::Base, Option<Role>), text: &[u8]) -> Result<Self> {
+    fn parse(file: &Path, system: kinds::Base, role: Option<Role>, text: &[u8]) -> Result<Self> {
         let (config, warnings) = Config::parse_slice(text)?;
         if let Some(warning) = warnings.first() {
             bail!("Ignition does not know a part of it: {warning}");
@@ -82,7 +82,7 @@ impl Snippet {
         }
         // It becomes a part of a config of 3.3, so the rules of 3.3 count.
         let config: v3_3::Config = serde_json::from_value(config).context("reading it as spec 3.3.0")?;
-        let base = Base::new(system)?;
+        let base = RootFs::new(system)?;
         let items = item::all(&config, &base)?;
         Ok(Self { role, file: file.to_owned(), base, items })
     }
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn what_can_not_be_merged_is_refused() {
-        let snippet = |text: &str| Snippet::parse(Path::new("motd.ign"), (kinds::Base::Debian, None), text.as_bytes());
+        let snippet = |text: &str| Snippet::parse(Path::new("motd.ign"), kinds::Base::Debian, None, text.as_bytes());
         for bad in [
             "{",
             r#"{"ignition":{"version":"3.5.0"}}"#,

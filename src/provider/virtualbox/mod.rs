@@ -10,15 +10,25 @@ use anyhow::{Result, bail};
 use fs_err as fs;
 use serde_json::json;
 
-use super::{BoxFile, Facts, libvirt};
+use super::{BoxFile, Can, Facts, libvirt};
 use crate::exec::vboxmanage;
 
-pub use host_only::{Allowed, allowed};
+pub use host_only::Allowed;
 
 /// See [`Facts`]. What is not VirtualBox' own is the same as libvirt's: so a node's Ignition config is the same, too, and
 /// one lab has both.
 pub const FACTS: Facts = Facts {
     name: "virtualbox",
+    title: "VirtualBox",
+    can: Can {
+        virsh: false,
+        images: false,
+        shared_folders: Err("a node has no guest additions, by which VirtualBox shares folders"),
+        lead_out: false,
+        // It gives a machine eight cards with any chipset. The first is for forwarded ports, the second for the nodes'
+        // network.
+        extra_networks: 6,
+    },
     disk_format: "vmdk",
     convert: vmdk::convert,
     convert_options: &vmdk::OPTIONS,
@@ -30,6 +40,10 @@ pub const FACTS: Facts = Facts {
     forwarding: libvirt::FACTS.forwarding,
     // A range that another program has is no trouble to a host-only network of another range.
     taken: &[],
+    allowed: Some(host_only::allowed),
+    interfaces: "vboxnet",
+    same_range: "the host would have two networks of that range; `ip route` shows what it has",
+    hypervisor: || Ok("VirtualBox".to_owned()),
     domains: vboxmanage::machines,
     // A host-only network never does.
     leads_out: |_| Ok(Some(false)),

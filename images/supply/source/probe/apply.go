@@ -152,7 +152,7 @@ type status struct {
 // send applies one object. Without force: one with a field that somebody else has set to another value stays as it is,
 // and that is not an error.
 func send(ctx context.Context, client *http.Client, url, document string) ([]string, error) {
-	response, body, err := ask(ctx, client, http.MethodPatch, url, "application/apply-patch+yaml", document)
+	response, body, err := ask(ctx, client, call{http.MethodPatch, url, "application/apply-patch+yaml", document})
 	if err != nil {
 		return nil, err
 	}

@@ -176,7 +176,7 @@ func (l *labeler) label(ctx context.Context, one node) error {
 	}
 	body := fmt.Sprintf(`{"metadata":{"labels":{%q:""}}}`, roleLabel+role)
 	path := l.server + nodes + "/" + name + "?fieldManager=hab"
-	response, _, err := ask(ctx, l.client, http.MethodPatch, path, "application/merge-patch+json", body)
+	response, _, err := ask(ctx, l.client, call{http.MethodPatch, path, "application/merge-patch+json", body})
 	if err != nil {
 		return err
 	}

@@ -263,7 +263,7 @@ func resolve(ctx context.Context, name string) ([]string, error) {
 }
 
 func fetch(ctx context.Context, client *http.Client, url string) ([]string, error) {
-	response, body, err := ask(ctx, client, http.MethodGet, url, "", "")
+	response, body, err := ask(ctx, client, call{method: http.MethodGet, url: url})
 	if err != nil {
 		return nil, err
 	}
@@ -273,15 +273,20 @@ func fetch(ctx context.Context, client *http.Client, url string) ([]string, erro
 	return []string{strings.TrimSpace(string(body[:min(len(body), 4096)]))}, nil
 }
 
-// ask sends a request, with a body of this kind unless that is empty, and reads the answer to its end, for only then its
-// connection can be kept. No object of Kubernetes is as large as 2 MiB.
-func ask(ctx context.Context, client *http.Client, method, url, kind, content string) (*http.Response, []byte, error) {
-	request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(content))
+// call is a request, with a body of this kind unless that is empty.
+type call struct {
+	method, url, kind, content string
+}
+
+// ask sends a request and reads the answer to its end, for only then its connection can be kept. No object of Kubernetes is
+// as large as 2 MiB.
+func ask(ctx context.Context, client *http.Client, c call) (*http.Response, []byte, error) {
+	request, err := http.NewRequestWithContext(ctx, c.method, c.url, strings.NewReader(c.content))
 	if err != nil {
 		return nil, nil, err
 	}
-	if kind != "" {
-		request.Header.Set("Content-Type", kind)
+	if c.kind != "" {
+		request.Header.Set("Content-Type", c.kind)
 	}
 	response, err := client.Do(request)
 	if err != nil {

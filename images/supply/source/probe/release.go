@@ -49,7 +49,7 @@ func release(argv []string) {
 
 // free removes the lease there if a program of this host has it. Whoever wants it makes it anew.
 func free(ctx context.Context, client *http.Client, url, host string) ([]string, error) {
-	response, body, err := ask(ctx, client, http.MethodGet, url, "", "")
+	response, body, err := ask(ctx, client, call{method: http.MethodGet, url: url})
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func free(ctx context.Context, client *http.Client, url, host string) ([]string,
 	}
 	// Of this version only: another master's program may have it by now.
 	only := fmt.Sprintf(`{"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"resourceVersion":%q}}`, found.Metadata.ResourceVersion)
-	response, _, err = ask(ctx, client, http.MethodDelete, url, "application/json", only)
+	response, _, err = ask(ctx, client, call{http.MethodDelete, url, "application/json", only})
 	if err != nil {
 		return nil, err
 	}

@@ -81,8 +81,8 @@ fn write(source: &Path, target: &Path, threads: usize) -> Result<()> {
     ensure!(size > 0 && size.is_multiple_of(GRAIN as u64), "its size, {size}, is not one of whole 64 KiB");
     let numbers = with_data(&disk)?;
     let out = BufWriter::with_capacity(1 << 20, fs::File::create(target)?);
-    let mut image = Image { out, at: 0, capacity: size / SECTOR, table: Vec::new(), directory: Vec::new() };
-    image.begin(&first(&disk)?)?;
+    let mut writer = Writer { out, at: 0, capacity: size / SECTOR, table: Vec::new(), directory: Vec::new() };
+    writer.begin(&first(&disk)?)?;
     std::thread::scope(|scope| {
         let mut lines = Vec::with_capacity(threads);
         for line in 0..threads {
@@ -92,9 +92,9 @@ fn write(source: &Path, target: &Path, threads: usize) -> Result<()> {
             std::thread::Builder::new().spawn_scoped(scope, move || compress_all(disk, own, &sender))?;
             lines.push(receiver);
         }
-        image.take_all(&numbers, &lines)
+        writer.take_all(&numbers, &lines)
     })?;
-    image.end()
+    writer.end()
 }
 
 /// The numbers of the grains that are not just a hole.
@@ -148,7 +148,7 @@ fn compress(grain: &[u8], compressors: &mut [Compress; 2]) -> Grain {
 }
 
 /// The file as far as it is written.
-struct Image<W> {
+struct Writer<W> {
     out: W,
     /// In sectors.
     at: u64,
@@ -160,7 +160,7 @@ struct Image<W> {
     directory: Vec<u32>,
 }
 
-impl<W: Write> Image<W> {
+impl<W: Write> Writer<W> {
     /// Header and descriptor; identifiers follow from the first grain.
     fn begin(&mut self, first: &[u8]) -> Result<()> {
         let identity = Sha256::digest(first);

@@ -20,10 +20,10 @@ use crate::download::{Downloads, Size, Wanted, is_missing};
 use crate::exec::pinned_tools::PinnedTools;
 use crate::exec::{gpgv, xz};
 use crate::kinds::{Base, Release};
-use crate::lock::{Deb, Image, Pinned};
-use crate::progress::Step;
+use crate::lock::{Deb, Pinned, VendorImage};
+use crate::progress::StepHandle;
 pub use folder::Folder;
-use signature::{Signed, judge, keyring};
+use signature::{Signed, assess, keyring};
 use vendor::{Key, Vendor, fill};
 
 /// The programs of an image's packages that need a loader, see [`crate::debian::tools`].
@@ -54,7 +54,7 @@ pub struct Pin<'a> {
     /// What hab.yaml says.
     pub release: &'a Release,
     /// What was pinned before.
-    pub old: Option<&'a Image>,
+    pub old: Option<&'a VendorImage>,
     /// An older one than that will do.
     pub downgrade: bool,
     /// The way to the vendor.
@@ -66,7 +66,7 @@ impl Pin<'_> {
     ///
     /// # Errors
     /// The vendor does not say, or says an older one than is pinned already.
-    pub fn version(&self, step: &Step<'_>) -> Result<String> {
+    pub fn version(&self, step: &StepHandle<'_>) -> Result<String> {
         let Release { channel, version } = self.release;
         if let Some(version) = version {
             return Ok(version.clone());
@@ -91,7 +91,7 @@ impl Pin<'_> {
     }
 
     /// What is pinned already, if the newest of the same channel should not be older.
-    fn replaced(&self) -> Option<&Image> {
+    fn replaced(&self) -> Option<&VendorImage> {
         let asked = self.downgrade || self.release.version.is_some();
         self.old.filter(|old| !asked && old.channel == self.release.channel)
     }
@@ -110,7 +110,13 @@ impl Pin<'_> {
     ///
     /// # Errors
     /// It can't be had, the vendor has not signed it, or it is no disk for a node.
-    pub fn image(&self, version: &str, packages: Vec<Deb>, tools: &PinnedTools, step: &Step<'_>) -> Result<Image> {
+    pub fn image(
+        &self,
+        version: &str,
+        packages: Vec<Deb>,
+        tools: &PinnedTools,
+        step: &StepHandle<'_>,
+    ) -> Result<VendorImage> {
         let (name, channel) = (self.base.name(), self.release.channel);
         let about = || format!("fetching {name} {version} ({channel})");
         let url = fill(&self.vendor.image, channel, version);
@@ -131,7 +137,7 @@ impl Pin<'_> {
             Ok((signed, file, pinned(&folder.disk())?))
         });
         match pinned {
-            Ok((signed, file, disk)) => Ok(Image {
+            Ok((signed, file, disk)) => Ok(VendorImage {
                 channel: channel.to_owned(),
                 version: version.to_owned(),
                 file,
@@ -152,7 +158,7 @@ impl Pin<'_> {
     }
 
     /// Who signed the file that came.
-    fn checked(&self, version: &str, folder: &Folder, tools: &PinnedTools, step: &Step<'_>) -> Result<Signed> {
+    fn checked(&self, version: &str, folder: &Folder, tools: &PinnedTools, step: &StepHandle<'_>) -> Result<Signed> {
         let channel = self.release.channel;
         let scratch = self.downloads.cache().scratch()?;
         let [ring, sig] = ["keyring.gpg", "signature.sig"].map(|name| scratch.path().join(name));
@@ -175,7 +181,7 @@ impl Pin<'_> {
         };
         fs::write(&ring, keyring(&keys)?)?;
         step.status("checking the signature");
-        let signed = judge(&gpgv::status(tools, &ring, &sig, &folder.file())?, primary)?;
+        let signed = assess(&gpgv::status(tools, &ring, &sig, &folder.file())?, primary)?;
         if let Some(old) = self.replaced() {
             ensure!(
                 signed.at >= old.signed_at,
@@ -196,7 +202,12 @@ pub type Tools<'a> = dyn Fn() -> Result<PinnedTools> + 'a;
 ///
 /// # Errors
 /// It can't be had any more, or is not what the lock says.
-pub fn fetch(image: &Image, downloads: &Downloads<'_>, tools: &Tools<'_>, step: &Step<'_>) -> Result<Folder> {
+pub fn fetch(
+    image: &VendorImage,
+    downloads: &Downloads<'_>,
+    tools: &Tools<'_>,
+    step: &StepHandle<'_>,
+) -> Result<Folder> {
     let folder = Folder::of(downloads.cache(), &image.url, step)?;
     let disk = folder.disk();
     if disk.is_file() {

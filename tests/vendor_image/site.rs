@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use hab::base::image::Pin;
-use hab::base::image::vendor::{Key, Newest, Place, Vendor};
+use hab::base::vendor_image::Pin;
+use hab::base::vendor_image::vendor::{Key, Newest, Place, Vendor};
 use hab::cache::Cache;
 use hab::download::{Downloads, Pace};
 use hab::exec::pinned_tools::PinnedTools;
 use hab::kinds::{Base, Release};
-use hab::lock::Image;
+use hab::lock::VendorImage;
 use hab::progress::{Progress, Silent};
 
 /// Where the test's own folder is, for the test inside, and where the server is.
@@ -88,7 +88,7 @@ fn serve(dir: &Path) -> (Running, String) {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let both = [std::fs::read(&pem).unwrap(), std::fs::read(dir.join("certificate")).unwrap()].concat();
     std::fs::write(&pem, both).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/image/server.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vendor_image/server.py");
     let mut command = Command::new("python3");
     command.arg(script).arg(dir.join("www")).arg(&pem).stdout(Stdio::piped());
     let mut server = Running(command.spawn().unwrap());
@@ -228,18 +228,19 @@ impl Site {
     }
 
     /// Pins the newest of `vendor`, whose versions look like Flatcar's.
-    pub fn pin(&self, vendor: &Vendor, old: Option<&Image>) -> Result<Image, String> {
-        self.pin_release((Base::Flatcar, vendor), old, &Release { channel: "stable", version: None }, false)
+    pub fn pin(&self, vendor: &Vendor, old: Option<&VendorImage>) -> Result<VendorImage, String> {
+        self.pin_release(Base::Flatcar, vendor, old, &Release { channel: "stable", version: None }, false)
     }
 
     /// Pins an image of a base and its vendor, as `hab lock` does.
     pub fn pin_release(
         &self,
-        (base, vendor): (Base, &Vendor),
-        old: Option<&Image>,
+        base: Base,
+        vendor: &Vendor,
+        old: Option<&VendorImage>,
         release: &Release,
         downgrade: bool,
-    ) -> Result<Image, String> {
+    ) -> Result<VendorImage, String> {
         let downloads = self.downloads();
         let pin = Pin { base, vendor, release, old, downgrade, downloads: &downloads };
         let progress: &dyn Progress = &Silent;
@@ -249,11 +250,11 @@ impl Site {
     }
 
     /// Fetches what is pinned, as `hab fetch` does; the disk's bytes.
-    pub fn fetch(&self, image: &Image) -> Result<Vec<u8>, String> {
+    pub fn fetch(&self, image: &VendorImage) -> Result<Vec<u8>, String> {
         let progress: &dyn Progress = &Silent;
         let step = progress.step("fetch", None);
         let tools = || Ok(self.tools.clone());
-        let folder = hab::base::image::fetch(image, &self.downloads(), &tools, &step);
+        let folder = hab::base::vendor_image::fetch(image, &self.downloads(), &tools, &step);
         folder.map(|folder| std::fs::read(folder.disk()).unwrap()).map_err(|error| format!("{error:#}"))
     }
 }

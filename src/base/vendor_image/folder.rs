@@ -9,13 +9,13 @@ use rustix::fs::statvfs;
 use crate::atomic_fs;
 use crate::cache::{Cache, KeyBuilder};
 use crate::download::partial;
-use crate::progress::Step;
+use crate::progress::StepHandle;
 
 /// The folder of one image among what is not whole yet, held by this run alone.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    _lock: fs::File,
+    _held: fs::File,
 }
 
 impl Folder {
@@ -23,15 +23,15 @@ impl Folder {
     ///
     /// # Errors
     /// It can't be made.
-    pub fn of(cache: &Cache, url: &str, step: &Step<'_>) -> Result<Self> {
+    pub fn of(cache: &Cache, url: &str, step: &StepHandle<'_>) -> Result<Self> {
         let all = partial(cache)?;
         let key = KeyBuilder::new().add("url", url).key();
         let path = all.join(key.as_str());
         fs::create_dir_all(&path)?;
-        let lock = fs::File::create(all.join(format!("{}.lock", key.as_str())))?;
-        atomic_fs::lock(&lock, || step.note(&format!("waiting for another run of hab that downloads {url}")))
+        let held = fs::File::create(all.join(format!("{}.lock", key.as_str())))?;
+        atomic_fs::hold(&held, || step.note(&format!("waiting for another run of hab that downloads {url}")))
             .context("waiting for another run of hab")?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, _held: held })
     }
 
     /// The folder itself.

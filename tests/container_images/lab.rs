@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use hab::clock::Clock;
 use hab::config::reference::Reference;
 use hab::config::{self, Registries};
-use hab::images::Fetcher;
+use hab::container_images::Fetcher;
 use hab::pki::Pki;
 use hab::plan::Plan;
 use hab::progress::Progress;

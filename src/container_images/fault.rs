@@ -4,7 +4,7 @@ use anyhow::{Error, Result, anyhow};
 
 use super::Fetcher;
 use crate::exec::signal;
-use crate::progress::Step;
+use crate::progress::StepHandle;
 
 /// What skopeo says (its words, in lower case), what it means, and whether the next try may go better. The first that fits
 /// counts.
@@ -92,15 +92,15 @@ const FATAL: &str = "level=fatal msg=";
 ///
 /// # Errors
 /// It did not pass, and what it means.
-pub fn patiently<T>(fetcher: &Fetcher<'_>, step: &Step<'_>, mut work: impl FnMut() -> Result<T>) -> Result<T> {
+pub fn patiently<T>(fetcher: &Fetcher<'_>, step: &StepHandle<'_>, mut work: impl FnMut() -> Result<T>) -> Result<T> {
     let mut pauses = fetcher.pauses.iter();
     loop {
         let error = match work() {
             Ok(done) => return Ok(done),
             Err(error) => error,
         };
-        let (said, known) = judge(&error);
-        let Some((why, passes)) = known else { return Err(said.map_or(error, |said| anyhow!("{said}"))) };
+        let Verdict { said, meaning } = assess(&error);
+        let Some(Meaning { why, passes }) = meaning else { return Err(said.map_or(error, |said| anyhow!("{said}"))) };
         let said = said.unwrap_or_else(|| format!("{error:#}"));
         let Some(pause) = pauses.next().filter(|_| passes) else { return Err(anyhow!("{why} ({said})")) };
         step.note(&format!("{why} ({said}); trying again in {} s", pause.as_secs()));
@@ -108,13 +108,29 @@ pub fn patiently<T>(fetcher: &Fetcher<'_>, step: &Step<'_>, mut work: impl FnMut
     }
 }
 
-/// What skopeo said at last, and what that means, if it is known, and whether it may pass.
-fn judge(error: &Error) -> (Option<String>, Option<(&'static str, bool)>) {
+/// What went wrong.
+#[derive(Debug, PartialEq, Eq)]
+struct Verdict {
+    /// What skopeo said at last.
+    said: Option<String>,
+    /// What that means, if it is known.
+    meaning: Option<Meaning>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Meaning {
+    /// In a user's words.
+    why: &'static str,
+    /// Whether the next try may go better.
+    passes: bool,
+}
+
+fn assess(error: &Error) -> Verdict {
     let all = format!("{error:#}");
     let said = fatal(&all);
     let words = said.clone().unwrap_or(all).to_lowercase();
     let known = KNOWN.iter().find(|(signs, _, _)| signs.iter().any(|sign| words.contains(sign)));
-    (said, known.map(|(_, why, passes)| (*why, *passes)))
+    Verdict { said, meaning: known.map(|(_, why, passes)| Meaning { why, passes: *passes }) }
 }
 
 /// The text of skopeo's last message, as logrus writes it: quoted as Go quotes.
@@ -155,11 +171,11 @@ mod tests {
             let error = anyhow!(
                 "`skopeo` ended with 1\n  time=\"x\" level=info msg=\"y\"\n  time=\"x\" level=fatal msg=\"{text}\""
             );
-            let (said, judged) = judge(&error);
-            let (why, may_pass) = judged.unwrap();
-            assert!(why.contains(known) && may_pass == passes, "{text}: {why}");
-            assert!(!said.unwrap().contains("Error parsing"));
+            let verdict = assess(&error);
+            let meaning = verdict.meaning.unwrap();
+            assert!(meaning.why.contains(known) && meaning.passes == passes, "{text}: {}", meaning.why);
+            assert!(!verdict.said.unwrap().contains("Error parsing"));
         }
-        assert_eq!(judge(&anyhow!("disk full")), (None, None));
+        assert_eq!(assess(&anyhow!("disk full")), Verdict { said: None, meaning: None });
     }
 }

@@ -12,10 +12,10 @@ use base64::prelude::BASE64_STANDARD;
 use hab::cache::Cache;
 use hab::config::reference::Reference;
 use hab::config::{ImageSource, Registries};
+use hab::container_images::{self, Fetcher};
 use hab::digest::sha256;
 use hab::download::Pace;
 use hab::exec::pinned_tools::PinnedTools;
-use hab::images::{self, Fetcher};
 use hab::lock::{ContainerImage, Deb};
 use hab::progress::Progress;
 use serde_json::{Value, json};
@@ -84,7 +84,7 @@ pub fn site(name: &str) -> Option<Site> {
     std::fs::write(folder.join("htpasswd"), htpasswd.stdout).unwrap();
     let (registry, behind) = registry(folder);
     std::fs::write(folder.join("faults"), "").unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/images/proxy.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/container_images/proxy.py");
     let mut proxy = Command::new("python3");
     proxy.arg(script).arg(folder.join("tls.pem")).arg(&behind).arg(folder).stdout(Stdio::piped());
     let mut proxy = Running(proxy.spawn().unwrap());
@@ -154,13 +154,13 @@ pub fn programs() -> (Cache, Vec<Deb>) {
     let known = std::fs::read(&list).ok().and_then(|bytes| serde_json::from_slice::<Vec<Deb>>(&bytes).ok());
     let progress: &dyn Progress = &Heard::default();
     if let Some(packages) = known
-        && images::tools(&cache, &packages, &progress.step("test", None)).is_ok()
+        && container_images::tools(&cache, &packages, &progress.step("test", None)).is_ok()
     {
         return (cache, packages);
     }
-    let packages = images::packages_of_today(&cache).unwrap();
+    let packages = container_images::packages_of_today(&cache).unwrap();
     // Where there is no network they are there, too.
-    images::tools(&cache, &packages, &progress.step("test", None)).unwrap();
+    container_images::tools(&cache, &packages, &progress.step("test", None)).unwrap();
     std::fs::write(list, serde_json::to_vec(&packages).unwrap()).unwrap();
     (cache, packages)
 }
@@ -246,7 +246,7 @@ impl Site {
 
     pub fn tools(&self) -> PinnedTools {
         let progress: &dyn Progress = &self.heard;
-        images::tools(&self.cache, &self.packages, &progress.step("test", None)).unwrap()
+        container_images::tools(&self.cache, &self.packages, &progress.step("test", None)).unwrap()
     }
 
     /// Copies an image with skopeo, whatever the platform.
@@ -275,7 +275,7 @@ impl Site {
 
     pub fn resolve(&self, source: &ImageSource) -> Result<ContainerImage, String> {
         let progress: &dyn Progress = &self.heard;
-        let resolved = images::resolve(&self.fetcher(), source, &progress.step("test", None));
+        let resolved = container_images::resolve(&self.fetcher(), source, &progress.step("test", None));
         resolved.map_err(|error| format!("{error:#}"))
     }
 
@@ -285,7 +285,7 @@ impl Site {
         let step = progress.step("test", None);
         // Where the cache is, so that a blob can be renamed.
         let entry = tempfile::tempdir_in(self.cache.root()).unwrap();
-        let fetched = images::take(&self.fetcher(), source, image, entry.path(), &step);
+        let fetched = container_images::take(&self.fetcher(), source, image, entry.path(), &step);
         fetched.map(|()| entry).map_err(|error| format!("{error:#}"))
     }
 

@@ -1,15 +1,16 @@
-//! Locks between runs of hab: on an open file, until it is closed.
+//! Holds between runs of hab: flock(2) on an open file or folder, until it is closed. Not called locks: the lock is
+//! `hab.lock`.
 
 use std::io;
 
 use fs_err as fs;
 use rustix::fs::{FlockOperation, flock};
 
-/// Waits until nobody else has the file's lock; `waiting` is called once if somebody has.
+/// Waits until nobody else holds the file, and holds it; `waiting` is called once if somebody does.
 ///
 /// # Errors
-/// It can't be locked.
-pub fn lock(file: &fs::File, waiting: impl FnOnce()) -> io::Result<()> {
+/// It can't be held.
+pub fn hold(file: &fs::File, waiting: impl FnOnce()) -> io::Result<()> {
     if flock(file, FlockOperation::NonBlockingLockExclusive).is_err() {
         waiting();
         flock(file, FlockOperation::LockExclusive)?;
@@ -26,15 +27,15 @@ mod tests {
     #[test]
     fn who_comes_second_says_so_and_waits() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lock");
+        let path = dir.path().join("held");
         let first = fs::File::create(&path).unwrap();
         let mut said = false;
-        lock(&first, || said = true).unwrap();
+        hold(&first, || said = true).unwrap();
         assert!(!said);
         let (waits, waiting) = channel();
         let second = std::thread::spawn(move || {
             let file = fs::File::open(&path).unwrap();
-            lock(&file, || waits.send(()).unwrap()).unwrap();
+            hold(&file, || waits.send(()).unwrap()).unwrap();
         });
         waiting.recv().unwrap();
         assert!(!second.is_finished());

@@ -7,7 +7,7 @@ use super::Deb;
 /// A vendor's disk image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Image {
+pub struct VendorImage {
     /// Flatcar's channel or Fedora's stream.
     pub channel: String,
     /// The vendor's version.

@@ -110,20 +110,20 @@ pub fn blob(media_type: &str, bytes: &[u8]) -> Blob {
     Blob { media_type: media_type.to_owned(), size: bytes.len() as u64, digest: format!("sha256:{}", sha256(bytes)) }
 }
 
-fn read(bytes: &[u8]) -> Result<(Document, String)> {
-    let document: Document = serde_json::from_slice(bytes).context("reading its manifest")?;
-    let kind = match document.media_type.as_str() {
-        // OCI leaves the word out at will.
-        "" if document.manifests.is_some() => INDEXES[0].to_owned(),
-        "" => MANIFESTS[0].to_owned(),
-        kind => kind.to_owned(),
-    };
+/// A document with its kind, also where it does not say it.
+fn read(bytes: &[u8]) -> Result<Document> {
+    let mut document: Document = serde_json::from_slice(bytes).context("reading its manifest")?;
+    // OCI leaves the word out at will.
+    if document.media_type.is_empty() {
+        let kind = if document.manifests.is_some() { INDEXES[0] } else { MANIFESTS[0] };
+        kind.clone_into(&mut document.media_type);
+    }
     ensure!(
         document.schema_version == 2,
         "its manifest is of the old kind {}, which no runtime takes any more",
         document.schema_version
     );
-    Ok((document, kind))
+    Ok(document)
 }
 
 /// What the bytes at an image's name are.
@@ -131,7 +131,8 @@ fn read(bytes: &[u8]) -> Result<(Document, String)> {
 /// # Errors
 /// They are no manifest, or a list without one for nodes.
 pub fn top(bytes: &[u8]) -> Result<Top> {
-    let (document, kind) = read(bytes)?;
+    let document = read(bytes)?;
+    let kind = document.media_type;
     if MANIFESTS.contains(&kind.as_str()) {
         return Ok(Top::Manifest(blob(&kind, bytes)));
     }
@@ -149,12 +150,22 @@ pub fn top(bytes: &[u8]) -> Result<Top> {
     Ok(Top::Index(blob(&kind, bytes), found.blob()?))
 }
 
-/// The configuration and the layers that a manifest names.
+/// What a manifest names.
+#[derive(Debug)]
+pub struct Parts {
+    /// The configuration.
+    pub config: Blob,
+    /// The layers, the lowest first.
+    pub layers: Vec<Blob>,
+}
+
+/// The parts of an image.
 ///
 /// # Errors
-/// It is no manifest of a container image.
-pub fn parts(bytes: &[u8]) -> Result<(Blob, Vec<Blob>)> {
-    let (document, kind) = read(bytes)?;
+/// The bytes are no manifest of a container image.
+pub fn parts(bytes: &[u8]) -> Result<Parts> {
+    let document = read(bytes)?;
+    let kind = document.media_type;
     ensure!(MANIFESTS.contains(&kind.as_str()), "it has {kind} where a manifest should be");
     let config = document.config.context("its manifest names no configuration")?;
     let known = CONFIGS.contains(&config.media_type.as_str());
@@ -164,7 +175,7 @@ pub fn parts(bytes: &[u8]) -> Result<(Blob, Vec<Blob>)> {
         let known = LAYERS.contains(&media_type.as_str());
         ensure!(known, "a layer of it is of the kind {media_type}, which hab can't unpack");
     }
-    Ok((config.blob()?, layers.iter().map(Descriptor::blob).collect::<Result<_>>()?))
+    Ok(Parts { config: config.blob()?, layers: layers.iter().map(Descriptor::blob).collect::<Result<_>>()? })
 }
 
 /// The layers with the digests of what is in them, which the configuration has.
@@ -229,7 +240,7 @@ mod tests {
     fn a_manifest_names_its_parts() {
         let bytes = manifest(CONFIGS[0], LAYERS[1]);
         assert_eq!(top(&bytes).unwrap(), Top::Manifest(blob(MANIFESTS[0], &bytes)));
-        let (config, blobs) = parts(&bytes).unwrap();
+        let Parts { config, layers: blobs } = parts(&bytes).unwrap();
         assert_eq!((config.digest, blobs[0].digest.clone()), (digest('1'), digest('2')));
         let said = |platform: Value| {
             let mut config = json!({"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": [digest('3')]}});

@@ -9,14 +9,14 @@ use fs_err as fs;
 use super::fault::patiently;
 use super::resolve::{address, is};
 use super::{Fetcher, archive, registries, tools};
-use crate::base::image::Folder;
+use crate::base::vendor_image::Folder;
 use crate::cache::Scratch;
 use crate::config::ImageSource;
 use crate::digest::sha256_file;
 use crate::download::Pace;
 use crate::exec::skopeo::Skopeo;
 use crate::lock::{ContainerImage, hex};
-use crate::progress::Step;
+use crate::progress::StepHandle;
 
 /// The folder of the layout that skopeo fills.
 const LAYOUT: &str = "layout";
@@ -24,13 +24,13 @@ const LAYOUT: &str = "layout";
 /// A run of skopeo's for one image.
 pub struct Session<'a> {
     pub fetcher: &'a Fetcher<'a>,
-    pub step: &'a Step<'a>,
+    pub step: &'a StepHandle<'a>,
     pub skopeo: Skopeo,
     scratch: Scratch,
 }
 
 impl<'a> Session<'a> {
-    pub fn open(fetcher: &'a Fetcher<'_>, step: &'a Step<'_>) -> Result<Self> {
+    pub fn open(fetcher: &'a Fetcher<'_>, step: &'a StepHandle<'_>) -> Result<Self> {
         let tools = tools(fetcher.cache, fetcher.packages, step)?;
         let scratch = fetcher.cache.scratch()?;
         let conf = registries::conf(fetcher.registries);
@@ -50,7 +50,7 @@ impl<'a> Session<'a> {
     }
 }
 
-fn folder(fetcher: &Fetcher<'_>, image: &ContainerImage, step: &Step<'_>) -> Result<Folder> {
+fn folder(fetcher: &Fetcher<'_>, image: &ContainerImage, step: &StepHandle<'_>) -> Result<Folder> {
     Folder::of(fetcher.cache, &format!("{} {}", image.from, image.manifest.digest), step)
 }
 
@@ -71,7 +71,7 @@ pub fn copied(session: &Session<'_>, address: &str) -> Result<PathBuf> {
 ///
 /// # Errors
 /// One can't be had, or is not what the lock says.
-pub fn fetch(fetcher: &Fetcher<'_>, source: &ImageSource, image: &ContainerImage, step: &Step<'_>) -> Result<()> {
+pub fn fetch(fetcher: &Fetcher<'_>, source: &ImageSource, image: &ContainerImage, step: &StepHandle<'_>) -> Result<()> {
     complete(fetcher, source, image, step).map(drop).with_context(|| format!("the image {source}"))
 }
 
@@ -84,7 +84,7 @@ pub fn take(
     source: &ImageSource,
     image: &ContainerImage,
     entry: &Path,
-    step: &Step<'_>,
+    step: &StepHandle<'_>,
 ) -> Result<()> {
     let folder = complete(fetcher, source, image, step).with_context(|| format!("the image {source}"))?;
     let layout = folder.path().join(LAYOUT);
@@ -103,7 +103,7 @@ pub fn with_blobs<T>(
     fetcher: &Fetcher<'_>,
     source: &ImageSource,
     image: &ContainerImage,
-    step: &Step<'_>,
+    step: &StepHandle<'_>,
     work: impl FnOnce(&dyn Fn(&str) -> PathBuf) -> Result<T>,
 ) -> Result<T> {
     let folder = complete(fetcher, source, image, step).with_context(|| format!("the image {source}"))?;
@@ -113,7 +113,12 @@ pub fn with_blobs<T>(
     Ok(done)
 }
 
-fn complete(fetcher: &Fetcher<'_>, source: &ImageSource, image: &ContainerImage, step: &Step<'_>) -> Result<Folder> {
+fn complete(
+    fetcher: &Fetcher<'_>,
+    source: &ImageSource,
+    image: &ContainerImage,
+    step: &StepHandle<'_>,
+) -> Result<Folder> {
     let folder = folder(fetcher, image, step)?;
     let layout = folder.path().join(LAYOUT);
     if missing(&layout, image)?.is_empty() {
@@ -198,7 +203,7 @@ fn tidy(layout: &Path, image: &ContainerImage) -> Result<()> {
 }
 
 /// Looks on while an image comes: it has a size, and a pace that it must keep.
-fn watch(pace: Pace, image: &ContainerImage, layout: &Path, step: &Step<'_>) -> impl FnMut() -> Result<()> {
+fn watch(pace: Pace, image: &ContainerImage, layout: &Path, step: &StepHandle<'_>) -> impl FnMut() -> Result<()> {
     /// More than skopeo writes of its own.
     const SLACK: u64 = 1 << 20;
     let most: u64 = image.blobs().map(|blob| blob.size).sum::<u64>() + SLACK;

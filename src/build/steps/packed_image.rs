@@ -9,7 +9,7 @@ use crate::build::{Context, Job, Step};
 use crate::cache::KeyBuilder;
 
 /// See the file.
-pub struct Image {
+pub struct PackedImage {
     /// Its name in the catalog.
     pub name: String,
     /// What it is.
@@ -19,13 +19,13 @@ pub struct Image {
 }
 
 /// The name of the step for the image `image` of the catalog.
-pub fn image_step(image: &str) -> String {
+pub fn packed_image(image: &str) -> String {
     format!("image {image}")
 }
 
-impl Step for Image {
+impl Step for PackedImage {
     fn name(&self) -> String {
-        image_step(&self.name)
+        packed_image(&self.name)
     }
 
     fn bucket(&self) -> &'static str {

@@ -15,8 +15,8 @@ mod site;
 
 use hab::config::reference::Reference;
 use hab::config::{ImageSource, Mirror};
+use hab::container_images::write_layer;
 use hab::digest::{sha256, sha256_file};
-use hab::images::write_layer;
 use hab::lock::{Blob, Layer, hex};
 use site::{SHORT, certificate, gzip, site, tar};
 
@@ -72,10 +72,10 @@ fn what_was_fetched_is_not_asked_for_again_and_rot_is() {
     // What `hab fetch` leaves for `hab build`, which needs no network then.
     let progress: &dyn hab::progress::Progress = &site.heard;
     let step = progress.step("test", None);
-    let fetcher = hab::images::Fetcher::new(&site.cache, &site.folder, &site.registries, &site.packages);
-    hab::images::fetch(&fetcher, &source, &image, &step).unwrap();
+    let fetcher = hab::container_images::Fetcher::new(&site.cache, &site.folder, &site.registries, &site.packages);
+    hab::container_images::fetch(&fetcher, &source, &image, &step).unwrap();
     site.faults("");
-    hab::images::fetch(&fetcher, &source, &image, &step).unwrap();
+    hab::container_images::fetch(&fetcher, &source, &image, &step).unwrap();
     assert_eq!(site.requests(), Vec::<String>::new());
 
     let blobs = site.cache.root().join("partial");

@@ -21,7 +21,7 @@ const VERDICTS: [&str; 6] = ["GOODSIG", "EXPKEYSIG", "EXPSIG", "REVKEYSIG", "BAD
 ///
 /// # Errors
 /// It is not so; the message says how.
-pub fn judge(status: &str, primary: Option<&str>) -> Result<Signed> {
+pub fn assess(status: &str, primary: Option<&str>) -> Result<Signed> {
     let lines: Vec<Vec<&str>> = status
         .lines()
         .filter_map(|line| line.strip_prefix("[GNUPG:] "))
@@ -90,15 +90,15 @@ mod tests {
     fn a_good_signature_names_its_primary_key_and_its_time() {
         let signed = Signed { by: PRIMARY.to_owned(), at: 1_782_900_000 };
         for verdict in ["GOODSIG", "EXPKEYSIG"] {
-            assert_eq!(judge(&status(verdict), Some(PRIMARY)).unwrap(), signed);
-            assert_eq!(judge(&status(verdict), None).unwrap(), signed);
+            assert_eq!(assess(&status(verdict), Some(PRIMARY)).unwrap(), signed);
+            assert_eq!(assess(&status(verdict), None).unwrap(), signed);
         }
     }
 
     #[test]
     fn anything_else_is_refused_by_name() {
         let good = status("GOODSIG");
-        let error = judge(&good, Some(OTHER)).unwrap_err().to_string();
+        let error = assess(&good, Some(OTHER)).unwrap_err().to_string();
         assert!(error.contains(PRIMARY) && error.contains(OTHER), "{error}");
         for (status, why) in [
             (status("BADSIG"), "not the one that was signed"),
@@ -115,7 +115,7 @@ mod tests {
             // The same words outside of a status line are a user id's or a warning's.
             (good.replace("[GNUPG:] ", "gpgv: "), "no signature in it"),
         ] {
-            let error = judge(&status, Some(PRIMARY)).unwrap_err().to_string();
+            let error = assess(&status, Some(PRIMARY)).unwrap_err().to_string();
             assert!(error.contains(why), "{why}: {error}");
         }
     }

@@ -8,19 +8,19 @@ use fs_err as fs;
 use super::archive::{self, Found};
 use super::fault::patiently;
 use super::fetch::{Session, blob_file, copied};
-use super::manifest::{Top, blob, layers, parts, top};
+use super::manifest::{Parts, Top, blob, layers, parts, top};
 use super::{Fetcher, manifest};
 use crate::config::ImageSource;
 use crate::config::reference::Reference;
 use crate::digest::sha256;
 use crate::lock::{Blob, ContainerImage};
-use crate::progress::Step;
+use crate::progress::StepHandle;
 
 /// What the image at `source` is today.
 ///
 /// # Errors
 /// It can't be had, or is none that nodes can run; says which image, and why.
-pub fn resolve(fetcher: &Fetcher<'_>, source: &ImageSource, step: &Step<'_>) -> Result<ContainerImage> {
+pub fn resolve(fetcher: &Fetcher<'_>, source: &ImageSource, step: &StepHandle<'_>) -> Result<ContainerImage> {
     step.status(&format!("asking for {source}"));
     let session = Session::open(fetcher, step)?;
     let image = match source {
@@ -63,7 +63,7 @@ fn registry(session: &Session<'_>, reference: &Reference) -> Result<ContainerIma
     };
     let bytes = if index.is_some() { session.manifest(&at(&manifest.digest))? } else { bytes };
     is(&bytes, &manifest.digest)?;
-    let (config, blobs) = parts(&bytes)?;
+    let Parts { config, layers: blobs } = parts(&bytes)?;
     let bytes = session.config(&at(&manifest.digest))?;
     is(&bytes, &config.digest)?;
     let layers = layers(&bytes, blobs)?;
@@ -102,7 +102,7 @@ fn local(session: &Session<'_>, source: &ImageSource, path: &Path, found: &Found
             }
         }
     };
-    let (config, blobs) = parts(&bytes)?;
+    let Parts { config, layers: blobs } = parts(&bytes)?;
     let layers = layers(&fs::read(blob_file(&layout, &config.digest))?, blobs)?;
     let image = ContainerImage { from: source.to_string(), names: Vec::new(), index, manifest, config, layers };
     let image = called(image, &found.names);
@@ -141,10 +141,10 @@ impl Session<'_> {
 fn only_manifest(layout: &Path) -> Result<(Blob, Vec<u8>)> {
     #[derive(serde::Deserialize)]
     struct Index {
-        manifests: Vec<Entry>,
+        manifests: Vec<Descriptor>,
     }
     #[derive(serde::Deserialize)]
-    struct Entry {
+    struct Descriptor {
         digest: String,
     }
     let index: Index =

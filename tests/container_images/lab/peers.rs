@@ -1,4 +1,4 @@
-//! A registry and another master's that does what a test wants (`tests/images/peer.py`): slow, late, broken.
+//! A registry and another master's that does what a test wants (`tests/container_images/peer.py`): slow, late, broken.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,7 +24,7 @@ impl Peer {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("lists"), lists.to_string()).unwrap();
         let (pki, address) = (masters.root(SECOND).join("etc/kubernetes/pki"), &masters.lab.node(SECOND).address);
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/images/peer.py");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/container_images/peer.py");
         let mut command = Command::new("python3");
         command.arg(script).arg(&folder).arg(&masters.site.folder).arg(address);
         let running = Running(command.arg(pki.join("registry.crt")).arg(pki.join("registry.key")).spawn().unwrap());

@@ -3,10 +3,12 @@
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
+use crate::arch::TARGET;
 use crate::embedded;
 use crate::kinds::Base;
 
-/// A vendor. In its addresses and paths stand `{channel}`, `{version}` and `{major}`, the version's first number.
+/// A vendor. In its addresses and paths stand `{channel}`, `{version}` and `{major}`, the version's first number; in its
+/// row also `{arch}` and `{machine}`, Go's and the kernel's name of the processor.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Vendor {
@@ -67,7 +69,8 @@ impl Vendor {
     /// hab was built without its row.
     pub fn of(base: Base) -> Result<Self> {
         let path = format!("base/{}.yaml", base.name());
-        serde_yaml::from_str(embedded::text(&path)?).with_context(|| format!("reading images/{path}"))
+        let row = embedded::text(&path)?.replace("{arch}", TARGET.go).replace("{machine}", TARGET.machine);
+        serde_yaml::from_str(&row).with_context(|| format!("reading images/{path}"))
     }
 
     /// The newest version, from the bytes at [`Newest::url`].

@@ -27,7 +27,7 @@ use crate::debian::{self, Index};
 use crate::download::{PACE, Pace};
 use crate::exec::pinned_tools::PinnedTools;
 use crate::lock::{Deb, Upstream};
-use crate::progress::Step;
+use crate::progress::StepHandle;
 
 /// The table of the packages whose programs fetch images and write layers, in `images/`.
 const PACKAGES: &str = "container-tools";
@@ -99,7 +99,7 @@ pub const LINKER: &str = "hab-images";
 ///
 /// # Errors
 /// A package can't be had.
-pub fn tools(cache: &Cache, packages: &[Deb], step: &Step<'_>) -> Result<PinnedTools> {
+pub fn tools(cache: &Cache, packages: &[Deb], step: &StepHandle<'_>) -> Result<PinnedTools> {
     let key = debian::tools::key_of(packages, &PROGRAMS, KeyBuilder::new()).key();
     let waiting = || step.status("waiting: another run of hab is unpacking the programs");
     let entry: PathBuf = cache

@@ -6,7 +6,7 @@
 
 mod site;
 
-use hab::base::image::vendor::{Key, Vendor, fill};
+use hab::base::vendor_image::vendor::{Key, Vendor, fill};
 use hab::digest::sha256;
 use hab::kinds::{Base, Release};
 use site::{PACE, SHORT, Site, site};
@@ -111,7 +111,7 @@ fn with_the_vendors_own_rows_a_mirror_needs_no_trust() {
     let Some(site) = site("with_the_vendors_own_rows_a_mirror_needs_no_trust") else { return };
     let (disk, ours) = vendor(&site);
     let of =
-        |base, row: &Vendor, channel| site.pin_release((base, row), None, &Release { channel, version: None }, false);
+        |base, row: &Vendor, channel| site.pin_release(base, row, None, &Release { channel, version: None }, false);
 
     // All is where Flatcar has it, and signed, but not by Flatcar.
     let mut row = Vendor::of(Base::Flatcar).unwrap();
@@ -327,16 +327,16 @@ fn an_older_release_is_taken_only_when_it_is_asked_for() {
 
     refused(site.pin(&row, Some(&image)), "hab.lock has 1.10.0, which is newer");
     assert_eq!(site.pin(&row, None).unwrap().version, "1.2.3", "without a lock there is nothing to be older than");
-    assert_eq!(site.pin_release((Base::Flatcar, &row), Some(&image), &stable, true).unwrap().version, "1.2.3");
+    assert_eq!(site.pin_release(Base::Flatcar, &row, Some(&image), &stable, true).unwrap().version, "1.2.3");
     let asked = Release { channel: "stable", version: Some("1.2.3".into()) };
-    assert_eq!(site.pin_release((Base::Flatcar, &row), Some(&image), &asked, false).unwrap().version, "1.2.3");
+    assert_eq!(site.pin_release(Base::Flatcar, &row, Some(&image), &asked, false).unwrap().version, "1.2.3");
     let other = Release { channel: "lts", version: None };
-    assert_eq!(site.pin_release((Base::Flatcar, &row), Some(&image), &other, false).unwrap().version, "1.2.3");
+    assert_eq!(site.pin_release(Base::Flatcar, &row, Some(&image), &other, false).unwrap().version, "1.2.3");
 
     // An old image under a new name: its signature is good, and as old as it is.
     release(&site, "1.11.0", &older, &["--faked-system-time", "20260101T000000!"]);
     refused(site.pin(&row, Some(&image)), "it calls itself 1.11.0 and was signed before 1.10.0");
-    assert_eq!(site.pin_release((Base::Flatcar, &row), Some(&image), &stable, true).unwrap().version, "1.11.0");
+    assert_eq!(site.pin_release(Base::Flatcar, &row, Some(&image), &stable, true).unwrap().version, "1.11.0");
     release(&site, "1.12.0", &older, &[]);
     assert_eq!(site.pin(&row, Some(&image)).unwrap().version, "1.12.0");
 }
