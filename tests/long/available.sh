@@ -176,8 +176,8 @@ gone() { ! kubectl get node "$1" >/dev/null 2>&1 && kubectl get node kube-worker
 said=$(hab leave kube-worker-02 --force 2>&1)
 claim 'a worker that is well leaves' "$([[ $? -eq 0 && $said == *'vagrant destroy -f kube-worker-02'* ]]; echo $?)"
 holds 'it is no node any more' gone kube-worker-02
-said=$(kubectl get pods --all-namespaces --field-selector=spec.nodeName=kube-worker-02 --output=name)
-claim 'no pod is on it' "$([ -z "$said" ]; echo $?)"
+said=$(kubectl get pods --all-namespaces --field-selector=spec.nodeName=kube-worker-02 --output=json | jq -r '.items[] | "\(.metadata.ownerReferences[0].kind) \(.metadata.name)"')
+claim "of pods it has had only a DaemonSet's: $said" "$([[ $said == 'DaemonSet '* && $said != *ReplicaSet* ]]; echo $?)"
 said=$(hab leave kube-master-02 etcd-03 2>&1)
 claim 'so do a master and a member of etcd' "$?"
 holds 'the master is no node any more' gone kube-master-02
