@@ -2,7 +2,6 @@
 # shellcheck shell=bash
 
 echo "-- destroy"
-virsh() { ns_root virsh -q -c qemu:///system "$@"; }
 domain=hab-$(jq -r .lab "$lab/out/nodes.json")
 # A lab that is kept goes on from its save.
 [ -z "${kept:-}" ] || export HAB_SAVES=keep

@@ -2,7 +2,6 @@
 # shellcheck shell=bash
 
 echo "-- halt, and up again"
-virsh() { ns_root virsh -q -c qemu:///system "$@"; }
 etcd=$(nodes name etcd | head -n 1)
 domain=hab-$(jq -r .lab "$lab/out/nodes.json")
 hab shell "$etcd" -- systemd-cat --identifier=lifecycle echo hab-lifecycle-word

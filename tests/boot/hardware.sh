@@ -53,7 +53,6 @@ holds 'the namespace starts' "$netns" start "$namespace"
 answers() {
     ns_user curl --silent --max-time 15 --cacert "$lab/private/ca/etcd.crt" --cert "$work/etcd.pem" "https://$1/health" | grep -q '"health":"true"'
 }
-virsh() { ns_root virsh -q -c qemu:///system "$@"; }
 xml() { virsh dumpxml hab-lab-etcd-01; }
 log=$lab/out/console/etcd-01.log
 powers_off() {

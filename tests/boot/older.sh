@@ -2,7 +2,6 @@
 # shellcheck shell=bash
 
 echo "-- a machine that is older than its config, and one that is cut off"
-virsh() { ns_root virsh -q -c qemu:///system "$@"; }
 etcd=$(nodes name etcd | head -n 1) worker=$(nodes name worker | head -n 1)
 domain=hab-$(jq -r .lab "$lab/out/nodes.json")
 cp "$lab/worker.ign" "$work/worker.ign"

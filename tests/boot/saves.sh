@@ -60,9 +60,10 @@ said=$(virsh dumpxml "$worker" | grep -c "source file='.*\.save-[^']*\.vd")
 claim "each of a machine's disks builds on its copy ($said)" "$([ "$said" -eq 3 ]; echo $?)"
 said=$(hab saves --json | jq -r '.[] | "\(.name) \(.fits)"')
 claim "hab saves --json: $said" "$([ "$said" = 'ready true' ]; echo $?)"
-generations() { for machine in "$etcd" hab-one-kube-master-01 "$worker"; do virsh dumpxml "$machine" | sed -n 's,.*<genid>\(.*\)</genid>.*,\1,p'; done; }
-of_each() { for machine in "$etcd" hab-one-kube-master-01 "$worker"; do virsh dumpxml "$machine" | grep -c "$1"; done | xargs; }
-holds 'each machine has a type with a version, which an update of qemu keeps' same "$(of_each "machine='pc-i440fx-[0-9]")" '1 1 1'
+# What a command makes of each machine's definition.
+of_each() { for machine in "$etcd" hab-one-kube-master-01 "$worker"; do virsh dumpxml "$machine" | "$@"; done; }
+generations() { of_each sed -n 's,.*<genid>\(.*\)</genid>.*,\1,p'; }
+holds 'each machine has a type with a version, which an update of qemu keeps' same "$(of_each grep -c "machine='pc-i440fx-[0-9]" | xargs)" '1 1 1'
 was=$(generations)
 holds 'each machine has a number for its generation' same "$(wc -l <<<"$was")" 3
 hab reset --no-wait >/dev/null

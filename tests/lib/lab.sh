@@ -39,9 +39,10 @@ cleanup() {
 }
 trap cleanup EXIT
 
-# Commands in the namespace: as root, as the user, and three that the user has.
+# Commands in the namespace: as root, root's virsh, as the user, and three that the user has.
 netns=$root/tests/lib/netns.sh
 ns_root() { "$netns" run "$namespace" root "$@"; }
+virsh() { ns_root virsh -q -c qemu:///system "$@"; }
 ns_user() { "$netns" run "$namespace" "$user" env HOME="$home" VAGRANT_CWD="$lab" PATH="$work:$PATH" "$@"; }
 hab() { ns_user "$hab" -C "$lab" "$@"; }
 kubectl() { ns_user "$lab/out/bin/kubectl" --kubeconfig="$lab/out/kubeconfig" --request-timeout=120s "$@"; }

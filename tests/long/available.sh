@@ -162,7 +162,7 @@ holds 'the second master says so, too' tells_apart kept since exists_second
 
 through_workers cut
 sleep 30
-while read -r name; do ns_root virsh -q -c qemu:///system destroy "$(domain "$name")"; done < <(nodes name)
+while read -r name; do virsh destroy "$(domain "$name")"; done < <(nodes name)
 touch "$round/stop"
 wait "$asking"
 up=$SECONDS

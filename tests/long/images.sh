@@ -119,7 +119,7 @@ holds 'its pods run again' kubectl wait pod/client pod/database --for=condition=
 holds 'the database answers again' answers
 holds 'and has what it was told' same "$(sql 'select word from words')" kept
 holds 'the page comes again' same "$(ask)" first
-for node in $(nodes domain worker); do ns_root virsh -q -c qemu:///system destroy "$node"; done
+for node in $(nodes domain worker); do virsh destroy "$node"; done
 vagrant up
 claim 'after a power cut of both workers vagrant up ends Ready' $?
 kubectl wait pod/web pod/client pod/database --for=condition=Ready --timeout=600s >/dev/null

@@ -62,7 +62,7 @@ vagrant up etcd-02
 ns_user "$hab" -C "$lab" wait
 claim "vagrant up makes it a member again ($((SECONDS - up)) s)" $?
 # A majority of three without it.
-ns_root virsh -q -c qemu:///system destroy "$(domain etcd-03)"
+virsh destroy "$(domain etcd-03)"
 kubectl get configmap before meanwhile >/dev/null
 claim 'with it two of three are a majority, and nothing is lost' $?
 holds 'vagrant up starts the third again' vagrant up
@@ -96,7 +96,7 @@ holds 'the others are left alone' same "$(started etcd-01 etcd-03 kube-master-01
 # The three are older than their box, so `hab status` does not call them Ready.
 claim 'and all do their work, with what was written before' "$(! ready && ns_user "$hab" -C "$lab" wait --older >/dev/null && kubectl get configmap before meanwhile >/dev/null; echo $?)"
 
-for name in "${others[@]}"; do ns_root virsh -q -c qemu:///system destroy "$(domain "$name")"; done
+for name in "${others[@]}"; do virsh destroy "$(domain "$name")"; done
 holds 'after a power cut of all machines vagrant up ends Ready' vagrant up
 kubectl get configmap before meanwhile >/dev/null
 claim 'and what was acknowledged is there' $?

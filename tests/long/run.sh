@@ -28,7 +28,7 @@ domain() { jq -r --arg name "$1" '.nodes[] | select(.name == $name) | .domain' "
 # A machine that was started anew has another number.
 started() { # nodes...
     local name
-    for name in "$@"; do echo "$name $(ns_root virsh -q -c qemu:///system domid "$(domain "$name")")"; done
+    for name in "$@"; do echo "$name $(virsh domid "$(domain "$name")")"; done
 }
 exists() { kubectl get configmap "$1" >/dev/null 2>&1; }
 
