@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -22,10 +23,9 @@ const (
 	portName = "org.qemu.guest_agent.0"
 	// longest is more than any question of libvirt's that is answered here, in bytes.
 	longest = 4096
-	// soon and absent are how long to wait, at first and at most, while nobody is at the other end: after a reset that is a
-	// moment, and where libvirt has ended it comes back when it is started again.
-	soon   = 20 * time.Millisecond
-	absent = 5 * time.Second
+	// absent is how long to wait at most while nobody is at the other end: the kernel says at once when somebody has come,
+	// and this is for what it said before anybody listened.
+	absent = time.Second
 )
 
 // question is what the host sends; every other argument belongs to what is refused.
@@ -51,8 +51,8 @@ func agent(argv []string) {
 	if err != nil {
 		unusable(&os.PathError{Op: "open", Path: *path, Err: err})
 	}
+	come := arrivals(fd)
 	var line []byte
-	wait := soon
 	buffer := make([]byte, longest)
 	for {
 		n, err := syscall.Read(fd, buffer)
@@ -61,11 +61,12 @@ func agent(argv []string) {
 		}
 		if n <= 0 || err != nil {
 			line = nil
-			time.Sleep(wait)
-			wait = min(2*wait, absent)
+			select {
+			case <-come:
+			case <-time.After(absent):
+			}
 			continue
 		}
-		wait = soon
 		line = append(line, buffer[:n]...)
 		for {
 			first, rest, whole := bytes.Cut(line, []byte("\n"))
@@ -79,6 +80,19 @@ func agent(argv []string) {
 			line = nil
 		}
 	}
+}
+
+// arrivals tells when somebody comes to the other end of the port, by the signal that the kernel then sends to who has asked
+// for it (Linux, drivers/char/virtio_console.c, send_sigio_to_port; fcntl(2), O_ASYNC).
+func arrivals(fd int) <-chan os.Signal {
+	come := make(chan os.Signal, 1)
+	signal.Notify(come, syscall.SIGIO)
+	for _, set := range [][2]int{{syscall.F_SETOWN, os.Getpid()}, {syscall.F_SETFL, syscall.O_RDWR | syscall.O_ASYNC}} {
+		if _, _, err := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), uintptr(set[0]), uintptr(set[1])); err != 0 {
+			fmt.Fprintln(os.Stderr, "hab-probe: no word of who comes:", err)
+		}
+	}
+	return come
 }
 
 // port finds the port by its name: without udev there are no links by names.
