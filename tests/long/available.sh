@@ -2,6 +2,9 @@
 # ask and write through the workers' HAProxies. Sourced by run.sh.
 # shellcheck shell=bash
 
+# shellcheck source=tests/long/clients.sh
+. "$here/clients.sh"
+
 echo "-- a lab that becomes highly available, and loses a machine of each role"
 # Writes and builds the lab with so many etcd members and masters, a limit of the API server's, and so many workers.
 lab_of() {
@@ -15,31 +18,7 @@ END
         "$3" "$1" "$2" "${4:-2}" >"$lab/hab.yaml"
     "$hab" --quiet -C "$lab" build && chown -R "$user:" "$lab"
 }
-address() { jq -r --arg name "$1" '.nodes[] | select(.name == $name) | .address' "$lab/out/nodes.json"; }
-
-# Clients that ask until `counted` (clients.py). Arguments: a name for this round, NAME=HOST:PORT...
-clients() {
-    round=$work/clients-$1
-    mkdir "$round" && chown "$user:" "$round"
-    kubectl config view --raw --output=json | ns_user python3 "$here/clients.py" "$round" "${@:2}" >"$round/said" 2>"$round/failures" &
-    asking=$!
-}
 through_workers() { clients "$1" "kube-worker-01=$(address kube-worker-01):16443" "kube-worker-02=$(address kube-worker-02):16443"; }
-# Ends them. No request was lost, all that was acknowledged is there.
-counted() { # what happened meanwhile
-    touch "$round/stop"
-    wait "$asking"
-    local status=$? said
-    said=$(jq -r '.[] | "\(.through), every \(.every) s: \(.requests) requests, \(.failed) failed at first, \(.lost) lost, no answer for \(.gap) s, by \(.masters)"' "$round/said")
-    echo "$said"
-    [ "$status" -eq 0 ] && jq -e 'all(.[]; .requests > 10 and .lost == 0)' "$round/said" >/dev/null
-    status=$?
-    [ "$status" -eq 0 ] || said+=$'\n'$(tail -n 20 "$round/failures")
-    claim "$1: no request failed that a retry did not mend" "$status"
-    kubectl --context="${2:-lab}" get configmaps --output=name | sed 's,.*/,,' | sort >"$round/there"
-    said=$(sort "$round/written" | comm -23 - "$round/there" | head -n 5)
-    claim "all $(wc -l <"$round/written") writes that were acknowledged are there" "$([ -s "$round/written" ] && [ -z "$said" ]; echo $?)"
-}
 # Each worker's client has been answered by this master.
 used() { jq -e --arg master "$1" 'all(.[]; .masters[$master] > 0)' "$round/said" >/dev/null; }
 
