@@ -11,7 +11,7 @@ web() { asks "$1" "${2:-300}" -fetch "http://$address:8080/"; }
 begin_lab() { # hab.yaml's lines
     rm -rf "${lab:?}" && mkdir -p "$lab"
     printf '%s\n' 'lab: lab' "$@" >"$lab/hab.yaml"
-    cp "$here"/own-network.* "$lab/"
+    cp "$here"/own-network.{conflist,yaml} "$lab/"
     holds "hab build: $*" "$hab" --quiet -C "$lab" build
     chown -R "$user:" "$lab"
     said=$(vagrant up --provider=libvirt)
