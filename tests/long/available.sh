@@ -84,12 +84,10 @@ counted 'after it is back'
 # New connections go to where the fewest are.
 holds 'it is used again' eval 'jq -e "any(.[]; .masters[\"kube-master-01\"] > 0)" "$round/said" >/dev/null'
 
-(umask 077 && sed -n '/^# etcd-client/,$p' "$lab/private/host.pem" >"$work/etcd.pem")
 leader() {
     local name
     for name in etcd-01 etcd-02 etcd-03; do
-        ns_root curl --silent --cacert "$lab/private/ca/etcd.crt" --cert "$work/etcd.pem" --data '{}' \
-            "https://$(address "$name"):2379/v3/maintenance/status" | jq -e '.leader == .header.member_id' >/dev/null && echo "$name"
+        ask_etcd "$name" maintenance/status | jq -e '.leader == .header.member_id' >/dev/null && echo "$name"
     done
 }
 was=$(leader)
@@ -105,64 +103,4 @@ claim 'hab leave refuses to take the majority of etcd' "$([[ $? -eq 1 && $said =
 up=$SECONDS
 vagrant up "$was" && hab wait
 claim "vagrant up makes it a member again ($((SECONDS - up)) s)" $?
-
-# A pod on the other worker looks a name up again and again; the longest time for one is how long names did not resolve.
-pod=$(kubectl get pods --selector=app=hab-probe --field-selector=spec.nodeName=kube-worker-01 --output='jsonpath={.items[0].metadata.name}')
-dns=$(kubectl --namespace=kube-system get pods --selector=k8s-app=kube-dns --output='jsonpath={.items[*].spec.nodeName}')
-claim "each worker has a CoreDNS: $dns" "$([[ $dns == *kube-worker-01* && $dns == *kube-worker-02* ]]; echo $?)"
-lookup() {
-    kubectl exec "$pod" -- /opt/hab/bin/hab-probe check -within 150s -resolve kubernetes.default.svc.cluster.local. >/dev/null 2>&1
-}
-holds 'a name resolves' lookup
-vagrant destroy --force kube-worker-02
-lost=$SECONDS longest=0 unanswered=0
-while ((SECONDS - lost < 120)); do
-    before=$SECONDS
-    lookup || unanswered=$((unanswered + 1))
-    ((SECONDS - before <= longest)) || longest=$((SECONDS - before))
-done
-claim "without one of them names resolve after at most $longest s" "$([ "$unanswered" -eq 0 ] && [ "$longest" -le 40 ]; echo $?)"
-up=$SECONDS
-vagrant up
-claim "vagrant up brings the worker back ($((SECONDS - up)) s)" $?
-holds 'pods on both workers reach each other' probe
-
-kubectl create configmap kept >/dev/null
-name=$(hab backup --json | jq -r .name)
-kubectl create configmap since >/dev/null
-vagrant destroy --force etcd-01 etcd-02 etcd-03 >/dev/null
-claim 'all etcd machines are destroyed with their data' "$(! ns_root ls /var/lib/libvirt/images | grep -q 'etcd-0[123][.]data'; echo $?)"
-begun=$SECONDS
-hab restore "$name"
-claim "hab restore with three members and two masters ends when all is Ready ($((SECONDS - begun)) s)" $?
-holds 'what was there at the backup is there, and what was written since is not' tells_apart kept since exists
-exists_second() { second get configmap "$1" >/dev/null 2>&1; }
-holds 'the second master says so, too' tells_apart kept since exists_second
-
-through_workers cut
-sleep 30
-while read -r name; do virsh destroy "$(domain "$name")"; done < <(nodes name)
-touch "$round/stop"
-wait "$asking"
-up=$SECONDS
-vagrant up
-claim "after a power cut of all seven machines, while clients write, vagrant up ends Ready ($((SECONDS - up)) s)" $?
-kubectl get configmaps --output=name | sed 's,.*/,,' | sort >"$round/there"
-said=$(sort "$round/written" | comm -23 - "$round/there" | head -n 5)
-claim "all $(wc -l <"$round/written") writes that were acknowledged before it are there" "$([ "$(wc -l <"$round/written")" -gt 20 ] && [ -z "$said" ]; echo $?)"
-
-gone() { ! kubectl get node "$1" >/dev/null 2>&1 && kubectl get node kube-worker-01 >/dev/null; }
-said=$(hab leave kube-worker-02 --force 2>&1)
-claim 'a worker that is well leaves' "$([[ $? -eq 0 && $said == *'vagrant destroy -f kube-worker-02'* ]]; echo $?)"
-holds 'it is no node any more' gone kube-worker-02
-said=$(kubectl get pods --all-namespaces --field-selector=spec.nodeName=kube-worker-02 --output=json | jq -r '.items[] | "\(.metadata.ownerReferences[0].kind) \(.metadata.name)"')
-claim "of pods it has had only a DaemonSet's: $said" "$([[ $said == 'DaemonSet '* && $said != *ReplicaSet* ]]; echo $?)"
-said=$(hab leave kube-master-02 etcd-03 2>&1)
-claim 'so do a master and a member of etcd' "$?"
-holds 'the master is no node any more' gone kube-master-02
-members() { ns_root curl --silent --cacert "$lab/private/ca/etcd.crt" --cert "$work/etcd.pem" --data '{}' "https://$(address etcd-01):2379/v3/cluster/member/list" | jq -r '.members[].name' | sort | xargs; }
-holds 'etcd has two members' same "$(members)" 'etcd-01 etcd-02'
-vagrant destroy --force kube-worker-02 kube-master-02 etcd-03 >/dev/null
-kubectl create configmap fewer >/dev/null && kubectl get configmap kept fewer >/dev/null
-claim 'without their machines the cluster goes on' $?
 holds 'vagrant destroy' vagrant destroy --force

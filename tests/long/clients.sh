@@ -2,6 +2,11 @@
 # shellcheck shell=bash
 
 address() { jq -r --arg name "$1" '.nodes[] | select(.name == $name) | .address' "$lab/out/nodes.json"; }
+# What a member of etcd answers to the lab's own user.
+ask_etcd() { # node, what of its gRPC gateway
+    (umask 077 && sed -n '/^# etcd-client/,$p' "$lab/private/host.pem" >"$work/etcd.pem")
+    ns_root curl --silent --cacert "$lab/private/ca/etcd.crt" --cert "$work/etcd.pem" --data '{}' "https://$(address "$1"):2379/v3/$2"
+}
 
 # Clients that ask until `counted` (clients.py). Arguments: a name for this round, NAME=HOST:PORT...
 clients() {
