@@ -28,9 +28,11 @@ claim "vagrant up starts both ($((SECONDS - up)) s)" $?
 counted 'while they join'
 clients become "masters=$(address kube-master-02):6443,$(address kube-master-03):6443,$(address kube-master-01):6443"
 roll=$SECONDS
+ns_user timeout --signal=KILL 40 "$hab" -C "$lab" roll --force >/dev/null 2>&1
+claim 'a roll is killed after 40 s' "$([ $? -eq 137 ]; echo $?)"
 said=$(hab roll --force 2>&1)
 status=$?
-claim "hab roll makes the first master and the worker anew: $(tail -n 1 <<<"$said") ($((SECONDS - roll)) s)" "$status"
+claim "the next goes on, until the first master and the worker are anew: $(tail -n 1 <<<"$said") ($((SECONDS - roll)) s)" "$status"
 counted 'while they are made anew' 'lab@kube-master-02'
 said=$(hab roll)
 claim "then all is as the lab says: $said" "$([[ $said == 'nothing to do'* ]]; echo $?)"
