@@ -50,7 +50,7 @@ exists_second() { second get configmap "$1" >/dev/null 2>&1; }
 holds 'the second master says so, too' tells_apart kept since exists_second
 
 clients cut "masters=$(address kube-master-01):6443,$(address kube-master-02):6443"
-sleep 30
+sleep 60
 while read -r name; do virsh destroy "$(domain "$name")"; done < <(nodes name)
 touch "$round/stop"
 wait "$asking"
