@@ -34,6 +34,8 @@ holds 'vagrant reload of it ends when all is Ready again' vagrant reload kube-wo
 holds 'workers get more memory and another label' lab_of 2 1344 b
 said=$(ns_user "$hab" -C "$lab" plan)
 claim 'hab plan says which machines differ, and in what' "$(grep -q 'kube-worker-02.*kubelet.env.*memory 1280 -> 1344 MiB' <<<"$said"; echo $?)"
+said=$(vagrant reload kube-worker-02)
+claim 'vagrant reload of an older machine says how to make it anew' "$([[ $said == *'older than'*'hab roll'* ]]; echo $?)"
 memory=$(of_workers '.status.capacity.memory')
 roll=$SECONDS
 said=$(ns_user timeout 60 "$hab" -C "$lab" roll 2>&1)
@@ -46,6 +48,18 @@ holds 'the label is on both workers' same "$(of_workers '.metadata.labels.tier')
 claim "they have more memory ($memory before, $(of_workers '.status.capacity.memory'))" "$([ "$(of_workers '.status.capacity.memory')" != "$memory" ]; echo $?)"
 said=$(ns_user "$hab" -C "$lab" roll)
 claim "another roll has nothing to do: $said" "$([[ $said == 'nothing to do'* ]]; echo $?)"
+
+holds 'workers get another label' lab_of 2 1344 c
+ns_root stdbuf -oL virsh -q -c qemu:///system event --all --loop >"$work/events" 2>/dev/null & watching=$!
+sleep 2
+roll=$SECONDS
+said=$(ns_user "$hab" -C "$lab" roll --force --parallel 2 2>&1)
+status=$?
+claim "hab roll --parallel 2 makes both anew: $(tail -n 1 <<<"$said") ($((SECONDS - roll)) s)" "$status"
+kill "$watching"
+turns=$(grep -oE 'kube-worker-0.: (Stopped|Started)' "$work/events" | awk '!seen[$0]++ {print $2}' | xargs)
+holds 'at once: both stood before either started' same "$turns" 'Stopped Stopped Started Started'
+holds 'the label is on both workers' same "$(of_workers '.metadata.labels.tier')" 'c c'
 
 vagrant destroy --force etcd-02
 # A new leader may have to be found; an emulated API server is slow to hear of it.
@@ -68,7 +82,7 @@ claim 'with it two of three are a majority, and nothing is lost' $?
 holds 'vagrant up starts the third again' vagrant up
 
 vagrant destroy --force kube-worker-02
-holds 'one worker fewer is rendered' lab_of 1 1344 b
+holds 'one worker fewer is rendered' lab_of 1 1344 c
 said=$(ns_user "$hab" -C "$lab" status)
 claim 'hab status says who was destroyed without having left' "$(grep -q 'still knows kube-worker-02.*hab leave kube-worker-02' <<<"$said"; echo $?)"
 holds 'hab leave has the cluster forget it' ns_user "$hab" -C "$lab" leave kube-worker-02
@@ -83,9 +97,13 @@ sed -i 's/^folder 1777 \/var\/tmp$/&\nfolder 0755 \/var\/lib\/other/' "$work/sou
 (cd "$work/source" && CARGO_TARGET_DIR="$root/target/other" cargo build --quiet --release)
 claim 'another hab is built' "$?"
 install -m 0755 "$root/target/other/release/hab" "$work/hab"
-holds 'it builds other boxes' lab_of 1 1344 b
+holds 'it builds other boxes' lab_of 1 1344 c
 said=$(ns_user "$hab" -C "$lab" plan)
 claim 'hab plan says that all machines have older ones' "$([ "$(grep -c 'box 1\..* -> 1\.' <<<"$said")" -eq 5 ]; echo $?)"
+virsh destroy "$(domain etcd-03)"
+said=$(ns_user timeout 300 "$hab" -C "$lab" roll etcd-02 2>&1)
+claim 'hab roll refuses to take the majority of etcd' "$([[ $? -eq 1 && $said == *'etcd-02 stays as it is, for etcd would lose its majority'*etcd-03* ]]; echo $?)"
+holds 'vagrant up starts the third again' vagrant up
 was=$(started etcd-01 etcd-03 kube-master-01)
 roll=$SECONDS
 said=$(ns_user "$hab" -C "$lab" roll etcd-02 kube-worker-01 2>&1)
