@@ -18,6 +18,8 @@ variable "accelerator" { type = string }
 variable "cpu" { type = string }
 variable "memory" { type = number }
 variable "shutdown_timeout" { type = string }
+# qemu's words for a guest that is to start only once, or none.
+variable "once" { type = list(string) }
 
 source "qemu" "role" {
   iso_url          = var.disk
@@ -42,7 +44,6 @@ source "qemu" "role" {
   qemuargs = concat([
     ["-snapshot", ""],
     ["-nodefaults", ""],
-    ["-no-reboot", ""],
     ["-display", "none"],
     ["-vnc", "none"],
     ["-vga", "none"],
@@ -56,7 +57,7 @@ source "qemu" "role" {
     ["-device", "virtio-rng-pci"],
     ["-netdev", "user,id=user.0,restrict=on"],
     ["-device", "virtio-net-pci,netdev=user.0,mac=52:54:00:12:34:56,romfile="],
-  ], [for disk in var.images : ["-drive", "file=${disk},if=virtio,format=qcow2,readonly=on,cache=unsafe"]])
+  ], [for word in var.once : [word, ""]], [for disk in var.images : ["-drive", "file=${disk},if=virtio,format=qcow2,readonly=on,cache=unsafe"]])
 }
 
 build {

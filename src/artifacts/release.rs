@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use flate2::read::GzDecoder;
@@ -12,11 +12,12 @@ use fs_err::os::unix::fs::OpenOptionsExt as _;
 use super::Catalog;
 use super::artifact::{Listed, write_programs};
 use super::elf::is_for;
-use super::releases::{Published, digest_in};
+use super::releases::{Published, Signer, digest_in};
 use crate::arch::TARGET;
 use crate::cache::{Cache, KeyBuilder};
 use crate::digest::sha256;
 use crate::download::{Downloads, Size, Wanted, cached, name};
+use crate::exec::cosign::{Cosign, Signed};
 use crate::lock::{ReleaseFile, Releases};
 use crate::progress::StepHandle;
 
@@ -36,13 +37,15 @@ pub fn downloads(cache: &Cache) -> Downloads<'_> {
     Downloads::new(cache, MIRROR)
 }
 
-/// The files of every release, as they are published now, each downloaded once and compared with its publisher's list.
+/// The files of every release, as they are published now, each downloaded once and compared with its publisher's list; with
+/// `cosign` also its signature, where its publisher is known to sign.
 ///
 /// # Errors
-/// One can't be had, or is not what the list says.
+/// One can't be had, is not what the list says, or is not signed as it should be.
 pub fn resolve(
     downloads: &Downloads<'_>,
     catalog: &Catalog,
+    cosign: Option<&Cosign>,
     step: &StepHandle<'_>,
 ) -> Result<BTreeMap<String, Vec<ReleaseFile>>> {
     if let Some(mirror) = downloads.mirror() {
@@ -50,7 +53,8 @@ pub fn resolve(
     }
     let mut lists: BTreeMap<String, String> = BTreeMap::new();
     let mut resolved = BTreeMap::new();
-    for release in catalog.releases.keys() {
+    let signatures = cosign.map(|cosign| Signatures { cosign, downloads, step });
+    for (release, about) in &catalog.releases {
         let mut files = Vec::new();
         for Published { url, sums, .. } in catalog.published(release)? {
             if !lists.contains_key(&sums) {
@@ -61,11 +65,46 @@ pub fn resolve(
             let sha256 = digest_in(&lists[&sums], name(&url)).with_context(|| format!("reading {sums}"))?;
             let wanted = Wanted { url: &url, sha256: &sha256, size: Size::AtMost(FILE_BYTES) };
             let path = downloads.fetch(&wanted, step)?;
+            if let (Some(signatures), Some(signer)) = (&signatures, &about.signer) {
+                signatures.check(&url, &path, signer)?;
+            }
             files.push(ReleaseFile { size: fs::metadata(path)?.len(), url, sha256 });
         }
         resolved.insert(release.clone(), files);
     }
+    if signatures.is_some() {
+        let of = |signed: bool| {
+            let releases = catalog.releases.iter().filter(|(_, about)| about.signer.is_some() == signed);
+            releases.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        step.note(&format!("cosign: {} signed by its publisher; hab knows of no signature of {}", of(true), of(false)));
+    }
     Ok(resolved)
+}
+
+/// Asks cosign who has signed what came.
+struct Signatures<'a> {
+    cosign: &'a Cosign,
+    downloads: &'a Downloads<'a>,
+    step: &'a StepHandle<'a>,
+}
+
+impl Signatures<'_> {
+    /// Of the file at `path`, which is its publisher's at `url`.
+    fn check(&self, url: &str, path: &Path, signer: &Signer) -> Result<()> {
+        let scratch = self.downloads.cache().scratch()?;
+        let beside = |ending: &str| -> Result<PathBuf> {
+            let bytes = self.downloads.document(&format!("{url}.{ending}"), self.step);
+            let to = scratch.path().join(ending);
+            fs::write(&to, bytes.context("fetching a publisher's signature")?)?;
+            Ok(to)
+        };
+        let (signature, certificate) = (&beside("sig")?, &beside("cert")?);
+        self.step.status(&format!("asking cosign who has signed {}", name(url)));
+        let Signer { identity, issuer } = signer;
+        let signed = Signed { file: path, signature, certificate, identity, issuer };
+        self.cosign.verify(&signed).with_context(|| format!("{url} is not signed by {identity}, or cosign can't tell"))
+    }
 }
 
 /// The files of every release before it is known what is in them.

@@ -32,9 +32,21 @@ pub struct Release {
     sums: String,
     /// Where a program stands in it; none when the file is the program.
     member: Option<String>,
+    /// Who signs it by cosign, if its publisher is known to.
+    pub signer: Option<Signer>,
     /// The version, such as `v1.36.3`.
     #[serde(skip)]
     pub version: String,
+}
+
+/// Who signs files by cosign. The signature is beside a file, with `.sig` at the end, and so is the certificate, with `.cert`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signer {
+    /// To whom the certificate was given.
+    pub identity: String,
+    /// Who said that it was them.
+    pub issuer: String,
 }
 
 /// A file of a release.

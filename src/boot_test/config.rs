@@ -63,6 +63,8 @@ pub enum Check {
         /// Such as `sha256:...`.
         digest: String,
     },
+    /// The machine starts once more, and Ignition has not run again. The last one: before it everything else is answered.
+    Again,
 }
 
 impl Check {
@@ -79,6 +81,7 @@ impl Check {
             Self::File { path, .. } => format!("file:{path}"),
             Self::Run { name, .. } => format!("run:{name}"),
             Self::Image { reference, .. } => format!("image:{reference}"),
+            Self::Again => "second-boot".to_owned(),
         }
     }
 
@@ -96,6 +99,7 @@ impl Check {
                 ["run", name, expect].into_iter().chain(argv.iter().map(String::as_str)).collect()
             }
             Self::Image { reference, digest } => vec!["image", reference, digest],
+            Self::Again => vec!["again"],
         }
     }
 }
@@ -133,6 +137,14 @@ fn of_base(base: Base) -> Vec<Check> {
             Check::Start(COMPLETES.to_owned()),
             Check::Gone(STAMP),
         ],
+    }
+}
+
+/// How the vendor's Ignition knows that it has run shows only a second start. hab's own is started a second time by hab's tests.
+const fn again(base: Base) -> Option<Check> {
+    match base {
+        Base::Debian => None,
+        Base::Flatcar | Base::FedoraCoreos => Some(Check::Again),
     }
 }
 
@@ -209,7 +221,7 @@ pub struct SelfTest {
 /// # Errors
 /// A check has a tab or a line end in it, which the list that the guest reads can't carry.
 pub fn config(kind: NodeKind, payload: &Payload) -> Result<SelfTest> {
-    config_of_checks(kind, checks(kind, payload))
+    config_of_checks(kind, checks(kind, payload), again(kind.base))
 }
 
 /// The same for a node with a disk of these images, whose layers' file systems have these digests: every byte of every layer,
@@ -244,10 +256,11 @@ pub fn config_of_images(
             });
         }
     }
-    config_of_checks(kind, checks)
+    config_of_checks(kind, checks, None)
 }
 
-fn config_of_checks(kind: NodeKind, mut checks: Vec<Check>) -> Result<SelfTest> {
+/// These checks, one for each unit that a node has or masks, and a last one.
+fn config_of_checks(kind: NodeKind, mut checks: Vec<Check>, last: Option<Check>) -> Result<SelfTest> {
     let mut tree = NodeFiles::new();
     for (path, item) in files_of_kind(kind)?.iter() {
         match item {
@@ -268,6 +281,7 @@ fn config_of_checks(kind: NodeKind, mut checks: Vec<Check>) -> Result<SelfTest> 
         let path = file.name.trim_start_matches(FOLDER);
         tree.file(path, mode_of(path), file.bytes, ORIGIN)?;
     }
+    checks.extend(last);
     let mut list = String::new();
     for check in &checks {
         let fields = check.fields();
@@ -336,12 +350,15 @@ mod tests {
             assert!(has(Base::FedoraCoreos, name) && !has(Base::Flatcar, name), "{name}");
         }
         assert!(!names(Base::Debian).iter().any(|name| name.starts_with("masked:")));
+        // How far from the end.
+        let again = |base| names(base).iter().rev().position(|name| name == "second-boot");
+        assert_eq!([Base::Debian, Base::Flatcar, Base::FedoraCoreos].map(again), [None, Some(0), Some(0)]);
     }
 
     #[test]
     fn a_check_that_would_break_the_list_is_refused() {
         let bad = Check::Run { name: "x".into(), expect: "a\nb".into(), argv: vec!["x".into()] };
-        assert!(config_of_checks(kind(Role::Etcd), vec![bad]).is_err());
+        assert!(config_of_checks(kind(Role::Etcd), vec![bad], None).is_err());
     }
 
     #[test]

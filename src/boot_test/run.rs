@@ -20,8 +20,8 @@ use crate::exec::qemu::Accelerator;
 use crate::progress::StepHandle;
 use crate::role::Role;
 
-/// How long a guest may take from start to power-off. One emulated boot with its self-test took 80 s in a calm hour
-/// and 200 s in a noisy one; packer must not end it while it still works.
+/// How long a guest may take from start to power-off, a second start included. One emulated boot with its self-test took 80 s
+/// in a calm hour and 200 s in a noisy one; packer must not end it while it still works.
 const SHUTDOWN_TIMEOUT: &str = "30m";
 
 /// How many lines of a console an error has.
@@ -180,6 +180,7 @@ pub fn prepare(subject: &Subject<'_>, scratch: &Path) -> Result<Prepared> {
         "cpu": subject.accelerator.cpu(),
         "memory": subject.memory,
         "shutdown_timeout": SHUTDOWN_TIMEOUT,
+        "once": if subject.checks.contains(&Check::Again) { vec![] } else { vec!["-no-reboot"] },
     });
     fs::write(&variables, values.to_string())?;
     Ok(Prepared { template, variables, disk_sha256, console, answers })

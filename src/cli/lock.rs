@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::{Global, plan, print, progress};
 use crate::cache::Cache;
 use crate::lab;
-use crate::lab::lock::Anew;
+use crate::lab::lock::{Anew, Wishes};
 use crate::lock::FILE;
 
 /// Pin every package, module and compiler that the boxes are made of in hab.lock
@@ -19,9 +19,20 @@ pub struct Lock {
     #[arg(long, conflicts_with = "update")]
     images: bool,
 
+    #[command(flatten)]
+    wishes: AllWishes,
+}
+
+/// What counts only where everything is pinned anew.
+#[derive(Debug, clap::Args)]
+struct AllWishes {
     /// Also pin a vendor's image that is older than the one pinned already
     #[arg(long, requires = "update")]
     allow_downgrade: bool,
+
+    /// With `supply: upstream`: ask this host's cosign who signed what is published, as far as that is signed
+    #[arg(long, requires = "update")]
+    cosign: bool,
 }
 
 impl Lock {
@@ -33,7 +44,10 @@ impl Lock {
         // A build that runs meanwhile would write its old lock back.
         let _held = lab::hold(&global.lab, progress.as_ref())?;
         let anew = match (self.update, self.images) {
-            (true, _) => Anew::All { downgrade: self.allow_downgrade },
+            (true, _) => {
+                let AllWishes { allow_downgrade, cosign } = self.wishes;
+                Anew::All(Wishes { downgrade: allow_downgrade, cosign })
+            }
             (false, true) => Anew::Images,
             (false, false) => Anew::Nothing,
         };

@@ -5,6 +5,7 @@
 
 pub mod apt;
 pub mod child;
+pub mod cosign;
 pub mod depmod;
 pub mod debugfs;
 pub mod dpkg_deb;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::lock::{amend, blank, update};
+use super::lock::{Wishes, amend, blank, update};
 use super::publish::{all, publish};
 use super::render::render;
 use crate::build::{self, Context, Graph};
@@ -45,7 +45,7 @@ fn boxes(lab: &Path, plan: &Plan, verify: bool, progress: &dyn Progress) -> Resu
         let blank = blank(plan)?;
         let context = Context::new(&cache, &blank, plan, progress)?;
         preflight(&Graph::new(&context)?, &context)?;
-        update(lab, &cache, plan, progress, false)?
+        update(lab, &cache, plan, progress, Wishes::default())?
     };
     let context = Context::new(&cache, &lock, plan, progress)?.in_lab(lab);
     let graph = Graph::new(&context)?;

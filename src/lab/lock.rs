@@ -3,7 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::artifacts::{self, Catalog, release};
 use crate::atomic_fs;
@@ -11,6 +11,7 @@ use crate::base::{self, BaseRequest};
 use crate::cache::Cache;
 use crate::container_images::{self, Fetcher};
 use crate::debian::Index;
+use crate::exec::cosign::Cosign;
 use crate::kinds::{self, PARTS};
 use crate::lock::{self, ContainerImage, Deb, FILE, Images, Lock, Supply};
 use crate::plan::Plan;
@@ -23,7 +24,7 @@ use crate::progress::{Progress, StepHandle};
 pub fn open(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress) -> Result<Lock> {
     match Lock::read(lab)? {
         Some(lock) => amend(lab, cache, plan, lock, progress),
-        None => update(lab, cache, plan, progress, false),
+        None => update(lab, cache, plan, progress, Wishes::default()),
     }
 }
 
@@ -34,11 +35,17 @@ pub enum Anew {
     Nothing,
     /// The container images of hab.yaml.
     Images,
-    /// Everything.
-    All {
-        /// Also a vendor's image that is older than the one pinned.
-        downgrade: bool,
-    },
+    /// Everything, with what is wished besides.
+    All(Wishes),
+}
+
+/// What who pins everything anew may wish besides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Also a vendor's image that is older than the one pinned.
+    pub downgrade: bool,
+    /// That cosign is asked who has signed what publishers have built.
+    pub cosign: bool,
 }
 
 /// Pins what the lab's lock lacks, and this anew; returns whether it pinned something.
@@ -46,11 +53,11 @@ pub enum Anew {
 /// # Errors
 /// The lock is damaged and not made anew, or what it is to pin can't be had.
 pub fn pin(lab: &Path, cache: &Cache, plan: &Plan, anew: Anew, progress: &dyn Progress) -> Result<bool> {
-    let (known, downgrade) = match anew {
-        Anew::All { downgrade } => (None, downgrade),
-        Anew::Nothing | Anew::Images => (Lock::read(lab)?, false),
+    let (known, wishes) = match anew {
+        Anew::All(wishes) => (None, wishes),
+        Anew::Nothing | Anew::Images => (Lock::read(lab)?, Wishes::default()),
     };
-    let Some(mut lock) = known else { return update(lab, cache, plan, progress, downgrade).map(|_| true) };
+    let Some(mut lock) = known else { return update(lab, cache, plan, progress, wishes).map(|_| true) };
     if anew == Anew::Images {
         lock.images = None;
     }
@@ -143,11 +150,20 @@ fn pin_images(
 
 /// Pins everything as it is today, and writes the lock. From the old lock, if there is one that can be read, the
 /// serial numbers of boxes go on, and what was built counts where it is built from the same. A vendor's image that is
-/// older than the one pinned is refused, unless `downgrade` is set.
+/// older than the one pinned is refused, unless that is wished.
 ///
 /// # Errors
-/// Debian's indexes, a vendor's image or what the publishers have built can't be had, or the folder not be written to.
-pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress, downgrade: bool) -> Result<Lock> {
+/// Debian's indexes, a vendor's image or what the publishers have built can't be had, a wish can't be granted, or the folder not
+/// be written to.
+pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress, wishes: Wishes) -> Result<Lock> {
+    let Wishes { downgrade, cosign } = wishes;
+    let published = plan.supply == kinds::Supply::Upstream;
+    ensure!(
+        published || !cosign,
+        "cosign has nothing to look at: with `supply: source` hab takes nothing that others have built"
+    );
+    // Before anything is downloaded.
+    let cosign = cosign.then(Cosign::find).transpose()?;
     let old = Lock::read(lab).ok().flatten();
     let catalog = Catalog::of(plan.supply, &plan.kubernetes.version, &plan.parts())?;
     let step = progress.step("lock", None);
@@ -162,7 +178,7 @@ pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress, d
     drop(index);
     let mut supply = match plan.supply {
         kinds::Supply::Source => Supply::Source(artifacts::pin(&catalog, debs)?),
-        kinds::Supply::Upstream => upstream(cache, &catalog, debs, &step)?,
+        kinds::Supply::Upstream => upstream(cache, &catalog, debs, cosign.as_ref(), &step)?,
     };
     if let Some(old) = &old {
         supply.set_built(old.supply.still_built(&supply));
@@ -182,8 +198,14 @@ pub fn update(lab: &Path, cache: &Cache, plan: &Plan, progress: &dyn Progress, d
 }
 
 /// The supply `upstream`, as it is published today.
-fn upstream(cache: &Cache, catalog: &Catalog, debs: Vec<Deb>, step: &StepHandle<'_>) -> Result<Supply> {
-    let files = release::resolve(&release::downloads(cache), catalog, step)?;
+fn upstream(
+    cache: &Cache,
+    catalog: &Catalog,
+    debs: Vec<Deb>,
+    cosign: Option<&Cosign>,
+    step: &StepHandle<'_>,
+) -> Result<Supply> {
+    let files = release::resolve(&release::downloads(cache), catalog, cosign, step)?;
     Ok(Supply::Upstream(artifacts::pin_releases(catalog, debs, files)?))
 }
 

@@ -24,6 +24,7 @@ check() { local IFS=$'\t'; echo "$*"; }
     check gone "$work/bin/gone"
     check gone "$work/bin/file"
     check tell system
+    check again
 } >"$work/checks"
 wanted='file:bin/file true
 file:bin/file false
@@ -37,11 +38,25 @@ there:bin/file true
 there:bin/gone false
 gone:bin/gone true
 gone:bin/file false
-tell:system true
-done 13'
+tell:system true'
 
-# Its places are moved: the serial port, the list of checks, the payload.
+# Its places are moved: the serial port, its own folder, the payload, and what a boot begins without.
 script=$(find "$root/images" -name selftest.sh)
-sed -e 's|/dev/ttyS[0-9]|/dev/fd/3|' -e "s|/etc/kubernetes/[a-z]*/checks|$work/checks|" -e "s|/opt/hab/|$work/|g" "$script" >"$work/selftest.sh"
-found=$(bash "$work/selftest.sh" 3>&1 >/dev/null 2>&1 | jq -r --arg work "$work/" 'if .done then "done \(.done)" else "\(.check | gsub($work; "")) \(.ok)" end')
-diff <(echo "$wanted") <(echo "$found") || { echo 'wanted < > found' >&2; exit 1; }
+sed -e 's|/dev/ttyS[0-9]|/dev/fd/3|' -e "s|^here=.*|here=$work|" -e "s|/opt/hab/|$work/|g" -e "s|/run/|$work/|" "$script" >"$work/selftest.sh"
+printf '#!/bin/sh\necho "$*" >>%s/asked\n' "$work" >"$work/bin/systemctl" && chmod +x "$work/bin/systemctl"
+answers() {
+    bash "$work/selftest.sh" 3>&1 >/dev/null 2>&1 |
+        jq -r --arg work "$work/" 'if .done then "done \(.done)" else "\(.check | gsub($work; "")) \(.ok)" end'
+}
+same() { diff <(echo "$1") <(echo "$2") || { echo 'wanted < > found' >&2; exit 1; }; }
+echo brought >"$work/boots"
+same "$wanted" "$(answers)"
+same '--no-block reboot' "$(cat "$work/asked")"
+[ -e "$work/hab-selftest-again" ]
+# The second start, and one after which Ignition has written again.
+same 'second-boot true
+done 1' "$(answers)"
+echo brought >"$work/boots"
+same 'second-boot false
+done 1' "$(answers)"
+same '--no-block reboot' "$(cat "$work/asked")"

@@ -138,6 +138,17 @@ fn a_plan_says_which_of_a_vendors_images_it_is() {
 }
 
 #[test]
+fn cosign_is_asked_only_where_there_is_something_to_ask() {
+    Test::lab().run(["lock", "--cosign"]).code(2).complains("--update");
+    let ran = Test::lab().run(["lock", "--update", "--cosign"]).code(1);
+    ran.complains("with `supply: source` hab takes nothing that others have built");
+    // A host without cosign, which is said before anything is downloaded.
+    let upstream = Test::new().file("hab.yaml", "lab: demo\nsupply: upstream\n");
+    let ran = upstream.after("PATH=/nowhere").run(["lock", "--update", "--cosign"]).code(1);
+    ran.complains("`cosign` is not installed");
+}
+
+#[test]
 fn the_kubeconfig_is_named_when_it_is_there() {
     let ran = Test::lab().run(["kubeconfig"]).code(1).prints_only("").complains("`hab render` writes it");
     let test = ran.then().file("out/kubeconfig", "");

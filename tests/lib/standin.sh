@@ -10,19 +10,23 @@ replace() { # file, line, text
     cat "$1.new" >"$1" && rm "$1.new"
 }
 
-# Copies hab's source, as it is committed, into a folder, and makes its base like the one of this name.
+# Copies hab's source, as git knows its files, into a folder, and makes its base like the one of this name.
 standin_source() { # flatcar or fedora-coreos, folder
     local name=$1 folder=$2 base=$2/images/base/debian init=$2/images/base/debian/initramfs/init
-    local standin=$root/tests/standin
-    mkdir -p "$folder" && git -C "$root" archive HEAD | tar --extract --directory="$folder" || return
-    # The groups of the other base's nodes, and its checks.
-    replace "$folder/src/node/groups.rs" '        Base::Debian => &["base-debian"],' \
-        "        Base::Debian => &[\"udev\", \"base-$name\"]," || return
-    replace "$folder/src/boot_test/config.rs" '        Base::Debian => (&[], &[]),' '        Base::Debian => TOLD,' || return
-    if [ "$name" = fedora-coreos ]; then
-        replace "$folder/src/boot_test/config.rs" '        Base::Debian | Base::Flatcar => Vec::new(),' '        Base::Flatcar => Vec::new(),' || return
-        replace "$folder/src/boot_test/config.rs" '        Base::FedoraCoreos => vec![' '        Base::Debian | Base::FedoraCoreos => vec![' || return
-    fi
+    local standin=$root/tests/standin kind
+    case $name in
+    flatcar) kind=crate::kinds::Base::Flatcar ;;
+    fedora-coreos) kind=crate::kinds::Base::FedoraCoreos ;;
+    esac
+    mkdir -p "$folder" && git -C "$root" ls-files -z |
+        tar --create --directory="$root" --null --files-from=- | tar --extract --directory="$folder" || return
+    # Its nodes, and their boot test, are the other base's.
+    replace "$folder/src/node/groups.rs" \
+        '        Self { base: plan.base, role, network: NodeNetwork::of(plan), images, registry, shell }' \
+        "        Self { base: $kind, role, network: NodeNetwork::of(plan), images, registry, shell }" &&
+        replace "$folder/src/build/steps/boot_test.rs" \
+            '        NodeKind { base: context.base, role: self.role, network: context.network, images, registry, shell }' \
+            "        NodeKind { base: $kind, role: self.role, network: context.network, images, registry, shell }" || return
     cp "$standin/drop" "$base/drop"
     printf 'udev\n' >>"$base/packages"
     printf 'overlay\nvirtio_net\n' >>"$base/initramfs/modules"
@@ -39,6 +43,8 @@ standin_source() { # flatcar or fedora-coreos, folder
     read -r name < "$serial"
     [ "$name" = hab-data ] || continue
     device=${serial%/serial}
+    # As theirs is told to: what has data on it stays. On a console mke2fs would also ask.
+    chroot /sysroot /usr/sbin/e2label "/dev/${device##*/}" >/dev/null 2>&1 && continue
     chroot /sysroot /usr/sbin/mke2fs -q -t ext4 -L hab-data "/dev/${device##*/}" || die "the data disk can not be formatted"
   done
   ip link set eth0 up && ip address add 192.168.56.200/24 dev eth0

@@ -60,18 +60,26 @@ is_up='"event":"etcd"'
 
 echo "-- nodes of other bases, written by the vendors' Ignition"
 holds 'Ignition 2.24 is built' "$root/tests/lib/ignition.sh" "$tools/ignition"
-said=$(cd "$root" && HAB_TEST_IGNITION=$tools/ignition cargo test --quiet --test real bases:: 2>&1)
+said=$(cd "$root" && HAB_TEST_IGNITION=$tools/ignition cargo test --quiet --test real bases::ignition 2>&1)
 claim 'it writes every node of both over what the vendors have there' "$([[ $said == *'1 passed'* ]]; echo $?)"
 
 for base in flatcar fedora-coreos; do
     echo "-- a base like $base"
     rm -rf "${lab:?}" "$work/alone" "$work/source" && mkdir -p "$lab"
-    holds 'a hab is built whose base is like it' standin "$base" "$work/source" "$hab"
+    standin "$base" "$work/source" "$hab"
+    built=$?
+    claim 'a hab is built whose base is like it' "$built"
+    [ "$built" -eq 0 ] || continue
     looks >"$lab/looks.ign"
     printf 'lab: lab\nignition: {common: looks.ign}\nnodes: {etcd: {memory: 1024}, worker: {count: 1, memory: 1536}}\n' >"$lab/hab.yaml"
-    holds 'hab build' "$hab" --quiet -C "$lab" build
+    said=$("$hab" --quiet -C "$lab" build 2>&1)
+    built=$?
+    claim 'hab build' "$built"
+    [ "$built" -eq 0 ] || continue
     told() { jq -r --arg check "$1" '.answers[] | select(.check == $check) | "\(.ok) \(.detail)"' "$lab/out/report/etcd.json"; }
     claim "its boot test tells what runs: $(told tell:running-units)" "$([[ $(told tell:default-target) == 'true hab.target' ]]; echo $?)"
+
+    claim "it has started the machine twice: $(told second-boot)" "$([[ $(told second-boot) == 'true Ignition ran once' ]]; echo $?)"
 
     holds 'an etcd node comes up' alone whole . "$is_up"
     case $base in
@@ -93,7 +101,6 @@ for base in flatcar fedora-coreos; do
     up=$SECONDS
     vagrant up --provider=libvirt
     claim "vagrant up of a whole lab ends Ready ($((SECONDS - up)) s)" $?
-    log=$lab/out/console/etcd-01.log
     for name in etcd-01 kube-master-01 kube-worker-01; do
         claim "$name has its own address alone: $(last "$lab/out/console/$name.log" addresses)" \
             "$([[ $(last "$lab/out/console/$name.log" addresses) =~ ^192\.168\.56\.[0-9]+/24$ ]]; echo $?)"

@@ -34,6 +34,8 @@ wait "$publisher_PID" 2>/dev/null
 pins() { jq -r '.supply.files[][] | .sha256' "$other/hab.lock" | sort; }
 have() { find "$published" -type f ! -name '*.sha256*' ! -name SHA256SUMS -exec sha256sum {} + | cut -d ' ' -f 1 | sort; }
 holds 'the lock has the digest of each file that was published' same "$(pins)" "$(have)"
+# A package may be newer than that of the other lab.
+holds 'hab fetch asks no publisher again' "$hab" --quiet -C "$other" fetch
 
 holds 'the namespace starts' "$netns" start "$namespace"
 holds 'a build asks for Go with the supply source, and not with upstream' tells_apart "$lab" "$other" asks_for_go

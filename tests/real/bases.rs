@@ -11,6 +11,19 @@ use crate::rendered::{BASES, Lab};
 const STAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/ignition.sh");
 const UNITS: &str = "etc/systemd/system";
 
+/// The stand-ins are made by changing lines of hab's source, each of which must still be there (tests/long/bases.sh).
+#[test]
+fn the_stand_ins_still_fit_hab() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    for (base, _) in BASES {
+        let dir = tempfile::tempdir().unwrap();
+        let make = format!("set -e; root={root}; . \"$root/tests/lib/standin.sh\"; standin_source {base} \"$0\"");
+        Tool::find("bash", "bash").unwrap().args(["-c", &make]).arg(dir.path()).run().unwrap();
+        let init = dir.path().join("images/base/debian/initramfs/init");
+        Tool::find("dash", "dash").unwrap().arg("-n").arg(init).run().unwrap();
+    }
+}
+
 /// A root as the vendors have it when their Ignition begins.
 fn write_root(root: &Path) {
     for folder in ["dev", "etc/selinux", "etc/systemd/system", "proc", "run", "sys", "tmp", "usr", "var/opt", "var/lib"]

@@ -10,8 +10,8 @@ use serde_json::Value;
 use crate::rendered::{LARGE, Lab};
 
 /// What scripts name of the root, each moved into the folder.
-const MOVED: [&str; 7] =
-    ["/etc/kubernetes", "/run/kubernetes", "/opt/hab", "/var/lib", "/dev/tty", "/sys/class", "/proc/sys"];
+const MOVED: [&str; 8] =
+    ["/etc/kubernetes", "/run/kubernetes", "/opt/hab", "/var/lib", "/dev/tty", "/sys/class", "/sys/fs", "/proc/sys"];
 
 struct Root {
     dir: tempfile::TempDir,
@@ -20,8 +20,13 @@ struct Root {
 impl Root {
     /// The root of a node of the large lab, with every script's paths moved into it and nothing waiting.
     fn new(node: &str) -> Self {
+        Self::of(&Lab::new(LARGE), node)
+    }
+
+    /// The same of another lab.
+    fn of(lab: &Lab, node: &str) -> Self {
         let root = Self { dir: tempfile::tempdir().unwrap() };
-        Lab::new(LARGE).node(node).unpack(root.dir.path());
+        lab.node(node).unpack(root.dir.path());
         for entry in std::fs::read_dir(root.path("/etc/kubernetes/hab")).unwrap().map(Result::unwrap) {
             if entry.path().extension().is_some_and(|ending| ending == "sh") {
                 root.script(&entry.path(), &std::fs::read_to_string(entry.path()).unwrap());
@@ -262,6 +267,37 @@ fn addons_are_applied_in_one_call() {
     root.program("/opt/hab/bin/hab-probe", "exit 2");
     let output = root.run("/etc/kubernetes/hab/addons.sh");
     assert_eq!((output.status.code(), events(&output)), (Some(2), Vec::new()), "{output:?}");
+}
+
+#[test]
+fn a_payload_is_labelled_where_selinux_would_not_run_what_has_no_label() {
+    let mounted = |base: &str, selinux: bool| {
+        let root = Root::of(&Lab::new(&format!("lab: demo\nbase: {base}\n")), "etcd-01");
+        for (disk, partition) in [("vda1", "EFI-SYSTEM"), ("vdb1", "hab-payload")] {
+            let folder = root.path("/sys/class/block").join(disk);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("uevent"), format!("DEVNAME={disk}\nPARTNAME={partition}\n")).unwrap();
+        }
+        if selinux {
+            std::fs::create_dir_all(root.path("/sys/fs/selinux")).unwrap();
+            std::fs::write(root.path("/sys/fs/selinux/enforce"), "1").unwrap();
+        }
+        let done = root.path("/mounted").display().to_string();
+        root.program("/programs/mountpoint", &format!("[ -e {done} ]"));
+        root.program("/programs/mount", &format!("touch {done}"));
+        let output = root.run("/etc/kubernetes/hab/payload.sh");
+        assert!(output.status.success(), "{base}: {output:?}");
+        let called = root.text("/called");
+        let calls: Vec<&str> = called.lines().filter_map(|line| line.strip_prefix("mount ")).collect();
+        let [call] = calls[..] else { panic!("{base}: {called}") };
+        call.replace(root.dir.path().to_str().unwrap(), "")
+    };
+    let plain = "-t squashfs -o ro,nosuid,nodev /dev/vdb1 /opt/hab";
+    for base in ["debian", "flatcar", "fedora-coreos"] {
+        assert_eq!(mounted(base, false), plain, "{base}");
+    }
+    assert_eq!(mounted("flatcar", true), plain);
+    assert_eq!(mounted("fedora-coreos", true), plain.replace("nodev", "nodev,context=system_u:object_r:bin_t:s0"));
 }
 
 #[test]

@@ -279,6 +279,73 @@ fn hab_node(lab: &Lab) -> serde_json::Value {
     data["nodes"][0].clone()
 }
 
+/// What is not as DMTF's schema wants it (DSP8023 1.1.1, with the CIM schemas that it imports; no package has them), as far as
+/// hab's OVF has to do with it.
+fn faults(ovf: &str) -> Vec<String> {
+    let document = roxmltree::Document::parse(ovf).unwrap();
+    let names = |parent: roxmltree::Node<'_, '_>| -> Vec<String> {
+        parent.children().filter(roxmltree::Node::is_element).map(|node| node.tag_name().name().to_owned()).collect()
+    };
+    let mut faults = Vec::new();
+    let mut wants = |holds: bool, what: String| {
+        if !holds {
+            faults.push(what);
+        }
+    };
+    let root = document.root_element();
+    let order = ["References", "DiskSection", "NetworkSection", "VirtualSystem"];
+    wants(names(root) == order, format!("an Envelope has {order:?}, in this order"));
+    for node in document.descendants().filter(roxmltree::Node::is_element) {
+        let (name, children) = (node.tag_name().name(), names(node));
+        if name.ends_with("Section") || name == "VirtualSystem" {
+            wants(children.first().is_some_and(|first| first == "Info"), format!("{name} begins with Info"));
+        }
+        if ["System", "Item"].contains(&name) {
+            wants(children.is_sorted(), format!("what is in {name} is in the order of the alphabet"));
+            for needed in ["ElementName", "InstanceID"] {
+                wants(
+                    children.iter().filter(|child| *child == needed).count() == 1,
+                    format!("{name} has one {needed}"),
+                );
+            }
+        }
+    }
+    let texts = |name: &str| -> Vec<&str> {
+        let items = document.descendants().filter(|node| node.tag_name().name() == "Item");
+        let all = items.flat_map(|item| item.children()).filter(|node| node.tag_name().name() == name);
+        all.filter_map(|node| node.text()).collect()
+    };
+    let mut ids = texts("InstanceID");
+    wants(texts("Parent").iter().all(|parent| ids.contains(parent)), "a Parent is an Item".to_owned());
+    let count = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    wants(ids.len() == count, "no two Items have one InstanceID".to_owned());
+    faults
+}
+
+#[test]
+fn an_ovf_is_as_its_schema_wants_it() {
+    let ovf = FACTS.box_key;
+    assert_eq!(faults(ovf), [""; 0]);
+    for (words, other, fault) in [
+        ("<Info>A node</Info>", "", "VirtualSystem begins with Info"),
+        ("<rasd:InstanceID>5</rasd:InstanceID>", "", "Item has one InstanceID"),
+        (
+            "<rasd:InstanceID>5</rasd:InstanceID>",
+            "<rasd:InstanceID>4</rasd:InstanceID>",
+            "no two Items have one InstanceID",
+        ),
+        ("<rasd:Parent>3</rasd:Parent>", "<rasd:Parent>9</rasd:Parent>", "a Parent is an Item"),
+        ("vssd:ElementName", "vssd:Name", "System has one ElementName"),
+        ("rasd:AddressOnParent", "rasd:OnParent", "what is in Item is in the order of the alphabet"),
+        ("NetworkSection>", "NetSection>", "an Envelope has"),
+    ] {
+        let found = faults(&ovf.replace(words, other));
+        assert!(found.iter().any(|found| found.contains(fault)), "{fault}: {found:?}");
+    }
+}
+
 /// The OVF in a box names its files with their sizes, and nothing in it is left open.
 #[test]
 fn a_box_has_an_ovf_that_fits_its_disks() {

@@ -3,6 +3,7 @@
 // All of this program is a test, its helpers too.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod cosign;
 mod download;
 mod lab;
 mod programs;

@@ -163,7 +163,7 @@ fn an_archive_is_unpacked_where_it_is_told() {
 fn pinned(lab: &Lab, catalog: &Catalog) -> Result<Releases, String> {
     let heard = Heard::default();
     let progress: &dyn Progress = &heard;
-    let files = resolve(&lab.downloads(PACE), catalog, &progress.step("test", None));
+    let files = resolve(&lab.downloads(PACE), catalog, None, &progress.step("test", None));
     let warning = format!("the publishers' digests come from {}/, too", lab.server.url);
     assert!(heard.0.lock().unwrap()[0].starts_with(&warning));
     let files = files.map_err(|error| format!("{error:#}"))?;

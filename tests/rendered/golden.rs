@@ -116,27 +116,29 @@ fn a_second_render_of_the_same_lab_has_the_same_bytes() {
 }
 
 #[test]
-fn a_node_is_the_same_with_every_provider() {
+fn a_node_is_the_same_with_every_provider_and_supply() {
     use std::os::unix::fs::PermissionsExt as _;
     let lab = Lab::new(DEFAULT);
     let read = || lab.configs().map(|path| std::fs::read(path).unwrap()).collect::<Vec<_>>();
     let drive = |node: &Node| lab.path(&format!("out/ignition/{}.iso", node.name));
-    let render = |provider: &str| {
-        std::fs::write(lab.path("hab.yaml"), format!("{DEFAULT}provider: {provider}\n")).unwrap();
+    let render = |line: &str| {
+        std::fs::write(lab.path("hab.yaml"), format!("{DEFAULT}{line}\n")).unwrap();
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hab"));
         assert!(command.arg("render").current_dir(lab.path("")).output().unwrap().status.success());
     };
-    let libvirt = read();
-    for provider in ["virtualbox", "[libvirt, virtualbox]"] {
-        render(provider);
-        assert_eq!(read(), libvirt, "{provider}");
-        for (node, config) in lab.nodes.iter().zip(&libvirt) {
+    let before = read();
+    render("supply: upstream");
+    assert_eq!(read(), before);
+    for line in ["provider: virtualbox", "provider: [libvirt, virtualbox]"] {
+        render(line);
+        assert_eq!(read(), before, "{line}");
+        for (node, config) in lab.nodes.iter().zip(&before) {
             // In its twenty-second sector.
             let bytes = std::fs::read(drive(node)).unwrap();
             assert!(bytes[21 * 2048..].starts_with(config), "{}", node.name);
             assert_eq!(std::fs::metadata(drive(node)).unwrap().permissions().mode() & 0o777, 0o600);
         }
     }
-    render("libvirt");
+    render("provider: libvirt");
     assert!(lab.nodes.iter().all(|node| !drive(node).exists()), "keys that nobody needs any more stay");
 }
