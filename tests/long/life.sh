@@ -57,7 +57,7 @@ said=$(ns_user "$hab" -C "$lab" roll --force --parallel 2 2>&1)
 status=$?
 claim "hab roll --parallel 2 makes both anew: $(tail -n 1 <<<"$said") ($((SECONDS - roll)) s)" "$status"
 kill "$watching"
-turns=$(grep -oE 'kube-worker-0.: (Stopped|Started)' "$work/events" | awk '!seen[$0]++ {print $2}' | xargs)
+turns=$(grep -oE "kube-worker-0.': (Stopped|Started)" "$work/events" | awk '!seen[$0]++ {print $2}' | xargs)
 holds 'at once: both stood before either started' same "$turns" 'Stopped Stopped Started Started'
 holds 'the label is on both workers' same "$(of_workers '.metadata.labels.tier')" 'c c'
 
