@@ -67,7 +67,8 @@ fn each_signature_is_looked_at_where_the_user_asks_for_it_and_not_else() {
     let signed = publish(&lab, &catalog);
     let (cosign, noted) = cosign(dir.path());
     assert!(!said(&lab, &catalog, None).unwrap().contains("cosign"));
-    assert!(!lab.server.asked().iter().any(|path| path.ends_with(".sig") || path.ends_with(".cert")));
+    let beside = |path: &String| [".sig", ".cert"].iter().any(|ending| path.ends_with(ending));
+    assert!(!lab.server.asked().iter().any(beside));
 
     let all = said(&lab, &catalog, Some(&cosign)).unwrap();
     assert!(all.contains("cosign: kubernetes signed by its publisher; hab knows of no signature of etcd"), "{all}");
