@@ -11,7 +11,7 @@ busybox() {
         while read -r url file rest; do
             curl --silent --show-error --fail --location --output "$made/debs/$file" "${url//\'/}" || exit 1
             dpkg-deb --fsys-tarfile "$made/debs/$file" | tar --extract --directory="$made/debs" --no-same-owner || exit 1
-        done && find "$made/debs" -type f -name busybox -exec cp {} "$made/base/bin/busybox" \; &&
+        done && install -m 0755 "$(find "$made/debs" -type f -path '*/bin/busybox')" "$made/base/bin/busybox" &&
         ln -sf busybox "$made/base/bin/sh" && ln -sf busybox "$made/base/bin/cat" && ln -sf busybox "$made/base/bin/sleep"
 }
 # An image that says a word, as an archive.
@@ -92,7 +92,7 @@ claim "an image that is nowhere is said by its name ($((SECONDS - took)) s)" "$(
 said=$(kubectl get events --field-selector=involvedObject.name=none --output='jsonpath={.items[*].message}')
 kubectl delete pod none two >/dev/null
 
-holds 'a name of one word, with latest' eval 'load tool latest >/dev/null && pod tool tool Always kube-worker-02 && runs tool && says tool latest'
+holds 'a name of one word, with latest' eval 'load tool:latest latest >/dev/null && pod tool tool Always kube-worker-02 && runs tool && says tool latest'
 holds 'a tag that leads elsewhere' eval 'load example.com/team/app:1 second >/dev/null && pod two example.com/team/app:1 Always kube-worker-02 && runs two && says two second'
 digest=$(image ls --json | jq -r '.[] | select(.name == "example.com/team/app:1") | .digest')
 holds 'by digest' eval 'pod digest "example.com/team/app@$digest" IfNotPresent kube-worker-01 && runs digest && says digest second'

@@ -80,7 +80,7 @@ fn every_file_that_is_named_is_there() {
 
 #[test]
 fn every_file_is_named_by_something_but_what_programs_look_for_themselves() {
-    // The C library, systemd, the kernel's command line and containerd (its default `config_path`) know these.
+    // The C library, systemd, the kernel's command line and containerd (in its `config_path`) know these.
     let known = [
         "/etc/containerd/certs.d/_default/hosts.toml",
         "/etc/hostname",

@@ -147,6 +147,9 @@ fn only_with_the_internet_an_image_is_asked_for_elsewhere_than_in_the_labs_regis
             );
             let asked = text.lines().filter_map(|line| line.strip_prefix("[host.\"https://")?.strip_suffix(":5000\"]"));
             assert_eq!(asked.collect::<Vec<_>>(), hosts, "{text}");
+            // One folder: what pulls takes a list for the name of one.
+            let containerd = node.text("/etc/kubernetes/containerd/config.toml");
+            assert!(containerd.contains("\nconfig_path = \"/etc/containerd/certs.d\"\n"), "{containerd}");
         }
     }
 }
