@@ -2,7 +2,7 @@
 
 use super::fields::{Section, one_of};
 use super::raw::Marked;
-use super::yaml::{Kind, shown};
+use super::yaml::shown;
 use crate::kinds::{Base, Release};
 use crate::problems::Problems;
 
@@ -16,21 +16,13 @@ pub struct RawBase {
 
 /// Reads `base`.
 pub fn read(top: &mut Section, problems: &mut Problems) -> RawBase {
-    match top.find("base") {
-        Some((key, node)) if matches!(node.kind, Kind::Map(_)) => {
-            let Some(mut section) = top.section("base", problems) else { return RawBase::default() };
-            if !section.has("name") {
-                let hint = "such as `base: {name: flatcar, channel: beta}`".to_owned();
-                problems.error(Some(key.place), "the key `base.name` is missing", Some(hint));
-            }
-            RawBase {
-                name: section.text("name", problems),
-                channel: section.text("channel", problems),
-                version: section.text("version", problems),
-            }
-        }
-        _ => RawBase { name: top.text("base", problems), ..RawBase::default() },
+    let (name, section) = top.named("base", "base: {name: flatcar, channel: beta}", problems);
+    let mut raw = RawBase { name, ..RawBase::default() };
+    if let Some(mut section) = section {
+        raw.channel = section.text("channel", problems);
+        raw.version = section.text("version", problems);
     }
+    raw
 }
 
 /// Which of the vendor's images it is; none for a base that hab builds.

@@ -11,7 +11,7 @@ use super::images::ImageSource;
 use super::manifest::Manifest;
 use super::raw::Marked;
 use super::reference::Reference;
-use super::yaml::{Kind, shown};
+use super::yaml::shown;
 use super::{Config, free};
 use crate::problems::Problems;
 
@@ -114,21 +114,13 @@ fn brought(name: &str, images: &[ImageSource]) -> bool {
 
 /// Reads `cni`.
 pub fn read(kubernetes: &mut Section, problems: &mut Problems) -> RawCni {
-    match kubernetes.find("cni") {
-        Some((key, node)) if matches!(node.kind, Kind::Map(_)) => {
-            let Some(mut section) = kubernetes.section("cni", problems) else { return RawCni::default() };
-            if !section.has("name") {
-                let hint = "such as `cni: {name: files, manifests: [network.yaml]}`".to_owned();
-                problems.error(Some(key.place), "the key `kubernetes.cni.name` is missing", Some(hint));
-            }
-            RawCni {
-                name: section.text("name", problems),
-                conflist: section.text("conflist", problems),
-                manifests: free::words(&mut section, "manifests", problems).unwrap_or_default(),
-            }
-        }
-        _ => RawCni { name: kubernetes.text("cni", problems), ..RawCni::default() },
+    let (name, section) = kubernetes.named("cni", "cni: {name: files, manifests: [network.yaml]}", problems);
+    let mut raw = RawCni { name, ..RawCni::default() };
+    if let Some(mut section) = section {
+        raw.conflist = section.text("conflist", problems);
+        raw.manifests = free::words(&mut section, "manifests", problems).unwrap_or_default();
     }
+    raw
 }
 
 #[cfg(test)]

@@ -151,6 +151,27 @@ impl<'n> Section<'n> {
         Some(read_section(node, &self.name(key), problems))
     }
 
+    /// What is a name alone, or a section that has it as `name`: the name, and the section if it is one. `example` is of such a
+    /// section, for who forgets the name.
+    pub fn named(
+        &mut self,
+        key: &str,
+        example: &str,
+        problems: &mut Problems,
+    ) -> (Option<Marked<String>>, Option<Section<'n>>) {
+        match self.find(key) {
+            Some((found, node)) if matches!(node.kind, Kind::Map(_)) => {
+                let mut section = read_section(node, &self.name(key), problems);
+                if !section.has("name") {
+                    let message = format!("the key `{}.name` is missing", self.name(key));
+                    problems.error(Some(found.place), message, Some(format!("such as `{example}`")));
+                }
+                (section.text("name", problems), Some(section))
+            }
+            _ => (self.text(key, problems), None),
+        }
+    }
+
     /// Every entry under `key`, whatever its name, with the path to it: what the user names.
     pub fn entries(&self, key: &str, problems: &mut Problems) -> Vec<(&'n Key, &'n YamlNode, String)> {
         let Some((_, node)) = self.find(key) else { return Vec::new() };
