@@ -44,6 +44,7 @@ pub mod download;
 mod embedded;
 pub mod role;
 mod addressing;
+mod pem;
 pub mod kinds;
 pub mod provider;
 pub mod config;

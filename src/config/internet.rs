@@ -8,6 +8,7 @@ use super::fields::Section;
 use super::free;
 use super::load::users_file;
 use super::raw::Marked;
+use crate::pem::{self, CERTIFICATE};
 use crate::problems::Problems;
 
 /// What is said about the way out.
@@ -48,8 +49,9 @@ pub fn read(network: &mut Section, problems: &mut Problems) -> RawInternet {
     raw
 }
 
-/// How a certificate begins in a PEM file (RFC 7468).
+/// How a certificate begins in a PEM file (RFC 7468), and how it ends.
 const BEGINS: &str = "-----BEGIN CERTIFICATE-----";
+const ENDS: &str = "-----END CERTIFICATE-----";
 
 /// Certificates in PEM, and nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,11 +79,10 @@ impl Certificates {
         }
         let mut out = String::new();
         for (number, block) in text.split(BEGINS).skip(1).enumerate() {
-            let der = pem(block);
-            let whole = der.as_deref().is_some_and(|der| x509_parser::parse_x509_certificate(der).is_ok());
-            match block.split_once("-----END CERTIFICATE-----") {
-                Some((body, _)) if whole => out.extend([BEGINS, body, "-----END CERTIFICATE-----\n"]),
-                _ => problems.error(None, format!("its certificate number {} is damaged", number + 1), None),
+            let one = block.split_once(ENDS).map(|(body, _)| [BEGINS, body, ENDS, "\n"].concat());
+            match one.filter(|one| is_certificate(one)) {
+                Some(one) => out.push_str(&one),
+                None => problems.error(None, format!("its certificate number {} is damaged", number + 1), None),
             }
         }
         if out.is_empty() && !problems.has_errors() {
@@ -98,12 +99,8 @@ impl Certificates {
     }
 }
 
-/// The bytes of what stands in a block behind its first line.
-fn pem(block: &str) -> Option<Vec<u8>> {
-    use base64::Engine as _;
-    let (body, _) = block.split_once("-----END CERTIFICATE-----")?;
-    let digits: String = body.split_whitespace().collect();
-    base64::engine::general_purpose::STANDARD.decode(digits).ok()
+fn is_certificate(text: &str) -> bool {
+    pem::der(text, CERTIFICATE).is_ok_and(|der| x509_parser::parse_x509_certificate(&der).is_ok())
 }
 
 #[cfg(test)]

@@ -11,9 +11,10 @@ use time::{Duration, OffsetDateTime};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::x509::SubjectPublicKeyInfo;
 
-use super::pem::{self, CERTIFICATE, PRIVATE_KEY, Pair};
+use super::pairs::Pair;
 use super::profiles::Ca;
 use super::secret::Secret;
+use crate::pem::{self, CERTIFICATE, PRIVATE_KEY};
 
 /// Ten years, as kubeadm's authorities (`CertificateAuthorityValidityPeriod` of its `ClusterConfiguration`); counted
 /// in days, because a date ten years on may not exist (29 February).

@@ -10,9 +10,10 @@ use x509_parser::prelude::X509Certificate;
 use x509_parser::x509::X509Name;
 
 use super::authority::{self, Authority};
-use super::pem::{self, CERTIFICATE, Pair};
+use super::pairs::Pair;
 use super::profiles::Profile;
 use super::secret::Secret;
+use crate::pem::{self, CERTIFICATE};
 
 /// Five years. A node gets its certificates once, at its first boot, and nothing on it can renew them: they have to
 /// last as long as the machine does, and a lab without a network is kept for years (the original's 365 days ended many

@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 use time::{Duration, OffsetDateTime};
 
 use super::store::Leaves;
-use super::{certificate, files, pem};
+use super::{certificate, files, pairs};
 use crate::plan::Plan;
 
 /// The end of one certificate.
@@ -30,7 +30,7 @@ pub(super) fn scan(leaves: &Leaves, plan: &Plan) -> Result<Vec<Expiry>> {
     for (owner, path) in std::iter::once(("host", leaves.host_file())).chain(nodes) {
         let Some(text) = files::read(&path)? else { continue };
         let reading = || format!("reading {}", path.display());
-        for (name, pair) in pem::parse(text.reveal()).with_context(reading)? {
+        for (name, pair) in pairs::parse(text.reveal()).with_context(reading)? {
             all.push(expiry(format!("{owner} {name}"), certificate::not_after(&pair).with_context(reading)?));
         }
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::pem::Pair;
+use super::pairs::Pair;
 use super::secret::Secret;
 
 /// Writes a kubeconfig for `lab`: for each of `servers`, a master's name and its address, a cluster and a context. Those

@@ -13,7 +13,7 @@
 //! file; hab never writes over it.
 
 mod authority;
-mod pem;
+mod pairs;
 mod expiry;
 mod files;
 mod password;
@@ -32,7 +32,7 @@ use anyhow::{Context, Result};
 
 pub use certificate::renews;
 pub use expiry::Expiry;
-pub use pem::Pair;
+pub use pairs::Pair;
 pub use profiles::{Ca, Usage};
 pub use roots::AUTHORITIES;
 pub use secret::Secret;

@@ -5,16 +5,10 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Context, Result, bail, ensure};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use anyhow::{Context, Result, ensure};
 
 use super::secret::Secret;
-
-/// PEM label of a certificate (RFC 7468, section 5).
-pub(super) const CERTIFICATE: &str = "CERTIFICATE";
-/// PEM label of a private key in PKCS #8 (RFC 7468, section 10).
-pub(super) const PRIVATE_KEY: &str = "PRIVATE KEY";
+use crate::pem::{CERTIFICATE, PRIVATE_KEY};
 
 /// A certificate and its key, both PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,24 +60,6 @@ fn block<'a>(text: &'a str, label: &str) -> Option<(&'a str, &'a str)> {
     Some(text.split_at(length))
 }
 
-/// The bytes in a PEM text that is one block with this label and nothing else: what goes out is what was checked.
-pub(super) fn der(text: &str, label: &str) -> Result<Vec<u8>> {
-    let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
-    let inside = text
-        .trim()
-        .strip_prefix(&begin)
-        .and_then(|rest| rest.strip_suffix(&end))
-        .filter(|inside| !inside.contains("-----"))
-        .with_context(|| format!("it is not one whole {label} in PEM form and nothing else"))?;
-    let packed: String = inside.split_ascii_whitespace().collect();
-    let packed = Secret::new(packed);
-    match STANDARD.decode(packed.reveal()) {
-        Ok(bytes) => Ok(bytes),
-        // The cause would show characters of a key.
-        Err(_) => bail!("the {label} in it is not base64"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,14 +87,5 @@ mod tests {
         }
         assert!(parse(&whole.replace("# b", "# a")).is_err());
         assert!(parse(&whole.replace("# b", "b")).is_err());
-    }
-
-    #[test]
-    fn der_needs_its_own_label_and_base64() {
-        let pair = pair("AAAA");
-        assert_eq!(der(&pair.certificate, CERTIFICATE).unwrap(), [0, 0, 0]);
-        assert!(der(&pair.certificate, PRIVATE_KEY).is_err());
-        assert!(der(&pair.certificate.repeat(2), CERTIFICATE).is_err());
-        assert!(der(&pair.certificate.replace("AAAA", "A*AA"), CERTIFICATE).is_err());
     }
 }

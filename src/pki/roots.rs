@@ -13,10 +13,11 @@ use time::OffsetDateTime;
 
 use super::authority::{self, Authority};
 use super::files;
-use super::pem::{self, Pair};
+use super::pairs::Pair;
 use super::profiles::Ca;
 use super::secret::Secret;
 use crate::atomic_fs;
+use crate::pem;
 
 /// The folder of the roots, in the lab's private one.
 pub const AUTHORITIES: &str = "ca";

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::certificate::{self, Reason};
 use super::files;
-use super::pem::{self, Pair, Pairs};
+use super::pairs::{self, Pair, Pairs};
 use super::profiles::Profile;
 use super::report::Notes;
 use super::roots::Trust;
@@ -68,7 +68,7 @@ impl Leaves {
         }
         // Not flushed: a thousand flushes take longer than all the rest. A leaf that a power cut swallows is said to
         // be damaged, and once removed it is issued anew at no loss.
-        atomic_fs::write_unflushed(path, atomic_fs::SECRET, pem::print(&pairs).reveal().as_bytes())?;
+        atomic_fs::write_unflushed(path, atomic_fs::SECRET, pairs::print(&pairs).reveal().as_bytes())?;
         Ok(pairs)
     }
 
@@ -79,7 +79,7 @@ impl Leaves {
                 "checking {path}: put it back from a copy, or remove it and hab issues new certificates in its place"
             )
         };
-        let mut pairs = pem::parse(text.reveal()).with_context(checking)?;
+        let mut pairs = pairs::parse(text.reveal()).with_context(checking)?;
         let assess = |wanted: &Profile| {
             let Some(at) = pairs.iter().position(|(name, _)| name == wanted.stem) else {
                 return Ok(Found::Issue(Reason::Missing));
