@@ -1,10 +1,7 @@
 //! Members that join an etcd cluster: the nodes' scripts with etcd as hab builds it.
 
-use std::path::Path;
-
-use hab::exec::Tool;
-
 use crate::built::build;
+use crate::namespace::script;
 use crate::rendered::Lab;
 
 #[test]
@@ -16,10 +13,7 @@ fn a_member_joins_the_cluster_that_is_there() {
     for node in lab.of("etcd") {
         node.unpack(&roots.join(&node.name));
     }
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/etcd.sh");
-    let tool = Tool::find("unshare", "util-linux").unwrap().args(["--map-root-user", "--mount", "--net", "bash"]);
-    let said = tool
-        .arg(script)
+    let said = script("etcd.sh")
         .arg(&roots)
         .arg(dir.path().join("etcd/bin"))
         .arg(env!("CARGO_BIN_EXE_hab"))

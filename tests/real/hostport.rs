@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use hab::exec::Tool;
-
 use crate::built::build;
+use crate::namespace::script;
 use crate::rendered::{DEFAULT, Lab};
 
 const LIST: &str = "/etc/kubernetes/cni/net.d/10-routed.conflist";
@@ -14,9 +13,7 @@ fn seen(list: &str, built: &Path) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("list");
     std::fs::write(&file, list).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/hostport.sh");
-    let tool = Tool::find("unshare", "util-linux").unwrap().args(["--map-root-user", "--mount", "--net", "bash"]);
-    let tool = tool.arg(script).arg(file).arg(built.join("cni/bin")).arg(built.join("probe/bin/hab-probe"));
+    let tool = script("hostport.sh").arg(file).arg(built.join("cni/bin")).arg(built.join("probe/bin/hab-probe"));
     tool.text().unwrap().lines().map(str::to_owned).collect()
 }
 

@@ -14,6 +14,7 @@ mod hostport;
 mod labs;
 mod leaves;
 mod mistakes;
+mod namespace;
 mod node;
 mod parts;
 mod pki;
