@@ -24,11 +24,7 @@ used() { jq -e --arg master "$1" 'all(.[]; .masters[$master] > 0)' "$round/said"
 
 rm -rf "${lab:?}" && mkdir -p "$lab"
 holds 'hab build' lab_of 1 1 400
-chown "$user:" "$work"
-holds 'the namespace starts' "$netns" start "$namespace"
-up=$SECONDS
-vagrant up --provider=libvirt
-claim "vagrant up of four machines exits 0 when the cluster is Ready ($((SECONDS - up)) s)" $?
+first_up 'vagrant up of four machines'
 holds 'pods on both workers reach each other' probe
 
 holds 'two more members of etcd and a second master are rendered' lab_of 3 2 400

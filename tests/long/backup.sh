@@ -27,11 +27,7 @@ END
 }
 rm -rf "${lab:?}" && mkdir -p "$lab"
 holds 'hab build' lab_of 1
-chown "$user:" "$work"
-holds 'the namespace starts' "$netns" start "$namespace"
-up=$SECONDS
-vagrant up --provider=libvirt
-claim "vagrant up exits 0 when the cluster is Ready ($((SECONDS - up)) s)" $?
+first_up 'vagrant up'
 kubectl create configmap before >/dev/null
 claim 'the cluster takes writes, at another address and port' "$([ $? -eq 0 ] && grep -q 'server: "\?https://192.168.56.50:443"\?$' "$lab/out/kubeconfig"; echo $?)"
 audit() { kubectl get --raw /api/v1/nodes/kube-master-01/proxy/logs/kubernetes/audit/audit.log 2>/dev/null; }

@@ -12,11 +12,7 @@ ready() { ns_user "$hab" -C "$lab" status >/dev/null 2>&1; }
 of_workers() { kubectl get nodes --selector=node-role.kubernetes.io/worker --output="jsonpath={.items[*]$1}"; }
 rm -rf "${lab:?}" && mkdir -p "$lab"
 holds 'hab build' lab_of 1 1280 a
-chown "$user:" "$work"
-holds 'the namespace starts' "$netns" start "$namespace"
-up=$SECONDS
-vagrant up --provider=libvirt
-claim "vagrant up of five machines exits 0 when the cluster is Ready ($((SECONDS - up)) s)" $?
+first_up 'vagrant up of five machines'
 kubectl create configmap before --from-literal=a=b >/dev/null
 claim 'the cluster takes writes' $?
 

@@ -9,10 +9,7 @@ echo "-- a highly available lab that loses what it has"
 rm -rf "${lab:?}" && mkdir -p "$lab"
 printf 'lab: lab\nnodes: {etcd: {count: 3}, master: {count: 2, cpus: 1}}\n' >"$lab/hab.yaml"
 holds 'hab build' "$hab" --quiet -C "$lab" build
-chown -R "$user:" "$work"
-holds 'the namespace starts' "$netns" start "$namespace"
-vagrant up --provider=libvirt
-claim 'vagrant up of seven machines exits 0 when the cluster is Ready' $?
+first_up 'vagrant up of seven machines'
 holds 'pods on both workers reach each other' probe
 
 # A pod on the other worker looks a name up again and again; the longest time for one is how long names did not resolve.

@@ -11,11 +11,7 @@ lab_of() { # masters
 }
 rm -rf "${lab:?}" && mkdir -p "$lab"
 holds 'hab build' lab_of 1
-chown "$user:" "$work"
-holds 'the namespace starts' "$netns" start "$namespace"
-up=$SECONDS
-vagrant up --provider=libvirt
-claim "vagrant up of three machines exits 0 when the cluster is Ready ($((SECONDS - up)) s)" $?
+first_up 'vagrant up of three machines'
 
 was=$(started etcd-01)
 holds 'two more masters are rendered' lab_of 3

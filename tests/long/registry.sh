@@ -62,10 +62,7 @@ holds 'the boxes of etcd nodes and workers are the same' same "$(box_sums | grep
 holds 'the report of the master says that its program runs' jq -e '.answers[] | select(.check == "run:bin/hab-registry") | .ok' "$lab/out/report/master.json"
 holds 'busybox is there' busybox
 
-chown -R "$user:" "$work"
-holds 'the namespace starts' "$netns" start "$namespace"
-vagrant up --provider=libvirt
-claim 'vagrant up exits 0 when the cluster is Ready' $?
+first_up 'vagrant up'
 # Without a pause: it waits for the registry, which comes up after what makes the cluster Ready.
 took=$SECONDS
 said=$(load example.com/team/app:1 first)

@@ -5,11 +5,7 @@ echo "-- twenty resets in a row"
 rm -rf "${lab:?}" && mkdir -p "$lab"
 printf 'lab: lab\nnodes: {etcd: {count: 3}, master: {count: 2, cpus: 1}}\n' >"$lab/hab.yaml"
 holds 'hab build' "$hab" --quiet -C "$lab" build
-chown -R "$user:" "$work"
-holds 'the namespace starts' "$netns" start "$namespace"
-up=$SECONDS
-vagrant up --provider=libvirt
-claim "vagrant up of seven machines exits 0 when the cluster is Ready ($((SECONDS - up)) s)" $?
+first_up 'vagrant up of seven machines'
 stands_so_far
 # libvirt's events say when each was stopped, to the millisecond.
 ns_root stdbuf -oL virsh -c qemu:///system event --all --loop --timestamp >"$work/events" 2>/dev/null & watching=$!

@@ -28,6 +28,15 @@ started() { # nodes...
     local name
     for name in "$@"; do echo "$name $(virsh domid "$(domain "$name")")"; done
 }
+# Starts the lab that was built, as its user's, in the namespace.
+first_up() { # what comes up
+    local up
+    chown -R "$user:" "$work"
+    holds 'the namespace starts' "$netns" start "$namespace"
+    up=$SECONDS
+    vagrant up --provider=libvirt
+    claim "$1 exits 0 when the cluster is Ready ($((SECONDS - up)) s)" $?
+}
 exists() { kubectl get configmap "$1" >/dev/null 2>&1; }
 
 for chapter in "${chapters[@]}"; do
