@@ -55,15 +55,11 @@ answers() {
 }
 xml() { virsh dumpxml hab-lab-etcd-01; }
 log=$lab/out/console/etcd-01.log
+is_off() { [ "$(virsh domstate hab-lab-etcd-01)" = 'shut off' ]; }
 powers_off() {
-    local try
     virsh shutdown hab-lab-etcd-01 >/dev/null || return
     # Emulated on a busy host it takes some seconds; what does not hear the button stays on.
-    for ((try = 0; try < 60; try++)); do
-        [ "$(virsh domstate hab-lab-etcd-01)" = 'shut off' ] && return
-        sleep 1
-    done
-    return 1
+    retry 60 1 is_off
 }
 logged() { grep -aq "looks: $1" "$log"; }
 
@@ -74,10 +70,7 @@ if [ "$status" -ne 0 ]; then
     summary
     exit 1
 fi
-for ((try = 0; try < 60; try++)); do
-    answers 192.168.56.11:2379 && break
-    sleep 5
-done
+retry 60 5 answers 192.168.56.11:2379
 holds 'etcd answers' answers 192.168.56.11:2379
 holds "so it does at the host's forwarded port, and at no other" tells_apart 127.0.0.1:12379 127.0.0.1:12380 answers
 # A card that is there refuses the connection; one that is not is not found.
@@ -145,10 +138,7 @@ claim "a machine that still boots is off soon ($((SECONDS - pressed)) s)" "$([ $
 left=$(volumes)
 vagrant up etcd-01
 claim 'the machine is made anew without all that' $?
-for ((try = 0; try < 60; try++)); do
-    answers 192.168.56.11:2379 && break
-    sleep 5
-done
+retry 60 5 answers 192.168.56.11:2379
 holds 'etcd answers, and no port of the host leads there' tells_apart 192.168.56.11:2379 127.0.0.1:12379 answers
 claim "its data disk has grown, with what is on it (GiB: $was, $(data_disk))" "$([[ $was != 12* && $(data_disk) =~ ^'12 1'[12]$ ]]; echo $?)"
 holds 'its definition has none of it' same "$(parts)" '0 0 0 0 0 0 1'
@@ -164,10 +154,7 @@ status=$?
 ! apt-cache show virtiofsd >/dev/null 2>&1 || install_packages virtiofsd
 if at_least "$(virsh version | sed -n 's/^Using library: libvirt //p')" 11; then
     claim 'vagrant up' "$status"
-    for ((try = 0; try < 60; try++)); do
-        logged 'beside it' && break
-        sleep 5
-    done
+    retry 60 5 logged 'beside it'
     holds 'the node reads it' logged 'word a-word'
     holds 'it can not write there' logged 'it can not write'
     holds 'where it can elsewhere' logged 'beside it, it can'

@@ -31,6 +31,17 @@ holds() { # text, command...
     claim "$text" $?
 }
 
+# Runs the command until it succeeds, so many times at most, with so many seconds in between.
+retry() { # times, seconds, command...
+    local times=$1 pause=$2 try
+    shift 2
+    for ((try = 0; try < times; try++)); do
+        "$@" && return
+        sleep "$pause"
+    done
+    return 1
+}
+
 # A command that fails shows an absence only if it would have shown a presence. So it is run twice: with PRESENT as its
 # last argument it must succeed, with ABSENT it must fail.
 tells_apart() { # present, absent, command...

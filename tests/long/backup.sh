@@ -39,10 +39,7 @@ kubectl create service nodeport probe --tcp=8080 --node-port=30080 >/dev/null &&
 claim 'a service has a port of every node' $?
 # A node answers at this port of the host's.
 answers() { ns_user curl --silent --max-time 20 "http://127.0.0.1:$1/" | grep -q kube-worker; }
-for ((try = 0; try < 12; try++)); do
-    answers 18080 && break
-    sleep 5
-done
+retry 12 5 answers 18080
 holds 'which the host forwards' tells_apart 18080 18081 answers
 name=$(hab backup --json | jq -r .name)
 said=$(hab backups)

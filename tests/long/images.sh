@@ -101,14 +101,8 @@ holds 'the page comes from one worker to the other, by its Service' same "$(ask)
 used=$(kubectl exec client -- du -s -k /containerd | cut -f 1)
 claim "no layer was copied: all of containerd's folder has ${used:-?} KiB" "$([ "${used:-99999999}" -lt 65536 ]; echo $?)"
 sql() { kubectl exec database -- psql --host=/tmp --username=postgres --no-align --tuples-only --command="$1" postgres; }
-answers() {
-    local try
-    for ((try = 0; try < 60; try++)); do
-        sql 'select 1' >/dev/null 2>&1 && return
-        sleep 5
-    done
-    return 1
-}
+selects() { sql 'select 1' >/dev/null 2>&1; }
+answers() { retry 60 5 selects; }
 holds 'the database answers' answers
 holds 'and is told something' sql 'create table words (word text); insert into words values ($$kept$$)'
 

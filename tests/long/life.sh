@@ -61,11 +61,7 @@ vagrant destroy --force etcd-02
 # A new leader may have to be found; an emulated API server is slow to hear of it.
 written() { kubectl create configmap meanwhile --from-literal=a=b >/dev/null 2>&1 || kubectl get configmap meanwhile >/dev/null 2>&1; }
 lost=$SECONDS
-for ((try = 0; try < 24; try++)); do
-    written && break
-    sleep 5
-done
-written
+retry 24 5 written
 claim "without one etcd node the cluster takes writes ($((SECONDS - lost)) s after)" $?
 up=$SECONDS
 vagrant up etcd-02

@@ -30,14 +30,8 @@ begin_outside() {
 }
 # A connection that was let in stays: so each question is a new one, until the policy has arrived. Somebody else is let in
 # before and after: a machine that is merely slow denies nobody.
-denied() { # pod
-    local try
-    for ((try = 0; try < 20; try++)); do
-        web friend 120 && ! web "$1" 20 && web friend 120 && return 0
-        sleep 5
-    done
-    return 1
-}
+only_denied() { web friend 120 && ! web "$1" 20 && web friend 120; }
+denied() { retry 20 5 only_denied "$1"; } # pod
 
 echo "-- pod networks, network policies, and the way out"
 chown -R "$user:" "$work"

@@ -30,22 +30,10 @@ pod() { # pod, image, policy, node
     kubectl run "$1" --image="$2" --image-pull-policy="$3" --overrides='{"spec": {"nodeName": "'"$4"'", "terminationGracePeriodSeconds": 0, "tolerations": [{"operator": "Exists"}]}}' >/dev/null
 }
 runs() { kubectl wait "pod/$1" --for=condition=Ready --timeout=300s >/dev/null; }
-says() { # pod, word
-    local try
-    for ((try = 0; try < 30; try++)); do
-        [ "$(kubectl logs "$1" 2>/dev/null)" = "$2" ] && return
-        sleep 2
-    done
-    return 1
-}
-caught_up() { # name
-    local try
-    for ((try = 0; try < 60; try++)); do
-        [ "$(masters_with "$1" 2>/dev/null)" = 'kube-master-01 kube-master-02' ] && return
-        sleep 5
-    done
-    return 1
-}
+logged() { [ "$(kubectl logs "$1" 2>/dev/null)" = "$2" ]; }
+says() { retry 30 2 logged "$@"; } # pod, word
+on_both() { [ "$(masters_with "$1" 2>/dev/null)" = 'kube-master-01 kube-master-02' ]; }
+caught_up() { retry 60 5 on_both "$1"; } # name
 masters_with() { image ls --json | jq -r --arg name "$1" '[.[] | select(.name == $name) | .masters[]] | join(" ")'; }
 
 rm -rf "${lab:?}" && mkdir -p "$lab"
@@ -81,11 +69,8 @@ holds 'and say its word' says two first
 took=$SECONDS
 pod none quay.io/nobody/none:1 IfNotPresent kube-worker-01
 missing() { kubectl get events --field-selector=involvedObject.name=none --output='jsonpath={.items[*].message}' | grep -q 'quay.io/nobody/none:1: not found'; }
-for ((try = 0; try < 30; try++)); do
-    missing && break
-    sleep 1
-done
-claim "an image that is nowhere is said by its name ($((SECONDS - took)) s)" "$(missing; echo $?)"
+retry 30 1 missing
+claim "an image that is nowhere is said by its name ($((SECONDS - took)) s)" $?
 said=$(kubectl get events --field-selector=involvedObject.name=none --output='jsonpath={.items[*].message}')
 kubectl delete pod none two >/dev/null
 
@@ -127,9 +112,5 @@ holds 'it is in no list any more' same "$(image ls --json | jq -r '[.[].name] | 
 kubectl delete pod pushed >/dev/null
 pod pushed team/pushed:1 Always kube-worker-01
 gone() { kubectl get events --field-selector=involvedObject.name=pushed --output='jsonpath={.items[*].message}' | grep -q 'team/pushed:1: not found'; }
-for ((try = 0; try < 30; try++)); do
-    gone && break
-    sleep 2
-done
-claim 'and no node pulls it any more' "$(gone; echo $?)"
+holds 'and no node pulls it any more' retry 30 2 gone
 vagrant destroy --force >/dev/null
