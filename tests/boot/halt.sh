@@ -34,5 +34,5 @@ claim 'the controller manager waited for no lease of its forerunner' "$([ -n "$l
 said=$(kubectl --namespace=kube-system get deployment coredns --output='jsonpath={.spec.replicas} {.metadata.managedFields[*].manager}')
 claim "a user's own scale of CoreDNS stays: $said" "$([[ $said == 1' '*hab* ]]; echo $?)"
 holds 'the second boot was no first boot' look_inside second
-written() { hab logs "$etcd" --boot "$1" 2>/dev/null | grep -q hab-lifecycle-word; }
+written() { hab logs "$etcd" --boot "$1" 2>/dev/null | has_line hab-lifecycle-word; }
 holds 'the log of the boot before is there, and is not of this one' tells_apart -1 0 written

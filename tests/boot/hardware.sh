@@ -51,7 +51,7 @@ holds 'the namespace starts' "$netns" start "$namespace"
 (umask 077 && sed -n '/^# etcd-client/,$p' "$lab/private/host.pem" >"$work/etcd.pem" && chown "$user:" "$work/etcd.pem")
 # etcd answers at this address and port of the host's.
 answers() {
-    ns_user curl --silent --max-time 15 --cacert "$lab/private/ca/etcd.crt" --cert "$work/etcd.pem" "https://$1/health" | grep -q '"health":"true"'
+    ns_user curl --silent --max-time 15 --cacert "$lab/private/ca/etcd.crt" --cert "$work/etcd.pem" "https://$1/health" | has_line '"health":"true"'
 }
 xml() { virsh dumpxml hab-lab-etcd-01; }
 log=$lab/out/console/etcd-01.log

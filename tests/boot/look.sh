@@ -37,7 +37,7 @@ claim 'on a terminal it is a shell on a terminal of the same size, and ends as t
 
 echo "-- one at a time"
 # Is there a process `sleep` on the node that is to sleep so long?
-seen() { hab shell "$etcd" -- bash -c "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -q '[s]leep $1 '" 2>/dev/null; }
+seen() { hab shell "$etcd" -- bash -c "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep '[s]leep $1 '" >/dev/null 2>&1; }
 hab shell "$etcd" -- bash -c 'echo in; exec sleep 1111' >"$work/first" & first=$!
 for ((try = 0; try < 60; try++)); do
     grep -q in "$work/first" && break

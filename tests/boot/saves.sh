@@ -209,7 +209,7 @@ mv "$lab/out/console" "$home/console"
 touch "$lab/out/console"
 said=$(vagrant up)
 status=$?
-claim 'a vagrant up that fails takes its machines away and no save' "$([ "$status" -ne 0 ] && ! virsh list --all --name | grep -q hab-one && [ "$(files | grep -c memory)" -eq 3 ]; echo $?)"
+claim 'a vagrant up that fails takes its machines away and no save' "$([ "$status" -ne 0 ] && ! virsh list --all --name | has_line hab-one && [ "$(files | grep -c memory)" -eq 3 ]; echo $?)"
 rm "$lab/out/console"
 mv "$home/console" "$lab/out/console"
 said=$(hab reset --no-wait)

@@ -62,7 +62,7 @@ of_worker() {
     in_namespace "$user" env HOME="$home" "$home/hab" --quiet -C "$lab" render || return
     data=$(jq --arg hab "$home/ready" '.hab = $hab' "$lab/out/nodes.json") && echo "$data" >"$lab/out/nodes.json"
 }
-records() { in_namespace root virsh -q -c qemu:///system dumpxml "hab-one-$1" | grep -q '<log file='; }
+records() { in_namespace root virsh -q -c qemu:///system dumpxml "hab-one-$1" | has_line '<log file='; }
 recording() { [ -e "$lab/out/console/$1.log" ]; }
 vagrant reload "$worker" >/dev/null
 holds 'the machine is recorded before' records "$worker"

@@ -42,6 +42,12 @@ retry() { # times, seconds, command...
     return 1
 }
 
+# Whether a line of the input is of that pattern. All of it is read: `grep -q` ends at the first such line, and what still
+# writes then is killed, which under pipefail says that there is none.
+has_line() { # grep's options, pattern
+    [ "$(grep -c "$@")" -gt 0 ]
+}
+
 # A command that fails shows an absence only if it would have shown a presence. So it is run twice: with PRESENT as its
 # last argument it must succeed, with ABSENT it must fail.
 tells_apart() { # present, absent, command...

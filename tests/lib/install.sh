@@ -39,7 +39,7 @@ as_root() {
 install_packages() {
     local missing=() package
     for package in "$@"; do
-        dpkg-query --show --showformat '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' || missing+=("$package")
+        [[ $(dpkg-query --show --showformat '${db:Status-Abbrev}' "$package" 2>/dev/null) == ii* ]] || missing+=("$package")
     done
     if [ ${#missing[@]} -eq 0 ]; then
         return 0
@@ -60,7 +60,7 @@ install_packer() {
     if ! command -v packer >/dev/null; then
         as_root apt-get update -qq
         # Not "apt-cache show", which knows the name as long as another package mentions it.
-        if apt-cache madison packer | grep -q '| 1\.6\.'; then
+        if [[ $(apt-cache madison packer) == *'| 1.6.'* ]]; then
             install_packages packer
         else
             "$root/tests/lib/packer.sh" "$tools/packer"

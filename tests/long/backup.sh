@@ -31,14 +31,14 @@ first_up 'vagrant up'
 kubectl create configmap before >/dev/null
 claim 'the cluster takes writes, at another address and port' "$([ $? -eq 0 ] && grep -q 'server: "\?https://192.168.56.50:443"\?$' "$lab/out/kubeconfig"; echo $?)"
 audit() { kubectl get --raw /api/v1/nodes/kube-master-01/proxy/logs/kubernetes/audit/audit.log 2>/dev/null; }
-audited() { audit | jq -r 'select(.stage == "ResponseComplete" and .verb == "create" and .objectRef.resource == "configmaps").objectRef.name' | grep -qx "$1"; }
+audited() { audit | jq -r 'select(.stage == "ResponseComplete" and .verb == "create" and .objectRef.resource == "configmaps").objectRef.name' | has_line -x "$1"; }
 holds 'the audit log has it' tells_apart before since audited
 holds 'and nothing that the policy leaves out' same "$(audit | jq -r '.verb' | sort -u)" create
 holds 'pods resolve names' probe
 kubectl create service nodeport probe --tcp=8080 --node-port=30080 >/dev/null && kubectl set selector service/probe app=hab-probe >/dev/null
 claim 'a service has a port of every node' $?
 # A node answers at this port of the host's.
-answers() { ns_user curl --silent --max-time 20 "http://127.0.0.1:$1/" | grep -q kube-worker; }
+answers() { ns_user curl --silent --max-time 20 "http://127.0.0.1:$1/" | has_line kube-worker; }
 retry 12 5 answers 18080
 holds 'which the host forwards' tells_apart 18080 18081 answers
 name=$(hab backup --json | jq -r .name)

@@ -89,7 +89,7 @@ run=$SECONDS
 kubectl wait pod/web pod/client pod/database --for=condition=Ready --timeout=600s >/dev/null
 claim "they run, by tag and by digest ($((SECONDS - run)) s)" $?
 events() { kubectl get events --field-selector="reason=$1" --output='jsonpath={range .items[*]}{.message}{"\n"}{end}'; }
-claim 'the kubelet had them' "$(events Pulled | grep -q 'already present on machine'; echo $?)"
+claim 'the kubelet had them' "$(events Pulled | has_line 'already present on machine'; echo $?)"
 holds 'and pulled none' same "$(events Pulling | grep -c example.com)" 0
 of_node() { kubectl get node "$1" --output=json | jq -r '.status.images[].names[]' | grep "^example.com/" | sort; }
 wanted=$(jq -r '.images.list[].names[]' "$lab/hab.lock" | sort)

@@ -37,7 +37,7 @@ kubectl create configmap kept >/dev/null
 name=$(hab backup --json | jq -r .name)
 kubectl create configmap since >/dev/null
 vagrant destroy --force etcd-01 etcd-02 etcd-03 >/dev/null
-claim 'all etcd machines are destroyed with their data' "$(! ns_root ls /var/lib/libvirt/images | grep -q 'etcd-0[123][.]data'; echo $?)"
+claim 'all etcd machines are destroyed with their data' "$(! ns_root ls /var/lib/libvirt/images | has_line 'etcd-0[123][.]data'; echo $?)"
 begun=$SECONDS
 hab restore "$name"
 claim "hab restore with three members and two masters ends when all is Ready ($((SECONDS - begun)) s)" $?

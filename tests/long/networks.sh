@@ -52,7 +52,7 @@ holds 'a pod reaches what is outside' asks far 300 -fetch http://198.51.100.2:80
 holds 'by name, too' asks near 300 -resolve outside.example -fetch http://outside.example:8000/
 holds 'as the host' eval 'grep -q "^198.51.100.1 " "$work/outside.log" && ! grep -q "^\(10\|192\)\." "$work/outside.log"'
 trusts() { ns_user "$hab" -C "$lab" shell kube-worker-01 -- bash -c 'grep -c BEGIN /run/hab/roots.pem; tr "\\0" "\\n" </proc/$(systemctl show --property=MainPID --value containerd)/environ | grep ^SSL_CERT_FILE'; }
-holds 'containerd trusts more than a hundred authorities' eval '[ "$(trusts | head -n 1)" -gt 100 ] && trusts | grep -qx SSL_CERT_FILE=/run/hab/roots.pem'
+holds 'containerd trusts more than a hundred authorities' eval '[ "$(trusts | head -n 1)" -gt 100 ] && trusts | has_line -x SSL_CERT_FILE=/run/hab/roots.pem'
 # libvirt's network stays as it was made, whatever hab.yaml says since.
 sed -i 's/internet: true/internet: false/' "$lab/hab.yaml"
 said=$(hab render 2>&1 && hab wait --older 2>&1)
@@ -77,7 +77,7 @@ ranges() { kubectl get nodes --output='jsonpath={range .items[*]}{.metadata.name
 planned=$("$hab" -C "$lab" plan --json | jq -r '.nodes[] | select(.pods) | "\(.name) \(.pods)"' | sort)
 holds 'nodes have the ranges of the plan' same "$(ranges)" "$planned"
 vxlan() { ns_user "$hab" -C "$lab" shell kube-worker-01 -- ip -details link show flannel.1; }
-holds 'they speak VXLAN' eval 'vxlan | grep -q "vxlan id 1"'
+holds 'they speak VXLAN' eval 'vxlan | has_line "vxlan id 1"'
 holds 'a policy is taken' kubectl apply --filename="$here/policy.yaml"
 for pod in far near; do holds "$pod is denied" denied "$pod"; done
 holds 'friend still reaches web' web friend

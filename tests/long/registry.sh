@@ -68,7 +68,7 @@ holds 'and say its word' says two first
 
 took=$SECONDS
 pod none quay.io/nobody/none:1 IfNotPresent kube-worker-01
-missing() { kubectl get events --field-selector=involvedObject.name=none --output='jsonpath={.items[*].message}' | grep -q 'quay.io/nobody/none:1: not found'; }
+missing() { kubectl get events --field-selector=involvedObject.name=none --output='jsonpath={.items[*].message}' | has_line 'quay.io/nobody/none:1: not found'; }
 retry 30 1 missing
 claim "an image that is nowhere is said by its name ($((SECONDS - took)) s)" $?
 said=$(kubectl get events --field-selector=involvedObject.name=none --output='jsonpath={.items[*].message}')
@@ -111,6 +111,6 @@ holds 'hab image rm' image rm team/pushed:1
 holds 'it is in no list any more' same "$(image ls --json | jq -r '[.[].name] | sort | join(" ")')" 'docker.io/library/tool:latest example.com/team/app:1'
 kubectl delete pod pushed >/dev/null
 pod pushed team/pushed:1 Always kube-worker-01
-gone() { kubectl get events --field-selector=involvedObject.name=pushed --output='jsonpath={.items[*].message}' | grep -q 'team/pushed:1: not found'; }
+gone() { kubectl get events --field-selector=involvedObject.name=pushed --output='jsonpath={.items[*].message}' | has_line 'team/pushed:1: not found'; }
 holds 'and no node pulls it any more' retry 30 2 gone
 vagrant destroy --force >/dev/null

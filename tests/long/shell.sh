@@ -3,7 +3,7 @@
 
 echo "-- nodes without a shell"
 rm -rf "${lab:?}" && mkdir -p "$lab"
-port() { virsh dumpxml "$(domain "$1")" --inactive | grep -q "<target type='virtio' port="; }
+port() { virsh dumpxml "$(domain "$1")" --inactive | has_line "<target type='virtio' port="; }
 lab_of() { # true or false
     printf 'lab: lab\nshell: %s\nnodes: {worker: {count: 1}}\n' "$1" >"$lab/hab.yaml"
     "$hab" --quiet -C "$lab" build && chown -R "$user:" "$lab"
