@@ -118,11 +118,15 @@ fn with_the_vendors_own_rows_a_mirror_needs_no_trust() {
     let Key::Pinned { url, primary } = &mut row.key else { panic!("another kind of key") };
     site.put_at(url, site.public(&["vendor"]));
     let pinned = std::mem::replace(primary, ours.clone());
-    let image = fill(&row.image, "beta", "4593.1.0");
     site.put_at(&fill(&row.newest.url, "beta", ""), "FLATCAR_VERSION=4593.1.0\nFLATCAR_VERSION_ID=4593.1.0\n");
-    site.put_at(&image, &disk);
-    site.put_at(&format!("{image}.sig"), site.sign(&disk, "vendor", &[]));
-    assert_eq!(of(Base::Flatcar, &row, "beta").unwrap().url, image, "with our key in its place it is good");
+    assert_eq!(row.images.len(), 2);
+    // Nothing is there, then only what the usual name is a link to, then both.
+    refused(of(Base::Flatcar, &row, "beta"), "flatcar_production_qemu_image.img");
+    for image in row.images.iter().rev().map(|image| fill(image, "beta", "4593.1.0")) {
+        site.put_at(&image, &disk);
+        site.put_at(&format!("{image}.sig"), site.sign(&disk, "vendor", &[]));
+        assert_eq!(of(Base::Flatcar, &row, "beta").unwrap().url, image, "with our key in its place it is good");
+    }
     let real = Vendor::of(Base::Flatcar).unwrap();
     refused(of(Base::Flatcar, &real, "beta"), &format!("a key of {ours}, and the vendor's is {pinned}"));
     refused(of(Base::Flatcar, &real, "alpha"), "asking which version of flatcar is the newest of alpha");
@@ -136,7 +140,7 @@ fn with_the_vendors_own_rows_a_mirror_needs_no_trust() {
     let qemu = serde_json::json!({"release": "44.1.1.0", "formats": {"qcow2.xz": {"disk": {}}}});
     let stream = serde_json::json!({"stream": "next", "architectures": {"x86_64": {"artifacts": {"qemu": qemu}}}});
     site.put_at(&fill(&row.newest.url, "next", ""), stream.to_string());
-    let image = fill(&row.image, "next", "44.1.1.0");
+    let image = fill(&row.images[0], "next", "44.1.1.0");
     let packed = xz(&site, &disk);
     site.put_at(&image, &packed);
     site.put_at(&format!("{image}.sig"), site.sign(&packed, "vendor", &[]));

@@ -264,7 +264,7 @@ pub fn row(image: &str, primary: &str) -> Vendor {
     let url = |name: &str| format!("https://{HOST}/{name}");
     Vendor {
         newest: Newest { url: url("version.txt"), place: Place::Line("FLATCAR_VERSION_ID=".into()) },
-        image: url(image),
+        images: vec![url(image)],
         key: Key::Pinned { url: url("key.asc"), primary: primary.into() },
         packages: vec!["gpgv-static".into()],
         disk: 8,

@@ -11,7 +11,7 @@ pub mod vendor;
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use fs_err as fs;
 
 use crate::cache::Cache;
@@ -119,17 +119,8 @@ impl Pin<'_> {
     ) -> Result<VendorImage> {
         let (name, channel) = (self.base.name(), self.release.channel);
         let about = || format!("fetching {name} {version} ({channel})");
-        let url = fill(&self.vendor.image, channel, version);
-        let folder = Folder::of(self.downloads.cache(), &url, step)?;
-        if let Err(error) = self.downloads.unknown(&url, MAX_FILE, &folder.file(), step) {
-            let error = if is_missing(&error) {
-                error.context(format!("there is no version {version} in the channel {channel} of {name}"))
-            } else {
-                error
-            };
-            return Err(error).with_context(about);
-        }
-        let pinned = self.checked(version, &folder, tools, step).and_then(|signed| {
+        let (url, folder) = self.download(version, step).with_context(about)?;
+        let pinned = self.checked(&url, version, &folder, tools, step).and_then(|signed| {
             let file = pinned(&folder.file())?;
             step.status("unpacking the image");
             unpack(&url, &folder, &|| Ok(tools.clone()), MAX_DISK)?;
@@ -157,14 +148,41 @@ impl Pin<'_> {
         }
     }
 
-    /// Who signed the file that came.
-    fn checked(&self, version: &str, folder: &Folder, tools: &PinnedTools, step: &StepHandle<'_>) -> Result<Signed> {
+    /// The first of the vendor's addresses where `version` is, and the folder that its file is in then.
+    fn download(&self, version: &str, step: &StepHandle<'_>) -> Result<(String, Folder)> {
+        let (name, channel) = (self.base.name(), self.release.channel);
+        let mut missing = None;
+        for image in &self.vendor.images {
+            let url = fill(image, channel, version);
+            let folder = Folder::of(self.downloads.cache(), &url, step)?;
+            match self.downloads.unknown(&url, MAX_FILE, &folder.file(), step) {
+                Ok(()) => return Ok((url, folder)),
+                // What is said of the address that is usual says most.
+                Err(error) if is_missing(&error) => missing = missing.or(Some(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        let about = format!("there is no version {version} in the channel {channel} of {name}");
+        Err(missing.map_or_else(|| anyhow!("its vendor has no address"), |error| error.context(about)))
+    }
+
+    /// Who signed the file that came from `url`.
+    fn checked(
+        &self,
+        url: &str,
+        version: &str,
+        folder: &Folder,
+        tools: &PinnedTools,
+        step: &StepHandle<'_>,
+    ) -> Result<Signed> {
         let channel = self.release.channel;
         let scratch = self.downloads.cache().scratch()?;
         let [ring, sig] = ["keyring.gpg", "signature.sig"].map(|name| scratch.path().join(name));
         step.status("fetching the signature and the key");
-        let url = format!("{}.sig", fill(&self.vendor.image, channel, version));
-        fs::write(&sig, self.downloads.document(&url, step).context("fetching the image's signature")?)?;
+        fs::write(
+            &sig,
+            self.downloads.document(&format!("{url}.sig"), step).context("fetching the image's signature")?,
+        )?;
         let (keys, primary) = match &self.vendor.key {
             Key::Pinned { url, primary } => {
                 let keys = self.downloads.document(url, step).context("fetching the vendor's key")?;

@@ -14,8 +14,9 @@ use crate::kinds::Base;
 pub struct Vendor {
     /// How to learn the newest version of a channel.
     pub newest: Newest,
-    /// The address of a qcow2; what ends in `.xz` is unpacked. Its signature is beside it, with `.sig` at the end.
-    pub image: String,
+    /// Addresses of one qcow2, of which the first that is there counts; what ends in `.xz` is unpacked. Its signature is
+    /// beside it, with `.sig` at the end.
+    pub images: Vec<String>,
     /// Who signs it.
     pub key: Key,
     /// The Debian packages whose programs, and whose keys, check and unpack it.
@@ -108,13 +109,13 @@ mod tests {
     fn every_vendor_has_a_row_with_all_in_it() {
         let flatcar = Vendor::of(Base::Flatcar).unwrap();
         assert_eq!(
-            fill(&flatcar.image, "beta", "1.2.3"),
+            fill(&flatcar.images[0], "beta", "1.2.3"),
             "https://beta.release.flatcar-linux.net/amd64-usr/1.2.3/flatcar_production_qemu_image.img"
         );
         assert!(matches!(&flatcar.key, Key::Pinned { primary, .. } if primary.len() == 40));
         let fedora = Vendor::of(Base::FedoraCoreos).unwrap();
         assert_eq!(
-            fill(&fedora.image, "next", "44.1.1.0"),
+            fill(&fedora.images[0], "next", "44.1.1.0"),
             "https://builds.coreos.fedoraproject.org/prod/streams/next/builds/44.1.1.0/x86_64/\
              fedora-coreos-44.1.1.0-qemu.x86_64.qcow2.xz"
         );
