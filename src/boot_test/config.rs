@@ -115,9 +115,10 @@ struct Told {
 const fn told(base: Base) -> Told {
     match base {
         Base::Debian => Told { first: &[], last: &[] },
-        Base::Flatcar | Base::FedoraCoreos => {
-            Told { first: &["system", "default-target"], last: &["running-units", "failed-units", "selinux"] }
-        }
+        Base::Flatcar | Base::FedoraCoreos => Told {
+            first: &["system", "default-target"],
+            last: &["running-units", "unexpected-units", "failed-units", "selinux"],
+        },
     }
 }
 

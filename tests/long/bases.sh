@@ -78,7 +78,7 @@ for base in flatcar fedora-coreos; do
     [ "$built" -eq 0 ] || continue
     told() { jq -r --arg check "$1" '.answers[] | select(.check == $check) | "\(.ok) \(.detail)"' "$lab/out/report/etcd.json"; }
     claim "its boot test tells what runs: $(told tell:running-units)" "$([[ $(told tell:default-target) == 'true hab.target' ]]; echo $?)"
-
+    claim "and what of it nothing wants: $(told tell:unexpected-units)" "$([[ $(told tell:unexpected-units) == true* ]]; echo $?)"
     claim "it has started the machine twice: $(told second-boot)" "$([[ $(told second-boot) == 'true Ignition ran once' ]]; echo $?)"
 
     holds 'an etcd node comes up' alone whole . "$is_up"

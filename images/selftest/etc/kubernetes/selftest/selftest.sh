@@ -32,12 +32,18 @@ answer() {
     printf '{"hab":"selftest","check":"%s","ok":%s,"detail":"%s","uptime":%s}\n' "$(text "$1")" "$2" "$(text "$3")" "$up" >&3
 }
 
+running() { systemctl --plain --no-legend --type=service,socket --state=running,listening | cut -d ' ' -f 1; }
+
 # What this machine is, and what runs on it.
 facts() {
     case $1 in
     system) (. /etc/os-release && echo "$PRETTY_NAME, Linux $(uname -r)") ;;
     default-target) systemctl get-default ;;
-    running-units) systemctl --plain --no-legend --type=service,socket --state=running,listening | cut -d ' ' -f 1 ;;
+    running-units) running ;;
+    # What the default target does not want, nor anything that it wants: something else has started it.
+    unexpected-units)
+        comm -23 <(running | sort) <(systemctl list-dependencies --all --plain "$(systemctl get-default)" | tr -d ' ' | sort -u)
+        ;;
     failed-units) systemctl --plain --no-legend --state=failed | cut -d ' ' -f 1 ;;
     selinux)
         if [ -e /sys/fs/selinux/enforce ]; then
