@@ -19,7 +19,9 @@ use crate::payload::{MOUNT, Payload};
 
 const ORIGIN: &str = "images/selftest";
 
-/// The self-test's own files, in `images/`.
+/// The self-test's own files, in `images/`. A machine-id(5) is among them, as every node has one: without it systemd would take
+/// the boot for the first of its life (systemd.unit(5), `ConditionFirstBoot`), apply presets that no node has, and on some
+/// bases ask on the console for a password and wait.
 const FOLDER: &str = "selftest";
 
 /// packer's template, in `images/`.
@@ -327,6 +329,7 @@ mod tests {
             let SelfTest { config, checks } = config(kind(role), &payload()).unwrap();
             let text = String::from_utf8(config).unwrap();
             assert_eq!(text.matches("hab.target.wants").count(), 1, "{role}");
+            assert!(text.contains("\"/etc/machine-id\""), "{role}");
             let names: Vec<String> = checks.iter().map(Check::name).collect();
             assert_eq!(names[0], "start:hab-node.service");
             for name in ["unit:hab-node.service", "file:bin/etcd", "run:cni/bridge", "image:r/pause:1"] {
