@@ -21,12 +21,13 @@ const LOOK: Duration = Duration::from_millis(200);
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What is said on a console by a guest that does nothing more, and what it means: by the kernel (`kernel/panic.c`), systemd
-/// (`units/emergency.service.in`), dracut (`modules.d/98dracut-systemd/dracut-emergency.sh`), Fedora `CoreOS`'s initramfs
-/// (`05core/usr/lib/dracut/modules.d/99emergency-shell-setup/emergency-shell.sh`) and GRUB (`grub-core/kern/main.c`). Some of
-/// these wait for somebody to press a key.
-const STUCK: [(&str, &str); 6] = [
+/// (`units/emergency.service.in`, `src/firstboot/firstboot.c`), dracut (`modules.d/98dracut-systemd/dracut-emergency.sh`),
+/// Fedora `CoreOS`'s initramfs (`05core/usr/lib/dracut/modules.d/99emergency-shell-setup/emergency-shell.sh`) and GRUB
+/// (`grub-core/kern/main.c`). Some of these wait for somebody to press a key.
+const STUCK: [(&str, &str); 7] = [
     ("Kernel panic - not syncing", "its kernel stopped"),
     ("You are in emergency mode", "its systemd gave up"),
+    ("-- Press any key to proceed --", "its systemd asks for a password"),
     ("Entering emergency mode", "its initramfs gave up"),
     ("Press Enter for emergency shell", "its initramfs gave up"),
     ("Ignition failed", "Ignition failed"),
@@ -241,6 +242,7 @@ mod tests {
         for (console, why) in [
             ("[    3.1] Kernel panic - not syncing: VFS: Unable to mount root fs\r\n", "its kernel stopped"),
             ("You are in emergency mode. After logging in, type \"journalctl -xb\"", "its systemd gave up"),
+            ("-- Press any key to proceed --\r\n", "its systemd asks for a password"),
             ("Press Enter for emergency shell or wait 5 minutes for reboot.", "its initramfs gave up"),
         ] {
             assert_eq!(stuck(console.as_bytes()), Some(why));
