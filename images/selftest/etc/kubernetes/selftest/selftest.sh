@@ -40,9 +40,11 @@ facts() {
     system) (. /etc/os-release && echo "$PRETTY_NAME, Linux $(uname -r)") ;;
     default-target) systemctl get-default ;;
     running-units) running ;;
-    # What the default target does not want, nor anything that it wants: something else has started it.
+    # What neither the default target nor a check has started, by wanting it or what wants it.
     unexpected-units)
-        comm -23 <(running | sort) <(systemctl list-dependencies --all --plain "$(systemctl get-default)" | tr -d ' ' | sort -u)
+        local started
+        mapfile -t started < <(systemctl get-default && grep '^start' "$here/checks" | cut -f 2)
+        comm -23 <(running | sort) <(systemctl list-dependencies --all --plain "${started[@]}" | tr -d ' ' | sort -u)
         ;;
     failed-units) systemctl --plain --no-legend --state=failed | cut -d ' ' -f 1 ;;
     selinux)
