@@ -55,6 +55,9 @@ pub struct Upstream {
     /// Go variables set at link time, and their values.
     #[serde(default)]
     pub stamp: BTreeMap<String, String>,
+    /// Build tags: what is left out, or built in another way.
+    #[serde(default)]
+    pub tags: Vec<String>,
     /// The wrapper's folder in `images/`.
     #[serde(skip)]
     folder: String,
@@ -66,6 +69,13 @@ impl Upstream {
     pub fn ldflags(&self) -> String {
         let stamps = self.stamp.iter().map(|(name, value)| format!(" -X {name}={}", fill(value, &self.version)));
         format!("-s -w -buildid={}", stamps.collect::<String>())
+    }
+
+    /// What `go build` is told of this upstream alone.
+    #[must_use]
+    pub fn flags(&self) -> Vec<String> {
+        let tags = (!self.tags.is_empty()).then(|| format!("-tags={}", self.tags.join(",")));
+        [format!("-ldflags={}", self.ldflags())].into_iter().chain(tags).collect()
     }
 
     /// The wrapper's files, by name and in order.
@@ -355,6 +365,9 @@ mod tests {
             assert!(flags.starts_with("-s -w -buildid= -X "), "{flags}");
             let stamp = format!(" -X k8s.io/component-base/version.gitVersion={}", kubernetes.version);
             assert!(flags.contains(&stamp) && !flags.contains('{'), "{flags}");
+            assert_eq!(kubernetes.flags(), [format!("-ldflags={flags}")]);
+            let tagged = Upstream { tags: vec!["a".to_owned(), "b".to_owned()], ..kubernetes.clone() };
+            assert_eq!(tagged.flags()[1..], ["-tags=a,b"]);
         }
     }
 

@@ -79,6 +79,11 @@ impl GoBuild<'_> {
         };
         let mut key = key.add("arch", TARGET.go).add(level, value).add("ldflags", self.upstream()?.ldflags());
         key = key.add_all("flag", BUILD_FLAGS);
+        let tags = &self.upstream()?.tags;
+        // Others keep the key that they had before there was this.
+        if !tags.is_empty() {
+            key = key.add_all("tag", tags);
+        }
         for (name, value) in FIXED {
             key = key.add(name, value);
         }
@@ -117,7 +122,7 @@ impl GoBuild<'_> {
         let Ready { go, _unpacked } = self.go()?;
         let source = self.unfold()?;
         let packages: Vec<&str> = self.catalog.go_packages(self.name).into_values().collect();
-        let fetched = go.fetch(source.path(), &packages, |line| step.status(line));
+        let fetched = go.fetch(source.path(), &self.upstream()?.flags(), &packages, |line| step.status(line));
         fetched.with_context(|| format!("fetching the Go modules of {}", self.name))
     }
 
@@ -136,7 +141,7 @@ impl GoBuild<'_> {
         let packages = self.catalog.go_packages(self.name);
         let mut status = throttled(step);
         let paths: Vec<&str> = packages.values().copied().collect();
-        go.build(source.path(), &upstream.ldflags(), &out, &paths, |line| status(line))
+        go.build(source.path(), &upstream.flags(), &out, &paths, |line| status(line))
             .with_context(|| format!("building {} from its Go modules", self.name))?;
         let mut programs = BTreeMap::new();
         for (name, package) in packages {

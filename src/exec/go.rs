@@ -50,12 +50,13 @@ impl Go {
         Ok(())
     }
 
-    /// Downloads, into the cache, the modules that `packages` need: those and no others, unlike `go mod download`.
+    /// Downloads, into the cache, the modules that `packages` need: those and no others, unlike `go mod download`. `flags`
+    /// are those that they are built with.
     ///
     /// # Errors
     /// A module can't be had or its checksum is wrong.
-    pub fn fetch(&self, dir: &Path, packages: &[&str], mut each: impl FnMut(&str)) -> Result<()> {
-        self.tool()?.dir(dir).args(["list", "-deps"]).args(packages).stream(|line| {
+    pub fn fetch(&self, dir: &Path, flags: &[String], packages: &[&str], mut each: impl FnMut(&str)) -> Result<()> {
+        self.tool()?.dir(dir).args(["list", "-deps"]).args(flags).args(packages).stream(|line| {
             // A package's path has no blank; what Go tells about downloads has.
             if line.contains(' ') {
                 each(line);
@@ -71,14 +72,14 @@ impl Go {
     pub fn build(
         &self,
         dir: &Path,
-        ldflags: &str,
+        flags: &[String],
         out: &Path,
         packages: &[&str],
         each: impl FnMut(&str),
     ) -> Result<()> {
         // A trailing slash tells Go that it is a folder.
         let out = arg_with_path("-o=", &out.join(""));
-        let tool = self.tool()?.dir(dir).args(["build", "-v"]).args(BUILD_FLAGS).arg("-ldflags").arg(ldflags);
+        let tool = self.tool()?.dir(dir).args(["build", "-v"]).args(BUILD_FLAGS).args(flags);
         tool.arg(out).args(packages).stream(each)
     }
 
@@ -102,7 +103,7 @@ impl Go {
     }
 }
 
-/// What `go build` is told besides the linker's flags; part of every key. No paths of this machine in the result, and
+/// What `go build` is told of everything; part of every key. No paths of this machine in the result, and
 /// nothing about a repository that the folder may happen to lie in.
 pub const BUILD_FLAGS: [&str; 2] = ["-trimpath", "-buildvcs=false"];
 
