@@ -3,11 +3,12 @@
 // All of this file is a test, its helpers too.
 #![allow(clippy::unwrap_used)]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+#[path = "support/api.rs"]
+mod api;
+
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
 
 use hab::artifacts::go::{GoBuild, Toolchain};
 use hab::artifacts::{Catalog, Origin, built, program_file, same_results};
@@ -15,6 +16,8 @@ use hab::cache::Cache;
 use hab::kinds::Supply;
 use hab::progress::{Progress, Silent};
 use serde_json::Value;
+
+use api::Api;
 
 /// The catalog with nothing in it but the probe.
 fn probe_only() -> Catalog {
@@ -104,79 +107,6 @@ fn a_toolchain_that_can_not_be_had_builds_nothing() {
     assert!(error.contains("building probe") && error.contains("go1.99.99"), "{error}");
 }
 
-/// A request, with the number of its connection.
-#[derive(Debug, Clone)]
-struct Request {
-    connection: usize,
-    line: String,
-    content_type: String,
-    body: String,
-}
-
-/// Stands in for an API server, until the test ends: keeps connections, notes requests, and answers each with a status
-/// and a body.
-struct Api {
-    url: String,
-    seen: Arc<Mutex<Vec<Request>>>,
-}
-
-impl Api {
-    /// `answer` is told a request's path and how often that was asked for before.
-    fn new(answer: impl Fn(&str, usize) -> (&'static str, &'static str) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let seen: Arc<Mutex<Vec<Request>>> = Arc::default();
-        let (noted, answer) = (Arc::clone(&seen), Arc::new(answer));
-        let serve = move |connection: usize, stream: TcpStream| {
-            let (noted, answer) = (Arc::clone(&noted), Arc::clone(&answer));
-            std::thread::spawn(move || {
-                let mut stream = BufReader::new(stream);
-                while let Some(request) = request(&mut stream, connection) {
-                    let before = noted.lock().unwrap().iter().filter(|other| other.line == request.line).count();
-                    let (status, body) = answer(request.line.split(' ').nth(1).unwrap(), before);
-                    noted.lock().unwrap().push(request);
-                    let length = body.len();
-                    write!(stream.get_mut(), "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
-                }
-            });
-        };
-        std::thread::spawn(move || {
-            for (connection, stream) in listener.incoming().enumerate() {
-                serve(connection, stream.unwrap());
-            }
-        });
-        Self { url, seen }
-    }
-
-    fn seen(&self) -> Vec<Request> {
-        self.seen.lock().unwrap().clone()
-    }
-
-    /// `hab-probe apply` to this server: its exit code, its lines, and what it complains of.
-    fn apply(&self, program: &Path, within: &str, more: &[&str]) -> (Option<i32>, Vec<Value>, String) {
-        let server = ["apply", "-within", within, "-every", "10ms", "-manager", "a b", "-server", &self.url];
-        let output = probe(program, &[&server, more].concat());
-        let said = String::from_utf8(output.stdout).unwrap();
-        let lines = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        (output.status.code(), lines, String::from_utf8(output.stderr).unwrap())
-    }
-}
-
-/// The next request of a connection, if there is one.
-fn request(stream: &mut BufReader<TcpStream>, connection: usize) -> Option<Request> {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if stream.read_line(&mut head).unwrap() == 0 {
-            return None;
-        }
-    }
-    let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
-    let mut body = vec![0; header("Content-Length: ").parse().unwrap_or_default()];
-    stream.read_exact(&mut body).unwrap();
-    let line = head.lines().next().unwrap().to_owned();
-    Some(Request { connection, line, content_type: header("Content-Type: "), body: String::from_utf8(body).unwrap() })
-}
-
 /// The probe, and a folder whose files are these.
 fn with_files(dir: &tempfile::TempDir, files: &[(&str, &str)]) -> (PathBuf, PathBuf) {
     let catalog = probe_only();
@@ -190,8 +120,12 @@ fn with_files(dir: &tempfile::TempDir, files: &[(&str, &str)]) -> (PathBuf, Path
     (program_file(&entry, "hab-probe").unwrap().path, folder)
 }
 
-/// What an API server says of a field that is somebody else's, as far as it matters.
-const CONFLICT: &str = r#"{"message": "not yours", "details": {"causes": [{"reason": "FieldManagerConflict"}]}}"#;
+/// What an API server says of a field that is somebody else's, as far as it matters; and what it would make of the object.
+const CONFLICT: &str = r#"{"message": "not yours", "details": {"causes": [{"reason": "FieldManagerConflict", "field": ".spec.replicas"}]}}"#;
+const MERGED: &str = r#"{"apiVersion": "x/y", "kind": "Z", "metadata": {"name": "scaled", "namespace": "n", "managedFields": [
+    {"manager": "other", "operation": "Apply", "fieldsV1": {"f:more": {}}}, {"manager": "a b", "operation": "Apply", "fieldsV1":
+    {"f:spec": {"f:replicas": {}, "f:list": {".": {}, "k:{\"name\":\"i\"}": {".": {}, "f:name": {}, "f:image": {}}}}}}]},
+    "spec": {"replicas": 1, "list": [{"name": "h", "image": "theirs"}, {"name": "i", "image": "ours", "more": 1}]}, "more": 1}"#;
 
 #[test]
 fn the_probe_applies_all_objects_in_order_and_tries_again_what_fails() {
@@ -208,7 +142,8 @@ fn the_probe_applies_all_objects_in_order_and_tries_again_what_fails() {
     let (program, folder) = with_files(&dir, &files);
     let api = Api::new(|path, before| match (path.split('?').next().unwrap(), before) {
         ("/api/v1/nodes/b", 0) => ("500 Internal Server Error", r#"{"message": "not yet"}"#),
-        ("/apis/x/y/scaled", _) => ("409 Conflict", CONFLICT),
+        ("/apis/x/y/scaled", _) if path.contains("dryRun=All") => ("200 OK", MERGED),
+        ("/apis/x/y/scaled", 0) => ("409 Conflict", CONFLICT),
         ("/apis/x/y/race", 0) => ("409 Conflict", r#"{"message": "the object has been modified"}"#),
         ("/apis/x/y/last:1", _) => ("200 OK", "{}"),
         _ => ("201 Created", "{}"),
@@ -221,9 +156,11 @@ fn the_probe_applies_all_objects_in_order_and_tries_again_what_fails() {
     let asked: Vec<_> = seen.iter().map(|request| (request.connection, request.line.as_str())).collect();
     let patch = |path: &str| format!("PATCH {path}?fieldManager=a+b HTTP/1.1");
     let [a, b, scaled] = ["/api/v1/nodes/a", "/api/v1/nodes/b", "/apis/x/y/scaled"].map(patch);
+    let trial = "PATCH /apis/x/y/scaled?dryRun=All&fieldManager=a+b&force=true HTTP/1.1";
     let [race, last] = ["/apis/x/y/race", "/apis/x/y/last:1"].map(patch);
     // One connection, and a new one after each round in which something failed.
-    let wanted = [(0, a.as_str()), (0, &b), (0, &scaled), (0, &race), (0, &last), (1, &b), (1, &race)];
+    let first = [a.as_str(), &b, &scaled, trial, &scaled, &race, &last].map(|line| (0, line));
+    let wanted = [&first[..], &[(1, &b), (1, &race)]].concat();
     assert_eq!(asked, wanted);
     assert!(seen.iter().all(|request| request.content_type == "application/apply-patch+yaml"), "{seen:?}");
     let bodies: Vec<_> = seen[..3].iter().map(|request| request.body.as_str()).collect();
@@ -233,12 +170,18 @@ fn the_probe_applies_all_objects_in_order_and_tries_again_what_fails() {
         "# /apis/x/y/scaled\nscaled: 1\n",
     ];
     assert_eq!(bodies, wanted);
+    assert_eq!(seen[3].body, seen[2].body);
+    // What is somebody else's stays out, and so does what is not of the document.
+    let rest: Value = serde_json::from_str(&seen[4].body).unwrap();
+    let wanted = serde_json::json!({"apiVersion": "x/y", "kind": "Z", "metadata": {"name": "scaled", "namespace": "n"},
+        "spec": {"list": [{"name": "i", "image": "ours"}]}});
+    assert_eq!(rest, wanted);
 
     let said = |line: &Value| format!("{} {} {} {}", line["target"], line["ok"], line["got"], line["tries"]);
     let wanted = [
         r#""/api/v1/nodes/a" true ["201 Created"] 1"#.to_owned(),
         r#""/api/v1/nodes/b" true ["201 Created"] 2"#.to_owned(),
-        r#""/apis/x/y/scaled" true ["409 Conflict: left as it is","not yours"] 1"#.to_owned(),
+        r#""/apis/x/y/scaled" true ["201 Created","left as they are: .spec.replicas"] 1"#.to_owned(),
         r#""/apis/x/y/race" true ["201 Created"] 2"#.to_owned(),
         r#""/apis/x/y/last:1" true ["200 OK"] 1"#.to_owned(),
     ];
@@ -246,6 +189,84 @@ fn the_probe_applies_all_objects_in_order_and_tries_again_what_fails() {
     let wanted = "hab-probe: /api/v1/nodes/b: 500 Internal Server Error: not yet\n\
                   hab-probe: /apis/x/y/race: 409 Conflict: the object has been modified\n";
     assert_eq!(complaints, wanted);
+}
+
+#[test]
+fn the_probe_notes_what_it_applies_before_it_does_and_removes_what_no_file_has() {
+    const NOTES: &str = "/api/v1/namespaces/kube-system/configmaps/notes";
+    const OLD: &str = r#"{"metadata": {"resourceVersion": "7"}, "data": {"objects":
+        "/apis/x/v1/a 1\n/apis/x/v1/mine u\n/apis/x/v1/theirs 2\n/apis/x/v1/nobodys\n/apis/x/v1/gone 3\n/api/v1/namespaces/default",
+        "applied.addons": "0", "refused.addons": "/apis/x/v2/a: no", "applied.no-more": "1"}}"#;
+    let dir = tempfile::tempdir().unwrap();
+    let (program, folder) =
+        with_files(&dir, &[("addons/1.yaml", "# /apis/x/v2/a\na: 1\n"), ("b.yaml", "# /api/v1/b\nb: 1\n")]);
+    let api = Api::new(|path, before| match (path.split('?').next().unwrap(), before) {
+        // Another master has written meanwhile.
+        (NOTES, 0) if path.contains('?') => ("409 Conflict", r#"{"message": "modified"}"#),
+        (NOTES, _) => ("200 OK", OLD),
+        ("/apis/x/v1/mine", _) => ("200 OK", r#"{"metadata": {"uid": "u"}}"#),
+        ("/apis/x/v1/theirs", _) => ("200 OK", r#"{"metadata": {"uid": "other"}}"#),
+        // Noted, and not made by the one who did.
+        ("/apis/x/v1/nobodys", _) => (
+            "200 OK",
+            r#"{"metadata": {"uid": "v", "managedFields": [{"manager": "a b", "operation": "Update", "fieldsV1": {}}]}}"#,
+        ),
+        ("/apis/x/v2/a", _) => ("200 OK", r#"{"metadata": {"uid": "1"}}"#),
+        ("/apis/x/v1/gone", _) => ("404 Not Found", ""),
+        _ => ("200 OK", "{}"),
+    });
+    let [all, addons] = ["", "addons"].map(|name| folder.join(name).display().to_string());
+    let (code, lines, complaints) =
+        api.apply(&program, "60s", &["-inventory", "notes", "-keep", &all, "-report", &addons]);
+    assert_eq!(code, Some(0), "{lines:?} {complaints}");
+
+    let seen = api.seen();
+    let asked: Vec<_> = seen.iter().map(|request| request.line.trim_end_matches(" HTTP/1.1").to_owned()).collect();
+    let wanted = [
+        format!("GET {NOTES}"),
+        format!("PATCH {NOTES}?fieldManager=a+b"),
+        format!("GET {NOTES}"),
+        // Nothing is applied as long as it is not noted.
+        format!("GET {NOTES}"),
+        format!("PATCH {NOTES}?fieldManager=a+b"),
+        "PATCH /apis/x/v2/a?fieldManager=a+b".to_owned(),
+        format!("PATCH {NOTES}?fieldManager=a+b"),
+        "GET /apis/x/v1/gone".to_owned(),
+        "GET /apis/x/v1/nobodys".to_owned(),
+        "GET /apis/x/v1/theirs".to_owned(),
+        "GET /apis/x/v1/mine".to_owned(),
+        "DELETE /apis/x/v1/mine".to_owned(),
+        format!("PATCH {NOTES}?fieldManager=a+b"),
+    ];
+    assert_eq!(asked, wanted);
+    let body = |at: usize| serde_json::from_str::<Value>(&seen[at].body).unwrap();
+    let noted = body(4);
+    assert_eq!(noted["metadata"]["resourceVersion"], "7");
+    let objects = noted["data"]["objects"].as_str().unwrap();
+    assert!(objects.starts_with("/apis/x/v1/a 1\n") && objects.ends_with("/default\n/api/v1/b"), "{objects}");
+    assert_eq!((&noted["data"]["applied.no-more"], noted["data"].get("applied.addons")), (&Value::Null, None));
+    assert_eq!(body(11)["preconditions"]["uid"], "u");
+    // An object of another version is the same one.
+    assert_eq!(body(12)["data"]["objects"], "/apis/x/v2/a 1\n/api/v1/b");
+
+    // A master that is older than the last change takes nothing back, but for one that is new.
+    let own = noted["data"]["by"].as_str().unwrap();
+    let newer = format!(
+        r#"{{"metadata": {{"resourceVersion": "8"}}, "data": {{"by": "other", "older": "{own}", "objects": "/apis/x/v1/mine u"}}}}"#
+    );
+    let newer: &'static str = newer.leak();
+    let api = Api::new(move |path, _| if path.starts_with(NOTES) { ("200 OK", newer) } else { ("200 OK", "{}") });
+    let more = ["-inventory", "notes", "-keep", &all, "-report", &addons];
+    let (code, lines, complaints) = api.apply(&program, "60s", &more);
+    assert_eq!((code, lines[1]["got"][0].as_str()), (Some(0), Some("left to a master that is newer")), "{complaints}");
+    assert_eq!(
+        api.seen().iter().map(|request| request.line.as_str()).collect::<Vec<_>>(),
+        [format!("GET {NOTES} HTTP/1.1")]
+    );
+    let (code, ..) = api.apply(&program, "60s", &[&["-fresh", &addons], &more[..]].concat());
+    assert_eq!(code, Some(0));
+    let body: Value = serde_json::from_str(&api.seen()[2].body).unwrap();
+    assert_eq!((&body["data"]["by"], &body["data"]["older"]), (&own.into(), &"other".into()));
 }
 
 #[test]

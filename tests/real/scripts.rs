@@ -260,7 +260,8 @@ fn addons_are_applied_in_one_call() {
     let etc = root.path("/etc/kubernetes").display().to_string();
     let wanted = format!(
         "hab-probe apply -within 0 -every 2s -server https://192.168.56.32:6443 -manager hab \
-         -cacert {etc}/pki/ca.crt -cert {etc}/pki/addons.crt -key {etc}/pki/addons.key {etc}/addons\n"
+         -cacert {etc}/pki/ca.crt -cert {etc}/pki/addons.crt -key {etc}/pki/addons.key -inventory hab-addons \
+         -keep {etc}/addons -fresh /run/hab-first-boot {etc}/addons\n"
     );
     assert_eq!(root.text("/called"), wanted);
 

@@ -8,8 +8,10 @@
 //	hab-probe any ...                           the same, but one that works is enough
 //	hab-probe label [-within 60s] [-every 1s] [-cacert FILE] [-cert FILE -key FILE] -server URL -role ROLE=PREFIX...
 //	                                            gives nodes the labels of their roles, now and as they come (label.go)
-//	hab-probe apply [-within 60s] [-every 1s] [-cacert FILE] [-cert FILE -key FILE] -server URL -manager NAME FILE|FOLDER...
-//	                                            hands an API server the objects of these files (apply.go)
+//	hab-probe apply [-within 60s] [-every 1s] [-cacert FILE] [-cert FILE -key FILE] -server URL -manager NAME
+//	                [-inventory NAME -keep FOLDER [-fresh FILE] [-report]] FILE|FOLDER...
+//	                                            hands an API server the objects of these files (apply.go), and removes what
+//	                                            it was once handed and no file has any more (inventory.go)
 //	hab-probe release [-within 60s] [-every 1s] [-cacert FILE] [-cert FILE -key FILE] -server URL -host NAME LEASE...
 //	                                            gives up what programs of this host held before its restart (release.go)
 //	hab-probe agent [-port FILE]                sets this machine's clock when the host asks (agent.go)
@@ -85,7 +87,7 @@ func main() {
 }
 
 func usage() {
-	fmt.Fprintln(os.Stderr, "usage: hab-probe serve [-listen ADDR] | check|any ASKING [-resolve NAME]... [-fetch URL]... | apply ASKING -server URL -manager NAME FILE|FOLDER... | label ASKING -server URL -role ROLE=PREFIX... | release ASKING -server URL -host NAME LEASE... | agent [-port FILE] | shell [-port FILE] | power | version")
+	fmt.Fprintln(os.Stderr, "usage: hab-probe serve [-listen ADDR] | check|any ASKING [-resolve NAME]... [-fetch URL]... | apply ASKING -server URL -manager NAME [-inventory NAME -keep FOLDER [-fresh FILE] [-report]] FILE|FOLDER... | label ASKING -server URL -role ROLE=PREFIX... | release ASKING -server URL -host NAME LEASE... | agent [-port FILE] | shell [-port FILE] | power | version")
 	fmt.Fprintln(os.Stderr, "ASKING: [-within TIME] [-every TIME] [-cacert FILE] [-cert FILE -key FILE]")
 	os.Exit(2)
 }

@@ -4,8 +4,10 @@
 set -u
 . /etc/kubernetes/hab/lib.sh
 
-# An object with a field that somebody else has set to another value
-# stays as it is, such as a Deployment that was scaled; whatever else goes wrong is tried again.
+# A field that somebody else has set to another value stays as it is, such as the number of pods of a Deployment that was
+# scaled; whatever else goes wrong is tried again. What was applied once, and is in no file any more, is removed; files in
+# folders are hab-lab-addons' to apply.
 /opt/hab/bin/hab-probe apply -within 0 -every 2s -server "https://$ADDRESS:$API_PORT" -manager hab \
-    -cacert "$pki/ca.crt" -cert "$pki/addons.crt" -key "$pki/addons.key" /etc/kubernetes/addons || exit
+    -cacert "$pki/ca.crt" -cert "$pki/addons.crt" -key "$pki/addons.key" \
+    -inventory hab-addons -keep /etc/kubernetes/addons -fresh /run/hab-first-boot /etc/kubernetes/addons || exit
 say addons
