@@ -6,7 +6,8 @@ use crate::embedded;
 
 /// The parts that only some labs have, each a table `images/supply/PART.yaml` and what of it a role's payload carries,
 /// `images/payload/PART/ROLE.yaml`.
-pub const PARTS: &[&str] = &["flannel", INTERNET, NETWORK_POLICIES, REGISTRY];
+pub const PARTS: &[&str] =
+    &["flannel", INTERNET, NETWORK_POLICIES, REGISTRY, "metrics-server", "local-path", "busybox"];
 
 /// What enforces network policies, whatever the pod network is.
 pub const NETWORK_POLICIES: &str = "network-policies";
@@ -73,6 +74,17 @@ pub enum Supply {
     Source,
     /// What the publishers have built themselves, by digest; where they build nothing, as `Source`.
     Upstream,
+}
+
+/// What hab brings along for the masters to have the cluster run, where a lab asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Addon {
+    /// `kubectl top`, and what scales by it.
+    MetricsServer,
+    /// Volumes on the data disks of nodes.
+    LocalPath,
+    /// A container image with a shell, on every node: no objects.
+    Busybox,
 }
 
 /// What `vagrant up` does when none of the lab's machines is there.
@@ -192,6 +204,36 @@ impl Cni {
         match self {
             Self::Routed | Self::Flannel => (&["/opt/hab/cni"], "/etc/kubernetes/cni/net.d"),
             Self::Weave | Self::Files | Self::None => (&["/opt/cni/bin", "/opt/hab/cni"], "/etc/cni/net.d"),
+        }
+    }
+}
+
+impl Addon {
+    /// All, by their names in hab.yaml. An addon is one of [`PARTS`], and a group of the masters' files, of the same name.
+    pub const ALL: &'static [(&'static str, Self)] =
+        &[("metrics-server", Self::MetricsServer), ("local-path", Self::LocalPath), ("busybox", Self::Busybox)];
+
+    /// Its name in hab.yaml.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, addon)| *addon == self).map_or("", |(name, _)| name)
+    }
+
+    /// The group of files that masters and workers have for it.
+    #[must_use]
+    pub const fn on_nodes(self) -> Option<&'static str> {
+        match self {
+            Self::LocalPath => Some("volumes"),
+            Self::MetricsServer | Self::Busybox => None,
+        }
+    }
+
+    /// Whether it has objects, which the masters apply.
+    #[must_use]
+    pub const fn has_objects(self) -> bool {
+        match self {
+            Self::MetricsServer | Self::LocalPath => true,
+            Self::Busybox => false,
         }
     }
 }

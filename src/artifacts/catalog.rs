@@ -29,6 +29,7 @@ pub struct Catalog {
     #[serde(default)]
     pub go: String,
     /// What Go builds from, by name.
+    #[serde(default)]
     pub upstreams: BTreeMap<String, Upstream>,
     /// Every program, by its name on the node.
     pub artifacts: BTreeMap<String, Artifact>,
@@ -140,6 +141,12 @@ pub struct ImageSpec {
     /// The program's arguments.
     #[serde(default)]
     pub arguments: Vec<String>,
+    /// What runs if a pod says nothing else, in place of the program itself.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// Names beside the program that lead to it, too.
+    #[serde(default)]
+    pub links: Vec<String>,
 }
 
 impl Catalog {
@@ -189,12 +196,15 @@ impl Catalog {
 
     /// Adds what is in the table of a part: it is in the lock and the boxes of no lab without that part.
     fn add(&mut self, part: &'static str) -> Result<()> {
-        let Self { upstreams, artifacts, parts, .. } = Self::of_part(part)?;
+        let Self { upstreams, artifacts, images, parts, .. } = Self::of_part(part)?;
         for (name, upstream) in upstreams {
             ensure!(self.upstreams.insert(name.clone(), upstream).is_none(), "{part}: {name} is there already");
         }
         for (name, artifact) in artifacts {
             ensure!(self.artifacts.insert(name.clone(), artifact).is_none(), "{part}: {name} is there already");
+        }
+        for (name, image) in images {
+            ensure!(self.images.insert(name.clone(), image).is_none(), "{part}: {name} is there already");
         }
         self.parts.extend(parts);
         Ok(())
@@ -337,7 +347,7 @@ mod tests {
                 assert!(catalog.artifacts.contains_key(&image.artifact), "{name}");
             }
             let packages: Vec<&str> = catalog.debian_packages().into_iter().collect();
-            assert_eq!(packages, ["catatonit", "haproxy", "nftables", "runc"]);
+            assert_eq!(packages, ["busybox-static", "catatonit", "haproxy", "nftables", "runc"]);
         }
     }
 

@@ -13,7 +13,12 @@ use crate::digest::sha256;
 /// Everything but the program that could change the image's bytes.
 #[must_use]
 pub fn key(image: &ImageSpec, key: KeyBuilder) -> KeyBuilder {
-    key.add("ref", &image.reference).add("path", &image.path).add_all("argument", &image.arguments)
+    let key = key.add("ref", &image.reference).add("path", &image.path).add_all("argument", &image.arguments);
+    // Others keep the key that they had before there was this.
+    if image.command.is_empty() && image.links.is_empty() {
+        return key;
+    }
+    key.add_all("command", &image.command).add_all("link", &image.links)
 }
 
 /// Packs `image` with `program` in it into `entry`.

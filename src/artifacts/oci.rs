@@ -26,15 +26,25 @@ pub struct Layout {
 /// # Errors
 /// The program's path is too long for a tar archive.
 pub fn layout(image: &ImageSpec, program: &[u8]) -> Result<Layout> {
-    let ImageSpec { reference, path, arguments, .. } = image;
-    let entry_point: Vec<String> = std::iter::once(format!("/{path}")).chain(arguments.iter().cloned()).collect();
-    let layer = tar_of(&[("tmp/", None, 0o1777), (path, Some(program), 0o755)])?;
+    let ImageSpec { reference, path, arguments, command, links, .. } = image;
+    let (folder, name) = path.rsplit_once('/').map_or(("", path.as_str()), |(folder, name)| (folder, name));
+    let beside = |name: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+    let links: Vec<String> = links.iter().map(|link| beside(link)).collect();
+    let mut entries = vec![("tmp/", Entry::Folder, 0o1777), (path, Entry::File(program), 0o755)];
+    entries.extend(links.iter().map(|link| (link.as_str(), Entry::Link(name), 0o777)));
+    let layer = tar_of(&entries)?;
+    let run = if command.is_empty() {
+        let entry_point: Vec<String> = std::iter::once(format!("/{path}")).chain(arguments.iter().cloned()).collect();
+        json!({ "Entrypoint": entry_point, "WorkingDir": "/" })
+    } else {
+        json!({ "Cmd": command, "Env": [format!("PATH=/{folder}")], "WorkingDir": "/" })
+    };
     let layer_digest = digest(&layer);
     let config = bytes(&json!({
         "created": EPOCH,
         "architecture": TARGET.go,
         "os": "linux",
-        "config": { "Entrypoint": entry_point, "WorkingDir": "/" },
+        "config": run,
         "rootfs": { "type": "layers", "diff_ids": [layer_digest] },
         "history": [{ "created": EPOCH, "created_by": "hab" }],
     }));
@@ -57,12 +67,12 @@ pub fn layout(image: &ImageSpec, program: &[u8]) -> Result<Layout> {
     let mut blobs = [&config, &manifest, &layer].map(|blob| (format!("blobs/sha256/{}", sha256(blob)), blob));
     blobs.sort();
     let head = [
-        ("oci-layout", Some(&br#"{"imageLayoutVersion":"1.0.0"}"#[..]), 0o644),
-        ("index.json", Some(&index[..]), 0o644),
-        ("blobs/", None, 0o755),
-        ("blobs/sha256/", None, 0o755),
+        ("oci-layout", Entry::File(br#"{"imageLayoutVersion":"1.0.0"}"#), 0o644),
+        ("index.json", Entry::File(&index), 0o644),
+        ("blobs/", Entry::Folder, 0o755),
+        ("blobs/sha256/", Entry::Folder, 0o755),
     ];
-    let blobs = blobs.iter().map(|(name, blob)| (name.as_str(), Some(&blob[..]), 0o644));
+    let blobs = blobs.iter().map(|(name, blob)| (name.as_str(), Entry::File(blob), 0o644));
     let tar = tar_of(&head.into_iter().chain(blobs).collect::<Vec<_>>())?;
     Ok(Layout { tar, digest: digest(&manifest) })
 }
@@ -79,19 +89,40 @@ fn bytes(value: &Value) -> Vec<u8> {
     value.to_string().into_bytes()
 }
 
-/// An archive of folders (no content) and files, with their modes, as root's and of 1970.
-fn tar_of(entries: &[(&str, Option<&[u8]>, u32)]) -> Result<Vec<u8>> {
+/// What is in an archive at a path.
+enum Entry<'a> {
+    Folder,
+    File(&'a [u8]),
+    /// A link to this.
+    Link(&'a str),
+}
+
+/// An archive of folders, files and links, with their modes, as root's and of 1970.
+fn tar_of(entries: &[(&str, Entry<'_>, u32)]) -> Result<Vec<u8>> {
     let mut tar = tar::Builder::new(Vec::new());
-    for (path, content, mode) in entries {
+    for (path, entry, mode) in entries {
+        let about = || format!("adding {path} to an archive");
         let mut header = Header::new_ustar();
-        header.set_entry_type(if content.is_some() { EntryType::Regular } else { EntryType::Directory });
         header.set_mode(*mode);
         header.set_mtime(0);
         header.set_uid(0);
         header.set_gid(0);
-        let content = content.unwrap_or_default();
-        header.set_size(content.len() as u64);
-        tar.append_data(&mut header, path, content).with_context(|| format!("adding {path} to an archive"))?;
+        header.set_size(0);
+        match entry {
+            Entry::Link(target) => {
+                header.set_entry_type(EntryType::Symlink);
+                tar.append_link(&mut header, path, target).with_context(about)?;
+            }
+            Entry::Folder => {
+                header.set_entry_type(EntryType::Directory);
+                tar.append_data(&mut header, path, &[][..]).with_context(about)?;
+            }
+            Entry::File(content) => {
+                header.set_entry_type(EntryType::Regular);
+                header.set_size(content.len() as u64);
+                tar.append_data(&mut header, path, *content).with_context(about)?;
+            }
+        }
     }
     tar.into_inner().context("ending an archive")
 }
@@ -141,6 +172,24 @@ mod tests {
         assert_eq!(unpack(&layer)["pause"], b"program");
         // oci-layout, index.json, two folders, three blobs.
         assert_eq!(files.len(), 7);
+    }
+
+    #[test]
+    fn a_program_of_many_names_is_found_by_each() {
+        let text = "{ref: a, artifact: a, path: bin/box, command: [sh], links: [sh, ls]}";
+        let image = layout(&serde_yaml::from_str(text).unwrap(), b"program").unwrap();
+        let files = unpack(&image.tar);
+        let has = |what: &str| files.values().any(|blob| String::from_utf8_lossy(blob).contains(what));
+        assert!(has(r#""config":{"Cmd":["sh"],"Env":["PATH=/bin"],"WorkingDir":"/"}"#), "{:?}", files.keys());
+        let layer = files.values().find(|blob| blob.windows(7).any(|part| part == b"bin/box")).unwrap();
+        let mut archive = tar::Archive::new(&layer[..]);
+        let links = archive.entries().unwrap().filter_map(|entry| {
+            let entry = entry.unwrap();
+            let target = entry.link_name().unwrap()?.into_owned();
+            Some((entry.path().unwrap().into_owned(), target))
+        });
+        let links: Vec<_> = links.map(|(path, target)| format!("{} {}", path.display(), target.display())).collect();
+        assert_eq!(links, ["bin/sh box", "bin/ls box"]);
     }
 
     #[test]

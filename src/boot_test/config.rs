@@ -319,8 +319,7 @@ mod tests {
     }
 
     fn kind(role: Role) -> NodeKind {
-        let network = Cni::Routed.into();
-        NodeKind { base: Base::Debian, role, network, images: false, registry: false, shell: true }
+        NodeKind { shell: true, ..NodeKind::plain(Base::Debian, role, Cni::Routed.into()) }
     }
 
     #[test]

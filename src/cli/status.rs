@@ -55,7 +55,8 @@ impl Status {
         let waiting = state.nodes.iter().filter(|node| !node.is_ready()).count();
         match (state.ready, waiting) {
             (true, _) => Ok(()),
-            (false, 0) => bail!("the nodes are Ready, DNS is not"),
+            (false, 0) if !state.dns.ready => bail!("the nodes are Ready, DNS is not"),
+            (false, 0) => bail!("the nodes and DNS are Ready, not all addons are"),
             (false, waiting) => bail!("{waiting} of {} nodes are not Ready", state.nodes.len()),
         }
     }
@@ -65,7 +66,8 @@ fn text(state: &ClusterState, certificates: &[Expiry]) -> String {
     let head = ["NODE", "ROLE", "STATE"].map(str::to_owned);
     let nodes = state.nodes.iter().map(|node| [node.name.clone(), node.role.to_string(), node.message.clone()]);
     let dns = ["DNS".to_owned(), String::new(), state.dns.message.clone()];
-    let rows: Vec<_> = std::iter::once(head).chain(nodes).chain([dns]).collect();
+    let addons = state.addons.iter().map(|addon| [addon.name.clone(), "addon".to_owned(), addon.message.clone()]);
+    let rows: Vec<_> = std::iter::once(head).chain(nodes).chain([dns]).chain(addons).collect();
     print::table(&rows) + "\n" + &clocks(state) + &days_left(certificates)
 }
 
@@ -136,7 +138,10 @@ mod tests {
         };
         let dns = Part { ready: true, reason: Reason::Ready, message: "ready".to_owned() };
         let nodes = [("a", None), ("b", Some(2)), ("c", Some(-2)), ("d", Some(3)), ("e", Some(-3600))].map(node);
-        let text = text(&ClusterState { ready: true, nodes: nodes.into(), dns, strangers: Vec::new() }, &[]);
+        let text = text(
+            &ClusterState { ready: true, nodes: nodes.into(), dns, addons: Vec::new(), strangers: Vec::new() },
+            &[],
+        );
         let expected = "DNS           ready\n\nd's clock is 3 s ahead of this machine's: `vagrant reload d` sets it\n\
                         e's clock is 3600 s behind this machine's: `vagrant reload e` sets it\n";
         assert!(text.ends_with(expected), "{text}");

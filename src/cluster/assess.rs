@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 
+use super::addons::{self, Seen};
 use super::api::{Condition, Dns};
 use super::client::{Health, Reply};
 use super::console::Event;
 use super::machine::{Domain, Machine};
-use super::status::{ClusterState, NodeState, Part, Reason, Stage};
+use super::status::{AddonState, ClusterState, NodeState, Part, Reason, Stage};
 use crate::exec::virsh::DomainState;
 use crate::kinds::Cni;
 use crate::lab::origin::Stale;
+use crate::node::addons::Addon;
 use crate::plan::{Node, Plan};
 use crate::role::Role;
 
@@ -26,6 +28,8 @@ pub(super) struct Observed {
     pub api_ready: bool,
     /// The DNS deployment; `None` while no API server answers.
     pub dns: Option<Dns>,
+    /// What it knows of the addons; as above.
+    pub addons: Option<Seen>,
 }
 
 /// How far a node has come, and why it is no further.
@@ -36,26 +40,29 @@ struct Finding {
 }
 
 /// Puts what was observed into words.
-pub(super) fn assess(plan: &Plan, observed: &Observed) -> ClusterState {
+pub(super) fn assess(plan: &Plan, named: &[Addon], observed: &Observed) -> ClusterState {
     let nodes = plan.nodes.iter().zip(&observed.replies).zip(&observed.machines);
     let mut nodes: Vec<_> = nodes.map(|((node, reply), machine)| assess_node(node, reply, machine, observed)).collect();
     let mut dns = assess_dns(observed.dns.as_ref());
+    let older = nodes.iter().any(|node| node.role == Role::Master && node.stale.is_some());
+    let mut addons: Vec<_> = named.iter().map(|addon| addons::assess(addon, observed.addons.as_ref(), older)).collect();
     if plan.kubernetes.cni == Cni::None {
-        without_network(&mut nodes, &mut dns);
+        without_network(&mut nodes, &mut dns, &mut addons);
     }
     let known = |name: &String| plan.nodes.iter().any(|node| node.name == *name);
     let registered = observed.registered.iter().flatten().map(|(name, _)| name);
     let mut strangers: Vec<String> = registered.filter(|name| !known(name)).cloned().collect();
     strangers.sort();
-    ClusterState { ready: dns.ready && nodes.iter().all(NodeState::is_ready), nodes, dns, strangers }
+    let ready = dns.ready && addons.iter().all(|addon| addon.ready) && nodes.iter().all(NodeState::is_ready);
+    ClusterState { ready, nodes, dns, addons, strangers }
 }
 
 /// What a kubelet's condition says as long as containerd has no CNI configuration (`NetworkReadyReason` in containerd's
 /// `internal/cri/server/status.go`).
 const NO_NETWORK: &str = "NetworkPluginNotReady";
 
-/// In a lab without a pod network nothing but that is waited for: somebody is to bring one, and DNS needs it.
-fn without_network(nodes: &mut [NodeState], dns: &mut Part) {
+/// In a lab without a pod network nothing but that is waited for: somebody is to bring one, and DNS and addons need it.
+fn without_network(nodes: &mut [NodeState], dns: &mut Part, addons: &mut [AddonState]) {
     // Once a node has one, somebody has brought one: what is made anew waits for it, and a roll for that.
     if nodes.iter().any(|node| node.role.has_kubelet() && node.does_its_work()) {
         return;
@@ -69,6 +76,10 @@ fn without_network(nodes: &mut [NodeState], dns: &mut Part) {
     }
     if lacks {
         *dns = Part { ready: true, reason: Reason::Ready, message: "waits for a pod network".to_owned() };
+        for addon in addons.iter_mut().filter(|addon| addon.reason == Reason::AddonNotReady) {
+            (addon.ready, addon.reason) = (true, Reason::Ready);
+            "waits for a pod network".clone_into(&mut addon.message);
+        }
     }
 }
 

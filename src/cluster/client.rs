@@ -12,9 +12,11 @@ use time::OffsetDateTime;
 use ureq::Agent;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
+use super::addons::{NOTES, Notes, Seen, slow};
 use super::api::{self, Deployment, Dns, NodeList, PodList};
 use super::skew::skew;
 use crate::exec::signal;
+use crate::node::addons::Addon;
 use crate::parallel::side_by_side;
 use crate::pki::{self, Pair};
 use crate::plan::{Node, port};
@@ -139,6 +141,18 @@ impl Client {
         });
         let ready = answers.into_iter().filter(|ready| *ready).count();
         Ok(Dns::Available { ready, wanted: deployment.replicas() })
+    }
+
+    /// Asks an API server for what masters noted of the addons, and for the objects of those applied that take a while.
+    pub fn addons(&self, master: Ipv4Addr, addons: &[Addon]) -> Result<Seen> {
+        if addons.is_empty() {
+            return Ok(Seen::default());
+        }
+        let notes = self.json::<Notes>(master, NOTES)?.unwrap_or_default();
+        let paths: Vec<&String> = addons.iter().filter(|addon| notes.has(addon)).flat_map(slow).collect();
+        let objects =
+            side_by_side(&paths, |path| Ok(((*path).clone(), self.json(master, path.trim_start_matches('/'))?)));
+        Ok(Seen { notes, objects: objects.into_iter().collect::<Result<_>>()? })
     }
 
     /// Calls a method of an etcd member, which answers with one message; its own error says why not.

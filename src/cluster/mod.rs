@@ -4,6 +4,7 @@
 //! their readiness and for what kubelets report. Of a node that does not answer, the provider and the recorded console
 //! tell more. There is no agent on a node and no way in.
 
+mod addons;
 mod api;
 mod assess;
 mod client;
@@ -25,11 +26,13 @@ use anyhow::{Result, anyhow, bail};
 
 pub(crate) use client::{agent, failure};
 pub use etcd::Member;
-pub use status::{ClusterState, Left, NodeState, Part, Reason, Stage};
+pub use status::{AddonState, ClusterState, Left, NodeState, Part, Reason, Stage};
 pub use wait::Limits;
 
 use crate::exec::signal;
 use crate::exec::virsh::DomainState;
+use crate::lab::addons as rendered;
+use crate::node::addons::Addon;
 use crate::parallel::side_by_side;
 use crate::pki;
 use crate::plan::{Node, Plan};
@@ -46,16 +49,18 @@ pub struct Cluster<'a> {
     plan: &'a Plan,
     client: Client,
     machines: Machines<'a>,
+    addons: Vec<Addon>,
 }
 
 impl<'a> Cluster<'a> {
     /// The cluster of `plan`, asked with the lab's certificates; `lab` is the folder that `vagrant up` runs in.
     ///
     /// # Errors
-    /// The certificates can't be used, or `out/nodes.json` is damaged.
+    /// The certificates can't be used, or `out/nodes.json` or `out/addons.json` is damaged.
     pub fn new(plan: &'a Plan, certificates: &pki::Client, lab: &Path) -> Result<Self> {
         let machines = Machines::new(plan, lab)?;
-        Ok(Self { plan, client: Client::new(certificates, plan.api_port())?, machines })
+        let addons = rendered::read(lab)?;
+        Ok(Self { plan, client: Client::new(certificates, plan.api_port())?, machines, addons })
     }
 
     /// The same with another way to ask how machines are than the provider's own.
@@ -79,8 +84,9 @@ impl<'a> Cluster<'a> {
         if let Some((master, nodes)) = self.nodes(&observed.replies) {
             observed.registered = Some(nodes.conditions());
             observed.dns = self.client.dns(master.address).ok();
+            observed.addons = self.client.addons(master.address, &self.addons).ok();
         }
-        assess(self.plan, &observed)
+        assess(self.plan, &self.addons, &observed)
     }
 
     /// What an API server knows of all nodes, and which it was. A ready one is asked; if there is none, or it fails, all

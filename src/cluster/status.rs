@@ -66,6 +66,12 @@ pub enum Reason {
     DnsUnavailable,
     /// No DNS pod says that it is ready.
     DnsSilent,
+    /// No master has applied an addon as it is.
+    AddonNotApplied,
+    /// The API server does not take an object of an addon.
+    AddonRefused,
+    /// An addon is applied, and not done.
+    AddonNotReady,
 }
 
 /// One node as it is seen.
@@ -112,12 +118,14 @@ impl NodeState {
 /// A cluster as it is seen at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ClusterState {
-    /// Every node is ready, and so is DNS.
+    /// Every node is ready, and so are DNS and addons.
     pub ready: bool,
     /// All nodes in the order of the plan.
     pub nodes: Vec<NodeState>,
     /// DNS for pods, as a further thing to wait for.
     pub dns: Part,
+    /// What hab.yaml has under `addons`, in its order.
+    pub addons: Vec<AddonState>,
     /// Nodes that Kubernetes knows and the lab does not, by name.
     #[serde(skip)]
     pub strangers: Vec<String>,
@@ -130,7 +138,7 @@ impl ClusterState {
         self.nodes.iter().any(|node| node.name == name && node.does_its_work())
     }
 
-    /// What of it is about these nodes; DNS is about none.
+    /// What of it is about these nodes; DNS and addons are about none.
     pub(super) fn only(self, names: &[&str]) -> Self {
         self.of(|node| names.contains(&node.name.as_str()))
     }
@@ -142,13 +150,15 @@ impl ClusterState {
 
     /// It, as if no machine's age mattered.
     pub(super) fn of_any_age(mut self) -> Self {
-        self.ready = self.dns.ready && self.nodes.iter().all(NodeState::does_its_work);
+        let addons = self.addons.iter().all(|addon| addon.ready || addon.reason == Reason::Stale);
+        self.ready = self.dns.ready && addons && self.nodes.iter().all(NodeState::does_its_work);
         self
     }
 
     fn of(mut self, wanted: impl Fn(&NodeState) -> bool) -> Self {
         self.nodes.retain(wanted);
         self.dns = Part { ready: true, reason: Reason::Ready, message: String::new() };
+        self.addons.clear();
         self.ready = self.nodes.iter().all(NodeState::is_ready);
         self
     }
@@ -167,6 +177,19 @@ pub struct Left {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Part {
     /// It is there.
+    pub ready: bool,
+    /// Why it is not.
+    pub reason: Reason,
+    /// The same in words.
+    pub message: String,
+}
+
+/// What the cluster runs besides, as it is seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AddonState {
+    /// Its name, or its folder, as in hab.yaml.
+    pub name: String,
+    /// It is applied as it is, and done.
     pub ready: bool,
     /// Why it is not.
     pub reason: Reason,

@@ -43,7 +43,7 @@ pub(super) enum Verdict {
     GiveUp(String),
 }
 
-/// What one node, or DNS, was at a look.
+/// What one node, DNS or an addon was at a look.
 #[derive(Debug)]
 struct Item<'s> {
     name: &'s str,
@@ -142,7 +142,7 @@ fn without_numbers(text: &str) -> String {
     text.replace(|c: char| c.is_ascii_digit(), "")
 }
 
-/// Every node, and DNS, unless it is not waited for: then there is nothing to say of it.
+/// Every node, DNS, unless it is not waited for (then there is nothing to say of it), and every addon.
 fn items(state: &ClusterState) -> impl Iterator<Item = Item<'_>> {
     let nodes = state.nodes.iter().map(|node| Item {
         name: &node.name,
@@ -150,13 +150,12 @@ fn items(state: &ClusterState) -> impl Iterator<Item = Item<'_>> {
         ready: node.is_ready(),
         kind: Kind { stage: Some(node.stage), reason: node.reason, event: node.event.as_deref().map(without_numbers) },
     });
+    let part =
+        |name, ready, reason, message| Item { name, message, ready, kind: Kind { stage: None, reason, event: None } };
     let dns = &state.dns;
-    nodes.chain((!dns.message.is_empty()).then(|| Item {
-        name: "dns",
-        message: &dns.message,
-        ready: dns.ready,
-        kind: Kind { stage: None, reason: dns.reason, event: None },
-    }))
+    let dns = (!dns.message.is_empty()).then(|| part("dns", dns.ready, dns.reason, dns.message.as_str()));
+    let addons = state.addons.iter().map(move |addon| part(&addon.name, addon.ready, addon.reason, &addon.message));
+    nodes.chain(dns).chain(addons)
 }
 
 #[cfg(test)]

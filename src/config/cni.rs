@@ -7,16 +7,10 @@ use serde::Serialize;
 use super::conflist::Conflist;
 use super::fields::Section;
 use super::files::good;
-use super::images::ImageSource;
-use super::manifest::Manifest;
+use super::manifest::{Defined, Manifest};
 use super::raw::Marked;
-use super::reference::Reference;
-use super::yaml::shown;
-use super::{Config, free};
+use super::{Config, brought, free};
 use crate::problems::Problems;
-
-/// How the names of the images begin that every node has.
-const OWN_IMAGES: &str = "localhost/hab/";
 
 /// What is said about the pod network.
 #[derive(Debug, Default)]
@@ -50,6 +44,8 @@ pub struct OwnNetwork {
     pub conflist: Option<Conflist>,
     /// Objects, as `hab-probe apply` reads them, by the names of their files.
     pub manifests: Vec<(String, String)>,
+    /// The kinds that they bring along.
+    pub(super) defines: Vec<Defined>,
     /// Where network policies are among them, such as `network.yaml:12`.
     policies: Vec<String>,
     /// The container images that they name, and where.
@@ -74,6 +70,7 @@ impl OwnNetwork {
             own.manifests.extend(good(manifest.text(&defined), wrong).map(|text| (name, text)));
             let at = |line: usize| format!("{}:{line}", file.display());
             own.policies.extend(manifest.lines_of("NetworkPolicy").map(at));
+            own.defines.extend(manifest.defines().cloned());
             own.images.extend(manifest.images().map(|(line, image)| (at(line), image.to_owned())));
         }
         own
@@ -86,30 +83,8 @@ impl OwnNetwork {
             let hint = "with `kubernetes.networkPolicies: true` hab does".to_owned();
             problems.warning(None, message, Some(hint));
         }
-        if config.internet.is_some() || config.registries.in_lab {
-            return;
-        }
-        for (place, image) in self.images.iter().filter(|(_, image)| !brought(image, &config.images)) {
-            let message = format!("{place} wants the image {}, which nothing brings", shown(image));
-            problems.warning(None, message, Some("name it in `images`".to_owned()));
-        }
+        brought::warn(&self.images, config, problems);
     }
-}
-
-/// Whether a node has the image that a manifest calls `name`: hab's own, or one that the lab brings along.
-fn brought(name: &str, images: &[ImageSource]) -> bool {
-    let Ok(wanted) = Reference::new(name) else { return false };
-    let is_it = |own: &Reference| {
-        let same =
-            wanted.digest().map_or(own.tag() == wanted.tag(), |digest| own.digest().is_none_or(|own| own == digest));
-        own.name() == wanted.name() && same
-    };
-    wanted.name().starts_with(OWN_IMAGES)
-        || images.iter().any(|image| match image {
-            ImageSource::Registry(own) => is_it(own),
-            // Without a name it has the one that is in the file, which is read when the lab is built.
-            ImageSource::Archive { name, .. } | ImageSource::Layout { name, .. } => name.as_ref().is_none_or(is_it),
-        })
 }
 
 /// Reads `cni`.
@@ -121,48 +96,4 @@ pub fn read(kubernetes: &mut Section, problems: &mut Problems) -> RawCni {
         raw.manifests = free::words(&mut section, "manifests", problems).unwrap_or_default();
     }
     raw
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::load;
-
-    const NETWORK: &str = "apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: net}\nspec:\n  template:\n    spec:\n      \
-        initContainers:\n      - {name: a, image: quay.io/net/cni:v1}\n      containers:\n      - name: b\n        \
-        image: \"net@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"\n      \
-        - {name: c, image: localhost/hab/pause:1}\n";
-
-    fn said(more: &str) -> String {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("net.yaml"), NETWORK).unwrap();
-        std::fs::write(dir.path().join("a.tar"), "").unwrap();
-        let text = format!("lab: a\nkubernetes: {{cni: {{name: files, manifests: [net.yaml]}}}}\n{more}\n");
-        std::fs::write(dir.path().join("hab.yaml"), text).unwrap();
-        let reading = load(dir.path()).unwrap();
-        assert!(reading.config.is_some(), "{}", reading.problems);
-        reading.problems.to_string()
-    }
-
-    #[test]
-    fn an_image_that_nothing_brings_is_said_with_its_line() {
-        let both = said("");
-        assert!(
-            both.contains("warning: net.yaml:8 wants the image quay.io/net/cni:v1, which nothing brings"),
-            "{both}"
-        );
-        assert!(both.contains("warning: net.yaml:11 wants the image net@sha256:aaaa"), "{both}");
-        assert!(!both.contains("pause"), "{both}");
-        let one = said("images: [\"quay.io/net/cni:v1\", \"quay.io/net/cni:v2\"]");
-        assert!(!one.contains("net.yaml:8") && one.contains("net.yaml:11"), "{one}");
-        for brings in [
-            "images: [\"quay.io/net/cni:v1\", \"docker.io/library/net:1\"]",
-            "images: [{archive: a.tar}]",
-            "network: {internet: true}",
-            "registry: {inLab: true}",
-        ] {
-            assert_eq!(said(brings), "", "{brings}");
-        }
-        let other = said("images: [{archive: a.tar, name: \"quay.io/net/cni:v1\"}]");
-        assert!(!other.contains("net.yaml:8") && other.contains("net.yaml:11"), "{other}");
-    }
 }

@@ -38,7 +38,7 @@ const KEYS: [(&str, &[&str]); 28] = [
     ("ignition", &["common", "etcd", "master", "worker"]),
 ];
 
-const TOP: [&str; 13] = [
+const TOP: [&str; 14] = [
     "lab",
     "base",
     "provider",
@@ -51,6 +51,7 @@ const TOP: [&str; 13] = [
     "haproxy",
     "images",
     "registry",
+    "addons",
     "ignition",
 ];
 

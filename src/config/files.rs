@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::Kubernetes;
+use super::addons::{AddonSource, Others, OwnAddons};
 use super::audit::AuditPolicy;
 use super::cni::OwnNetwork;
 use super::internet::{Certificates, Internet};
@@ -17,6 +18,19 @@ pub struct UsersFiles {
     pub network: OwnNetwork,
     /// Whom nodes trust besides.
     pub certificates: Option<Certificates>,
+    /// What the cluster runs besides.
+    pub addons: OwnAddons,
+}
+
+/// What names such files.
+#[derive(Debug, Clone, Copy)]
+pub struct Naming<'a> {
+    /// Kubernetes itself.
+    pub kubernetes: &'a Kubernetes,
+    /// How nodes reach the internet.
+    pub internet: Option<&'a Internet>,
+    /// What the cluster runs besides.
+    pub addons: &'a [AddonSource],
 }
 
 impl UsersFiles {
@@ -24,15 +38,16 @@ impl UsersFiles {
     ///
     /// # Errors
     /// Files that can't be read or are wrong: everything that is wrong with each.
-    pub fn read(lab: &Path, kubernetes: &Kubernetes, internet: Option<&Internet>) -> Result<Self, Problems> {
+    pub fn read(lab: &Path, naming: Naming<'_>) -> Result<Self, Problems> {
+        let Naming { kubernetes, internet, addons } = naming;
         let mut wrong = Vec::new();
         let policy = kubernetes.components.api_server.audit_policy.as_ref();
         let certificates = internet.and_then(|internet| internet.certificates.as_ref());
-        let files = Self {
-            audit_policy: policy.and_then(|file| good(AuditPolicy::read(&lab.join(file)), &mut wrong)),
-            network: OwnNetwork::read(lab, &kubernetes.cni_files, &mut wrong),
-            certificates: certificates.and_then(|file| good(Certificates::read(&lab.join(file)), &mut wrong)),
-        };
+        let audit_policy = policy.and_then(|file| good(AuditPolicy::read(&lab.join(file)), &mut wrong));
+        let network = OwnNetwork::read(lab, &kubernetes.cni_files, &mut wrong);
+        let certificates = certificates.and_then(|file| good(Certificates::read(&lab.join(file)), &mut wrong));
+        let addons = OwnAddons::read(lab, addons, &Others { kubernetes, network: &network }, &mut wrong);
+        let files = Self { audit_policy, network, certificates, addons };
         Problems::together(wrong).map_or(Ok(files), Err)
     }
 }

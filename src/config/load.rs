@@ -8,7 +8,7 @@ use anyhow::Result;
 use fs_err as fs;
 
 use super::Config;
-use super::files::UsersFiles;
+use super::files::{Naming, UsersFiles};
 use super::merged::merge;
 use super::validate::{HasFile, validate};
 use super::{decode, raw, yaml};
@@ -21,6 +21,9 @@ pub const FILE: &str = "hab.yaml";
 pub const OUT: &str = "out";
 /// The folder with CAs and keys.
 pub const PRIVATE: &str = "private";
+
+/// Why what is named is no file, where it is a folder.
+pub(super) const IS_FOLDER: &str = "is not a file, but a folder";
 
 /// What reading led to.
 #[derive(Debug)]
@@ -101,8 +104,12 @@ pub fn load(folder: &Path) -> Result<Reading> {
 /// What is to be said of the files that a good hab.yaml names.
 fn with_files(folder: &Path, mut reading: Reading) -> Reading {
     let Some(config) = &reading.config else { return reading };
-    match UsersFiles::read(folder, &config.kubernetes, config.internet.as_ref()) {
-        Ok(files) => files.network.warn(config, &mut reading.problems),
+    let naming = Naming { kubernetes: &config.kubernetes, internet: config.internet.as_ref(), addons: &config.addons };
+    match UsersFiles::read(folder, naming) {
+        Ok(files) => {
+            files.network.warn(config, &mut reading.problems);
+            files.addons.warn(config, &mut reading.problems);
+        }
         Err(problems) => reading.problems.others.push(problems),
     }
     reading
@@ -136,7 +143,7 @@ pub(super) fn read_capped(path: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 /// Whether `path` is a file in `folder`, also when links on the way are followed.
-fn in_folder(folder: &Path, path: &Path) -> Result<(), String> {
+pub(super) fn in_folder(folder: &Path, path: &Path) -> Result<(), String> {
     let folder = folder.canonicalize().map_err(|error| error.to_string())?;
     let found = match folder.join(path).canonicalize() {
         Ok(found) => found,
@@ -146,5 +153,11 @@ fn in_folder(folder: &Path, path: &Path) -> Result<(), String> {
     if !found.starts_with(&folder) {
         return Err("lies outside of the lab's folder".to_owned());
     }
-    if found.is_file() { Ok(()) } else { Err("is not a file".to_owned()) }
+    if found.is_dir() {
+        Err(IS_FOLDER.to_owned())
+    } else if found.is_file() {
+        Ok(())
+    } else {
+        Err("is not a file".to_owned())
+    }
 }

@@ -96,6 +96,12 @@ impl Manifest {
         self.objects.iter().flat_map(|object| object.images.iter().map(|(line, image)| (*line, image.as_str())))
     }
 
+    /// The path of each object in the API, and the line at which it begins. `defined` are the kinds that are not Kubernetes' own;
+    /// one of a kind that nobody knows is left out.
+    pub fn objects(&self, defined: &[&Defined]) -> impl Iterator<Item = (usize, String)> {
+        self.objects.iter().filter_map(|object| Some((object.line, object.path(defined)?)))
+    }
+
     /// The file, each object under its path in the API. `defined` are the kinds that are not Kubernetes' own.
     ///
     /// # Errors
@@ -133,6 +139,22 @@ impl Object {
         let within = if namespaced { format!("/namespaces/{namespace}") } else { String::new() };
         Some(format!("{root}/{version}{within}/{plural}/{name}"))
     }
+}
+
+/// The paths that the documents of a text begin with, which is one that `hab-probe apply` reads.
+pub fn paths(text: &str) -> impl Iterator<Item = &str> {
+    let firsts =
+        text.lines().next().into_iter().chain(text.split("\n---\n").skip(1).filter_map(|rest| rest.lines().next()));
+    firsts.filter_map(|line| line.strip_prefix("# ")).filter(|path| path.starts_with("/api"))
+}
+
+/// A path without the version, in which an object is the same.
+pub fn identity(path: &str) -> String {
+    let mut parts: Vec<&str> = path.split('/').collect();
+    if parts.len() > 3 && parts[1] == "apis" {
+        parts.remove(3);
+    }
+    parts.join("/")
 }
 
 /// What lines `---` separate, each with the number of its first line.

@@ -38,6 +38,7 @@ pub struct Merged {
     pub components: RawComponents,
     pub haproxy: RawHaproxy,
     pub images: RawImages,
+    pub addons: Vec<Marked<String>>,
     pub common: Option<Marked<String>>,
     pub snippets: PerRole<Option<Marked<String>>>,
 }
@@ -102,6 +103,7 @@ pub fn merge(raw: Raw) -> Merged {
         components: components::merge(raw.components),
         haproxy: components::merge_haproxy(raw.haproxy),
         images: raw.images,
+        addons: raw.addons,
         common: raw.common,
         snippets: raw.snippets,
     }

@@ -1,8 +1,10 @@
 //! The user's words: `hab.yaml` read, merged with the defaults and checked, with every problem at its place.
 
+mod addons;
 mod api_kinds;
 mod audit;
 mod base;
+mod brought;
 mod cni;
 mod components;
 mod conflist;
@@ -29,19 +31,21 @@ mod typed;
 mod validate;
 mod yaml;
 
+pub use addons::{AddonSource, OwnAddon};
 pub use cni::CniFiles;
-pub use files::UsersFiles;
+pub use files::{Naming, UsersFiles};
 pub use hardware::{ForwardedPort, Hardware, Protocol, SharedFolder};
 pub use images::{ImageSource, Mirror, REGISTRY_PORT, Registries};
 pub use internet::Internet;
 pub use label::{Domain, Label};
 pub use load::{FILE, OUT, PRIVATE, Reading, load, read};
+pub use manifest::paths as object_paths;
 pub use qualified::{Effect, LabelValue, QualifiedName, Taint};
 pub use routes::{Route, host_routes};
 pub use settings::{Components, Flags, Haproxy, Resources};
 pub use validate::{HasFile, merge};
 
-pub use crate::kinds::{Base, Cni, Provider, Release, Start, Supply};
+pub use crate::kinds::{Addon, Base, Cni, Provider, Release, Start, Supply};
 use crate::role::PerRole;
 use ipnet::Ipv4Net;
 use serde::Serialize;
@@ -85,6 +89,9 @@ pub struct Config {
     /// How their registries are reached.
     #[serde(skip_serializing_if = "Registries::is_default")]
     pub registries: Registries,
+    /// What the masters have the cluster run besides, in this order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addons: Vec<AddonSource>,
     /// The user's own Ignition snippets: for all nodes, and per role.
     pub ignition: Snippets,
 }

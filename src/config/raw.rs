@@ -1,5 +1,6 @@
 //! The YAML tree as fields: every key optional, every value of the right type and at its place. Nothing is decided here.
 
+use super::addons;
 use super::base::{self, RawBase};
 use super::cni::{self, RawCni};
 use super::components::{self, RawComponents, RawHaproxy};
@@ -39,6 +40,7 @@ pub struct Raw {
     pub components: RawComponents,
     pub haproxy: RawHaproxy,
     pub images: RawImages,
+    pub addons: Vec<Marked<String>>,
     pub common: Option<Marked<String>>,
     pub snippets: PerRole<Option<Marked<String>>>,
 }
@@ -93,6 +95,7 @@ pub fn read(root: &YamlNode, problems: &mut Problems) -> Raw {
         start: top.text("start", problems),
         shell: top.truth("shell", problems),
         images: images::read(&mut top, problems),
+        addons: addons::read(&top, problems),
         ..Raw::default()
     };
     if let Some(mut section) = top.section("kubernetes", problems) {

@@ -85,9 +85,41 @@ fn pin_parts(plan: &Plan, lock: &mut Lock) -> Result<bool> {
         }
         if let Some(built) = built.as_mut().filter(|_| !wanted.contains(part)) {
             built.programs.retain(|name, _| !table.artifacts.contains_key(name));
+            built.images.retain(|name, _| !table.images.values().any(|image| image.reference == *name));
         }
     }
     Ok(changed)
+}
+
+/// Pins the Debian packages of those parts in the same way, of today; asks Debian only if one is missing.
+///
+/// # Errors
+/// Debian's indexes can't be had.
+fn pin_debs(plan: &Plan, lock: &mut Lock, index: impl FnOnce() -> Result<Index>) -> Result<bool> {
+    let (debs, parts) = (lock.supply.debs_mut(), plan.parts());
+    let before = debs.len();
+    let mut missing = Vec::new();
+    for part in PARTS {
+        let table = Catalog::of_part(part)?;
+        // What they depend on is in no part alone, for these programs need no library.
+        for name in table.debian_packages() {
+            if !parts.contains(part) {
+                debs.retain(|deb| deb.name != name);
+            } else if !debs.iter().any(|deb| deb.name == name) {
+                missing.push(name.to_owned());
+            }
+        }
+    }
+    if missing.is_empty() {
+        return Ok(debs.len() != before);
+    }
+    for deb in index()?.closure(missing.iter().map(String::as_str))? {
+        if !debs.iter().any(|own| own.name == deb.name) {
+            debs.push(deb);
+        }
+    }
+    debs.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(true)
 }
 
 /// The lock with the parts of hab.yaml, as [`amend`] has them; nothing is written.
@@ -105,7 +137,7 @@ pub fn with_parts(plan: &Plan, mut lock: Lock) -> Result<Lock> {
 /// # Errors
 /// An image can't be had, or the lock not be written.
 pub fn amend(lab: &Path, cache: &Cache, plan: &Plan, mut lock: Lock, progress: &dyn Progress) -> Result<Lock> {
-    let changed = pin_parts(plan, &mut lock)?;
+    let changed = pin_parts(plan, &mut lock)? | pin_debs(plan, &mut lock, || Index::refresh(cache))?;
     if lock.has_images(&plan.images) && lock.images.is_some() == takes_images(plan) {
         if changed {
             write(lab, &lock)?;
@@ -277,6 +309,31 @@ mod tests {
     }
 
     #[test]
+    fn a_parts_packages_are_asked_for_once_and_leave_with_it() {
+        let (with, without) = (plan("addons: [busybox]"), plan(""));
+        let deb = |name: &str| Deb {
+            name: name.to_owned(),
+            version: "1".to_owned(),
+            archive: lock::Archive::Main,
+            path: "p".to_owned(),
+            size: 1,
+            sha256: "0".repeat(64),
+        };
+        let mut lock = blank(&without).unwrap();
+        *lock.supply.debs_mut() = vec![deb("haproxy")];
+        let before = lock.clone();
+        let nobody = || panic!("Debian is asked");
+        assert!(!pin_debs(&without, &mut lock, nobody).unwrap());
+        assert_eq!(lock, before);
+        let error = pin_debs(&with, &mut lock, || anyhow::bail!("asked")).unwrap_err();
+        assert_eq!((error.to_string().as_str(), &lock), ("asked", &before));
+        lock.supply.debs_mut().insert(0, deb("busybox-static"));
+        assert!(!pin_debs(&with, &mut lock, nobody).unwrap());
+        assert!(pin_debs(&without, &mut lock, nobody).unwrap());
+        assert_eq!(lock, before);
+    }
+
+    #[test]
     fn a_part_is_pinned_with_nothing_else_and_leaves_as_it_came() {
         for supply in ["source", "upstream"] {
             let of = |more: &str| plan(&format!("supply: {supply}\n{more}"));
@@ -292,8 +349,11 @@ mod tests {
                 ("network: {internet: true}", "hab-roots"),
                 ("kubernetes: {networkPolicies: true}", "kube-network-policies"),
                 ("registry: {inLab: true}", "hab-registry"),
+                ("addons: [metrics-server]", "metrics-server"),
+                ("addons: [local-path]", "local-path-provisioner"),
             ];
-            assert_eq!(all.len(), PARTS.len());
+            // busybox has no module.
+            assert_eq!(all.len() + 1, PARTS.len());
             for (more, program) in all {
                 let with = of(more);
                 assert!(pin_parts(&with, &mut lock).unwrap(), "{more}");

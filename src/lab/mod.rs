@@ -1,5 +1,6 @@
 //! A lab's folder: read, held while it is written, locked, built, rendered, and filled with boxes.
 
+pub mod addons;
 pub mod applied;
 pub mod build;
 pub mod lock;

@@ -9,10 +9,10 @@ use serde::Deserialize;
 
 use super::nodes_json::{self, Data, Rendered};
 use super::origin::Origins;
-use super::{OUT, PRIVATE, applied};
+use super::{OUT, PRIVATE, addons, applied};
 use crate::atomic_fs::{self, Batch};
 use crate::clock::Clock;
-use crate::config::UsersFiles;
+use crate::config::{Naming, UsersFiles};
 use crate::digest::sha256;
 use crate::exec::{qemu, signal};
 use crate::lock::Lock;
@@ -44,7 +44,8 @@ fn write(lab: &Path, plan: &Plan, pki: &Pki) -> Result<usize> {
     let out = lab.join(OUT);
     let folder = out.join("ignition");
     atomic_fs::create_private_dir(&folder)?;
-    let files = UsersFiles::read(lab, &plan.kubernetes, plan.internet.as_ref())?;
+    let naming = Naming { kubernetes: &plan.kubernetes, internet: plan.internet.as_ref(), addons: &plan.addons };
+    let files = UsersFiles::read(lab, naming)?;
     let configs = Configs::new(plan, snippets(lab, plan)?, files)?;
 
     // What is wrong with a template or a snippet is wrong for every node of a role: found before anything is written.
@@ -74,6 +75,8 @@ fn write(lab: &Path, plan: &Plan, pki: &Pki) -> Result<usize> {
     let kubeconfig = pki.admin_kubeconfig(&servers.collect::<Vec<_>>());
     batch.add(&out.join("kubeconfig"), atomic_fs::SECRET, kubeconfig.reveal().as_bytes())?;
     registry(&out, plan, pki, &mut batch)?;
+    let named = configs.addons(plan)?;
+    addons::write(lab, &named, &mut batch)?;
     let (hab, versions) = (own_file()?, versions(lab)?);
     let images = images(lab, plan)?;
     let rendered = Rendered { hab: &hab, versions: &versions, ignition: &sums, images: images.as_deref() };
@@ -82,6 +85,7 @@ fn write(lab: &Path, plan: &Plan, pki: &Pki) -> Result<usize> {
     batch.add(&out.join("trial.rom"), atomic_fs::PUBLIC, &qemu::trial_firmware())?;
     batch.add(&lab.join("Vagrantfile"), atomic_fs::PUBLIC, VAGRANTFILE.concat().as_bytes())?;
     let changed = batch.commit()?;
+    addons::remove(lab, &named)?;
     let endings: &[&str] = if config_drive.is_some() { &["ign", "iso"] } else { &["ign"] };
     let names = |node: &Node| endings.iter().map(|ending| format!("{}.{ending}", node.name)).collect::<Vec<_>>();
     let names: BTreeSet<String> = plan.nodes.iter().flat_map(names).collect();

@@ -36,6 +36,14 @@ impl Supply {
         }
     }
 
+    /// The same, to be changed.
+    pub const fn debs_mut(&mut self) -> &mut Vec<Deb> {
+        match self {
+            Self::Source(source) => &mut source.debs,
+            Self::Upstream(releases) => &mut releases.debs,
+        }
+    }
+
     /// What the first build made of all this.
     #[must_use]
     pub fn built(&self) -> Option<&Built> {

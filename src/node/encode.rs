@@ -35,6 +35,11 @@ pub struct Encoded {
 }
 
 impl Encoded {
+    /// What they are made of.
+    pub const fn tree(&self) -> &NodeFiles {
+        &self.tree
+    }
+
     /// With the data disk, which `device` leads to: formatted when it is empty, and left alone when it is not.
     pub fn with_data_disk(mut self, device: &str) -> Self {
         let disk = json!({"device": device, "format": "ext4", "label": DATA_LABEL, "wipeFilesystem": false});

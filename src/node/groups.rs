@@ -1,6 +1,6 @@
 //! Which groups of files a node gets: folders of `ignition/` and `templates/`, below which a path is a path on the node.
 
-use crate::config::{Base, Cni};
+use crate::config::{Addon, AddonSource, Base, Cni};
 use crate::plan::Plan;
 use crate::role::Role;
 
@@ -19,6 +19,39 @@ pub struct NodeKind {
     pub registry: bool,
     /// Whether the host has a shell there.
     pub shell: bool,
+    /// What the cluster runs besides.
+    pub addons: NodeAddons,
+}
+
+/// What the masters have the cluster run besides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NodeAddons {
+    /// Whether there is anything for the masters to apply.
+    pub any: bool,
+    /// Which of [`Addon::ALL`] are there.
+    pub built_in: [bool; Addon::ALL.len()],
+}
+
+impl NodeAddons {
+    /// Those of `plan`.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        let named = |addon: Addon| plan.addons.contains(&AddonSource::BuiltIn(addon));
+        let mut built_in = [false; Addon::ALL.len()];
+        for (there, (_, addon)) in built_in.iter_mut().zip(Addon::ALL) {
+            *there = named(*addon);
+        }
+        Self { any: plan.addons.iter().any(AddonSource::has_objects), built_in }
+    }
+
+    /// What applies them, their objects, and what their pods find on a node.
+    fn groups(self, role: Role) -> Vec<&'static str> {
+        let named = Addon::ALL.iter().zip(self.built_in).filter(|(_, there)| *there);
+        let on_nodes = named.clone().filter(|_| role.has_kubelet()).filter_map(|((_, addon), _)| addon.on_nodes());
+        let objects = named.filter(|((_, addon), _)| addon.has_objects()).map(|((name, _), _)| *name);
+        let on_masters = self.any.then_some("addons").into_iter().chain(objects);
+        on_masters.filter(|_| role == Role::Master).chain(on_nodes).collect()
+    }
 }
 
 /// What is said of the network of a lab's nodes and pods.
@@ -51,17 +84,26 @@ impl From<Cni> for NodeNetwork {
 impl NodeKind {
     /// The nodes of `role` in `plan`.
     #[must_use]
-    pub const fn of(plan: &Plan, role: Role) -> Self {
+    pub fn of(plan: &Plan, role: Role) -> Self {
         let (images, registry, shell) = (!plan.images.is_empty(), plan.registries.in_lab, plan.shell);
-        Self { base: plan.base, role, network: NodeNetwork::of(plan), images, registry, shell }
+        let (network, addons) = (NodeNetwork::of(plan), NodeAddons::of(plan));
+        Self { base: plan.base, role, network, images, registry, shell, addons }
+    }
+
+    /// Nothing but what every lab has.
+    #[must_use]
+    pub fn plain(base: Base, role: Role, network: NodeNetwork) -> Self {
+        Self { base, role, network, images: false, registry: false, shell: false, addons: NodeAddons::default() }
     }
 
     /// Its groups. A new base or pod network is one more line in a function below, and a folder.
     #[must_use]
     pub fn groups(self) -> Vec<&'static str> {
-        let Self { base, role, network: NodeNetwork { cni, policies, internet }, images, registry, shell } = self;
+        let Self { base, role, network: NodeNetwork { cni, policies, internet }, images, registry, shell, addons } =
+            self;
         let network = [of_cni(cni, role), of_policies(policies, role), of_internet(internet, role)].concat();
-        let of_lab = [of_images(images, role), of_registry(registry, role), of_shell(shell)].concat();
+        let of_lab =
+            [of_images(images, role), of_registry(registry, role), of_shell(shell), &addons.groups(role)].concat();
         [&["common"], of_base(base), of_role(role), &network, &of_lab].concat()
     }
 }
@@ -140,7 +182,7 @@ mod tests {
     #[test]
     fn a_node_is_its_base_its_role_and_its_network() {
         let network = NodeNetwork::from(Cni::Routed);
-        let kind = |role, shell| NodeKind { base: Base::Debian, role, network, images: false, registry: false, shell };
+        let kind = |role, shell| NodeKind { shell, ..NodeKind::plain(Base::Debian, role, network) };
         let of = |role| kind(role, false).groups();
         assert_eq!(of(Role::Etcd), ["common", "base-debian", "etcd"]);
         assert_eq!(kind(Role::Etcd, true).groups(), ["common", "base-debian", "etcd", "shell"]);
@@ -151,8 +193,7 @@ mod tests {
     #[test]
     fn a_registry_is_on_masters_and_asked_by_all_that_run_containers() {
         let of = |role| {
-            let network = Cni::Routed.into();
-            let kind = NodeKind { base: Base::Debian, role, network, images: false, registry: true, shell: false };
+            let kind = NodeKind { registry: true, ..NodeKind::plain(Base::Debian, role, Cni::Routed.into()) };
             let without = NodeKind { registry: false, ..kind }.groups();
             kind.groups().into_iter().filter(|group| !without.contains(group)).collect::<Vec<_>>()
         };
@@ -169,7 +210,9 @@ mod tests {
         let kinds = bases.flat_map(|base| Cni::ALL.iter().map(move |(_, cni)| (base, *cni)));
         let named = kinds.flat_map(|(base, cni)| {
             let network = NodeNetwork { cni, policies: true, internet: true };
-            let of = |role| NodeKind { base, role, network, images: true, registry: true, shell: true }.groups();
+            let addons = NodeAddons { any: true, built_in: [true; Addon::ALL.len()] };
+            let of =
+                |role| NodeKind { base, role, network, images: true, registry: true, shell: true, addons }.groups();
             Role::ALL.map(of).into_iter().flatten()
         });
         assert_eq!(named.collect::<BTreeSet<_>>(), folders);

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
+use super::addons::{self, ADDONS, Addon};
 use super::encode;
 use super::files::{NodeFiles, mode_of};
 use super::groups::NodeKind;
@@ -30,8 +31,7 @@ const AUDIT_POLICY: &str = "/etc/kubernetes/audit-policy.yaml";
 /// Where a node finds whom it trusts besides those that everybody trusts.
 const CERTIFICATES: &str = "/etc/kubernetes/hab/certificates.pem";
 
-/// Where the first masters find the user's objects, and containerd the user's network: behind what objects bring there.
-const ADDONS: &str = "/etc/kubernetes/addons";
+/// Where containerd finds the user's network: behind what objects bring there.
 const CONFLIST: &str = "/etc/cni/net.d/50-lab.conflist";
 
 /// The folder with a link for each unit that runs. Links of our own instead of `systemctl enable`: they work whether or
@@ -77,6 +77,8 @@ pub struct Configs {
     roles: PerRole<encode::Encoded>,
     snippets: Vec<Snippet>,
     files: UsersFiles,
+    /// The objects of the user's folders.
+    addons: NodeFiles,
 }
 
 impl Configs {
@@ -92,7 +94,9 @@ impl Configs {
             tree.merge(templates.lab(groups.get(role))?)?;
             Ok::<_, anyhow::Error>(encode::encode(tree)?.with_data_disk(facts(plan.provider).data_disk))
         })?;
-        Ok(Self { templates, groups, roles, snippets, files })
+        let mut own = NodeFiles::new();
+        addons::put(plan, &files, &mut own)?;
+        Ok(Self { templates, groups, roles, snippets, files, addons: own })
     }
 
     /// The whole config of one node, as JSON text. `secrets` are the node's certificates and keys.
@@ -108,10 +112,20 @@ impl Configs {
         encode::write(self.roles.get(node.role), tree, snippets).with_context(about)
     }
 
+    /// What the masters have the cluster run besides.
+    ///
+    /// # Errors
+    /// A path comes twice.
+    pub fn addons(&self, plan: &Plan) -> Result<Vec<Addon>> {
+        let mut master = self.roles.get(Role::Master).tree().clone();
+        master.merge(self.addons.clone())?;
+        addons::all(plan, &master)
+    }
+
     /// What the files that hab.yaml names are on this node.
     fn users_files(&self, node: &Node, tree: &mut NodeFiles) -> Result<()> {
         const ORIGIN: &str = "your pod network";
-        let UsersFiles { audit_policy, network, certificates } = &self.files;
+        let UsersFiles { audit_policy, network, certificates, .. } = &self.files;
         if let (Role::Master, Some(policy)) = (node.role, audit_policy) {
             tree.file(AUDIT_POLICY, mode_of(AUDIT_POLICY), policy.text().as_bytes(), "your audit policy")?;
         }
@@ -130,6 +144,7 @@ impl Configs {
                 let mode = mode_of(&path);
                 tree.file(path, mode, text.as_bytes(), ORIGIN)?;
             }
+            tree.merge(self.addons.clone())?;
         }
         Ok(())
     }
@@ -151,7 +166,7 @@ mod tests {
 
     fn files(role: Role) -> NodeFiles {
         let network = Cni::Routed.into();
-        let kind = NodeKind { base: Base::Debian, role, network, images: false, registry: false, shell: true };
+        let kind = NodeKind { shell: true, ..NodeKind::plain(Base::Debian, role, network) };
         files_of_kind(kind).unwrap()
     }
 

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 use serde_json::{Map, Value, json};
 use tera::{Context, Tera};
 
+use super::addons;
 use super::configured;
 use super::files::{NodeFiles, mode_of};
 use crate::config::{Cni, Components, Effect, Taint};
@@ -18,15 +19,16 @@ use crate::plan::{Node, Plan, port};
 use crate::provider;
 use crate::role::Role;
 
-/// The one image that is imported: the sandbox, and the shell around every binary of the payload. It is hab's own, so
-/// it has none of upstream's names; the number is that of what is in it.
+/// The image that every node with a kubelet imports: the sandbox, and the shell around every binary of the payload. It is
+/// hab's own, so it has none of upstream's names; the number is that of what is in it.
 pub const PAUSE_IMAGE: &str = "localhost/hab/pause:1";
 
 const ORIGIN: &str = "templates";
 
 /// What differs from lab to lab, as [`lab_context`] sets it.
-const OF_A_LAB: [&str; 19] = [
+const OF_A_LAB: [&str; 20] = [
     "lab",
+    "addons",
     "api_port",
     "audited",
     "host",
@@ -196,6 +198,7 @@ fn constants(network: Cni) -> Context {
 fn lab_context(plan: &Plan) -> Context {
     let mut context = constants(plan.kubernetes.cni);
     context.insert("lab", &plan.lab);
+    context.insert("addons", &addons::folders(plan).map(|(_, folder)| folder).collect::<Vec<_>>());
     context.insert("host", &plan.host);
     context.insert("internet", &plan.internet);
     context.insert("domain", &plan.kubernetes.domain);

@@ -11,10 +11,10 @@ use sha2::{Digest, Sha256};
 
 use crate::addressing::{DNS_SERVICE, capacity};
 use crate::config::{
-    Base, Config, Haproxy, Hardware, ImageSource, Internet, Kubelet, Kubernetes, Label, Network, Provider, Registries,
-    Release, Snippets, Start, Supply,
+    AddonSource, Base, Config, Haproxy, Hardware, ImageSource, Internet, Kubelet, Kubernetes, Label, Network, Provider,
+    Registries, Release, Snippets, Start, Supply,
 };
-use crate::kinds::{INTERNET, NETWORK_POLICIES, REGISTRY};
+use crate::kinds::{Addon, INTERNET, NETWORK_POLICIES, REGISTRY};
 use crate::provider;
 use crate::role::{PerRole, Role};
 
@@ -81,6 +81,9 @@ pub struct Plan {
     /// All places for nodes that every node knows of; those of [`nodes`](Self::nodes) are among them.
     #[serde(skip)]
     pub slots: Vec<Slot>,
+    /// What the masters have the cluster run besides, in this order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addons: Vec<AddonSource>,
     /// The user's Ignition snippets.
     #[serde(skip)]
     pub snippets: Snippets,
@@ -183,6 +186,7 @@ impl Plan {
             nodes,
             slots: slots::all(config),
             prefixes: PerRole::from_fn(|role| config.nodes.get(role).prefix.clone()),
+            addons: config.addons.clone(),
             snippets: config.ignition.clone(),
         })
     }
@@ -209,7 +213,16 @@ impl Plan {
         let internet = self.internet.is_some().then_some(INTERNET);
         let policies = self.kubernetes.network_policies.then_some(NETWORK_POLICIES);
         let registry = self.registries.in_lab.then_some(REGISTRY);
-        self.kubernetes.cni.part().into_iter().chain(internet).chain(policies).chain(registry).collect()
+        let addons = self.built_in().map(Addon::name);
+        self.kubernetes.cni.part().into_iter().chain(internet).chain(policies).chain(registry).chain(addons).collect()
+    }
+
+    /// The addons that are hab's own.
+    pub fn built_in(&self) -> impl Iterator<Item = Addon> {
+        self.addons.iter().filter_map(|source| match source {
+            AddonSource::BuiltIn(addon) => Some(*addon),
+            AddonSource::Folder(_) => None,
+        })
     }
 
     /// The port of kube-apiserver on every master.

@@ -120,7 +120,13 @@ mod tests {
             }
         };
         let dns = Part { ready: true, reason: Reason::Ready, message: String::new() };
-        ClusterState { ready: false, nodes: plan.nodes.iter().map(node).collect(), dns, strangers: Vec::new() }
+        ClusterState {
+            ready: false,
+            nodes: plan.nodes.iter().map(node).collect(),
+            dns,
+            addons: Vec::new(),
+            strangers: Vec::new(),
+        }
     }
 
     fn names(batches: &[Batch<'_>]) -> Vec<String> {

@@ -11,13 +11,19 @@ use hab::progress::{Progress, Silent};
 /// Builds the programs of these upstreams, each into a folder of its name below `dir`; what they are made of is fetched
 /// once.
 pub fn build(dir: &Path, upstreams: &[&str]) {
+    build_some(dir, upstreams, &[]);
+}
+
+/// The same with these programs alone, unless none is named.
+pub fn build_some(dir: &Path, upstreams: &[&str], programs: &[&str]) {
     let modules = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go");
     let root = dir.join("hab");
     std::fs::create_dir_all(&modules).unwrap();
     std::fs::create_dir(&root).unwrap();
     std::os::unix::fs::symlink(modules, root.join("go")).unwrap();
     let cache = Cache::at(root);
-    let catalog = Catalog::of(Supply::Source, Supply::Source.kubernetes_versions()[0], PARTS).unwrap();
+    let mut catalog = Catalog::of(Supply::Source, Supply::Source.kubernetes_versions()[0], PARTS).unwrap();
+    catalog.artifacts.retain(|name, _| programs.is_empty() || programs.contains(&name.as_str()));
     let progress: &dyn Progress = &Silent;
     for name in upstreams {
         let entry = dir.join(name);

@@ -3,6 +3,7 @@
 // Outside `#[test]` functions clippy does not see that this is a test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod addons;
 mod agent;
 mod bases;
 mod built;

@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::rendered::{Lab, Node};
 
 /// Paths in a pod's own file system, which are none of the node's.
-const IN_PODS: [&str; 3] = ["/etc/coredns", "/etc/coredns/Corefile", "/etc/kube-flannel"];
+const IN_PODS: [&str; 5] =
+    ["/etc/coredns", "/etc/coredns/Corefile", "/etc/kube-flannel", "/etc/config", "/etc/config/config.json"];
 
 /// Units that systemd brings.
 const SYSTEMDS: [&str; 8] = [
@@ -131,9 +132,12 @@ fn every_program_that_is_named_is_in_the_payload() {
 
 /// The roles whose payload must have a program that this file of a node names.
 fn runs_on<'n>(node: &'n Node, path: &str) -> Vec<&'n str> {
-    // CoreDNS runs where its Deployment says, which is on workers; what masters apply besides are DaemonSets.
-    match path.rsplit_once("/addons/") {
-        Some((_, "coredns.yaml")) => vec!["worker"],
+    // CoreDNS and addons run where their Deployments say, which is on workers, and local-path's helper pods where a volume is;
+    // what masters apply besides are DaemonSets.
+    match path.split_once("/addons/") {
+        Some((_, "coredns.yaml" | "metrics-server/metrics-server.yaml" | "local-path/local-path.yaml")) => {
+            vec!["worker"]
+        }
         Some(_) => vec!["master", "worker"],
         None => vec![node.role.as_str()],
     }

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node as NodeObject, Pod, Service, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
+use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -91,6 +93,8 @@ pub fn read(document: &Value) {
         ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding") => drop(strictly::<ClusterRoleBinding>(document)),
         ("rbac.authorization.k8s.io/v1", "Role") => drop(strictly::<Role>(document)),
         ("rbac.authorization.k8s.io/v1", "RoleBinding") => drop(strictly::<RoleBinding>(document)),
+        ("storage.k8s.io/v1", "StorageClass") => drop(strictly::<StorageClass>(document)),
+        ("apiregistration.k8s.io/v1", "APIService") => drop(strictly::<APIService>(document)),
         // Read by their own tests below.
         ("apiserver.config.k8s.io/v1", "AuthenticationConfiguration")
         | ("audit.k8s.io/v1", "Policy")

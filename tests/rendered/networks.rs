@@ -31,21 +31,26 @@ fn differences(node: &Node, other: &Node) -> String {
     text
 }
 
+/// What the nodes of a lab have other than those of the default one.
+pub fn unlike_default(plain: &Lab, lab: &Lab) -> String {
+    let mut text = String::new();
+    for node in &plain.nodes {
+        let own = differences(node, lab.node(&node.name));
+        assert!(node.role != "etcd" || own.is_empty(), "an etcd node has no pods: {own}");
+        // The second worker differs from the default's as the first does.
+        if node.name != "kube-worker-02" && !own.is_empty() {
+            writeln!(text, "== {}\n{own}", node.name).unwrap();
+        }
+    }
+    assert!(!text.is_empty());
+    text
+}
+
 #[test]
 fn nodes_differ_from_the_default_labs_as_reviewed() {
     let plain = Lab::new(DEFAULT);
     for (name, _) in NETWORKS {
-        let lab = Lab::of_network(name);
-        let mut text = String::new();
-        for node in &plain.nodes {
-            let own = differences(node, lab.node(&node.name));
-            assert!(node.role != "etcd" || own.is_empty(), "{name}: an etcd node has no pods: {own}");
-            // The second worker differs from the default's as the first does.
-            if node.name != "kube-worker-02" && !own.is_empty() {
-                writeln!(text, "== {}\n{own}", node.name).unwrap();
-            }
-        }
-        assert!(!text.is_empty(), "{name}");
+        let text = unlike_default(&plain, &Lab::of_network(name));
         compare(&golden().join("networks").join(format!("{name}.txt")), &text);
     }
     compared();

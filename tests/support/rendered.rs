@@ -35,6 +35,19 @@ pub const NETWORKS: [(&str, &str); 6] = [
     ),
 ];
 
+/// The default lab with every addon of hab's, and a folder of the user's. [`ADDON_FILES`] are in its folder.
+pub const ADDONS: &str = "lab: demo\naddons: [manifests/web, metrics-server, busybox, local-path]\n";
+
+/// What it names.
+pub const ADDON_FILES: [(&str, &str); 3] = [
+    ("manifests/web/20-web.yml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web, namespace: web}\n"),
+    (
+        "manifests/web/10-namespace.json",
+        "{\"apiVersion\": \"v1\", \"kind\": \"Namespace\", \"metadata\": {\"name\": \"web\"}}\n",
+    ),
+    ("manifests/web/README.md", "No objects.\n"),
+];
+
 /// What the labs of [`NETWORKS`] name.
 pub const NETWORK_FILES: [(&str, &str); 3] = [
     (
@@ -103,10 +116,16 @@ impl Lab {
         Self::with(yaml, &NETWORK_FILES)
     }
 
-    /// The default lab with every base and every network, and the large one.
+    /// That of [`ADDONS`].
+    pub fn of_addons() -> Self {
+        Self::with(ADDONS, &ADDON_FILES)
+    }
+
+    /// The default lab with every base, every network and every addon, and the large one.
     pub fn all() -> impl Iterator<Item = Self> {
         let networks = NETWORKS.iter().map(|(name, _)| Self::of_network(name));
-        Self::both().into_iter().chain(BASES.map(|(_, yaml)| Self::new(yaml))).chain(networks)
+        let others = BASES.map(|(_, yaml)| Self::new(yaml)).into_iter().chain(networks).chain([Self::of_addons()]);
+        Self::both().into_iter().chain(others)
     }
 
     /// A path in the lab's folder.

@@ -9,7 +9,7 @@ use crate::build::{Context, Job, Step};
 use crate::cache::KeyBuilder;
 use crate::exec::qemu;
 use crate::kinds::REGISTRY;
-use crate::node::NodeKind;
+use crate::node::{NodeAddons, NodeKind};
 use crate::role::Role;
 
 /// See the file.
@@ -20,9 +20,10 @@ pub struct BootTest {
 
 impl BootTest {
     fn kind(&self, context: &Context<'_>) -> NodeKind {
-        // A role's box is the same for labs with images and a shell, and without. A registry is in a master's box.
-        let (images, registry, shell) = (false, context.catalog.parts.contains(&REGISTRY), true);
-        NodeKind { base: context.base, role: self.role, network: context.network, images, registry, shell }
+        // A role's box is the same for labs with images, addons and a shell, and without. A registry is in a master's box.
+        let registry = context.catalog.parts.contains(&REGISTRY);
+        let addons = NodeAddons { any: true, ..NodeAddons::default() };
+        NodeKind { registry, shell: true, addons, ..NodeKind::plain(context.base, self.role, context.network) }
     }
 }
 

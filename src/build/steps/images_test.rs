@@ -19,7 +19,7 @@ pub struct ImagesTest;
 const ROLE: Role = Role::Worker;
 
 fn kind(context: &Context<'_>) -> NodeKind {
-    NodeKind { base: context.base, role: ROLE, network: context.network, images: true, registry: false, shell: true }
+    NodeKind { images: true, shell: true, ..NodeKind::plain(context.base, ROLE, context.network) }
 }
 
 /// The step's name.

@@ -20,11 +20,11 @@ fn observed(health: [Health; 3], registered: Option<&[(&str, bool)]>, dns: Optio
     let condition = |ready| Condition { ready, why: why.to_owned(), labelled: true };
     let registered = registered.map(|all| all.iter().map(|(n, r)| ((*n).to_owned(), condition(*r))).collect());
     let api_ready = health[1] == Health::Healthy;
-    Observed { replies: health.map(Reply::from).into(), machines: machines(), registered, api_ready, dns }
+    Observed { replies: health.map(Reply::from).into(), machines: machines(), registered, api_ready, dns, addons: None }
 }
 
 fn state(health: [Health; 3], registered: Option<&[(&str, bool)]>, dns: Option<Dns>) -> ClusterState {
-    assess(&plan(), &observed(health, registered, dns))
+    assess(&plan(), &[], &observed(health, registered, dns))
 }
 
 /// A cluster in which all is well.
@@ -99,7 +99,7 @@ fn a_node_without_its_role_is_not_done() {
     let mut observed = good();
     let master = Condition { ready: true, why: String::new(), labelled: false };
     observed.registered = Some(HashMap::from([("master-01".to_owned(), master)]));
-    let state = assess(&plan(), &observed);
+    let state = assess(&plan(), &[], &observed);
     assert_eq!(messages(&state)[1], "Ready, waiting for a master to label it with its role");
     assert!(!state.nodes[1].is_ready());
 }
@@ -107,14 +107,14 @@ fn a_node_without_its_role_is_not_done() {
 #[test]
 fn a_machine_older_than_its_lab_is_never_ready() {
     let mut observed = good();
-    assert!(assess(&plan(), &observed).ready);
+    assert!(assess(&plan(), &[], &observed).ready);
     observed.machines[2].stale = Some(Stale::Ignition);
-    let state = assess(&plan(), &observed);
+    let state = assess(&plan(), &[], &observed);
     assert!(!state.ready && !state.nodes[2].is_ready());
     assert_eq!(state.nodes[2].reason, Reason::Stale);
     assert_eq!(messages(&state)[2], "Ready, but older than its Ignition config: `hab roll worker-01` makes it anew");
     observed.replies[2] = Health::Refused.into();
-    let state = assess(&plan(), &observed);
+    let state = assess(&plan(), &[], &observed);
     assert_eq!(state.nodes[2].reason, Reason::WaitingForKubelet);
     assert!(messages(&state)[2].starts_with("up, waiting for the kubelet; it is also older than"), "{state:?}");
 }
@@ -124,7 +124,7 @@ fn silent_node(domain: Domain, boot: Option<Boot>) -> NodeState {
     let mut observed = good();
     observed.replies[0] = Health::Silent.into();
     observed.machines[0] = Machine { domain, boot, ..machines().swap_remove(0) };
-    assess(&plan(), &observed).nodes.swap_remove(0)
+    assess(&plan(), &[], &observed).nodes.swap_remove(0)
 }
 
 fn booted(change: impl FnOnce(&mut Boot)) -> Boot {
@@ -194,11 +194,11 @@ fn a_silent_node_whose_console_is_not_recorded_says_that() {
         let mut observed = good();
         observed.replies[0] = Health::Silent.into();
         observed.machines[0] = Machine { domain, unrecorded: true, ..machines().swap_remove(0) };
-        let node = assess(&plan(), &observed).nodes.swap_remove(0);
+        let node = assess(&plan(), &[], &observed).nodes.swap_remove(0);
         let message = format!("{message}; its console is not recorded");
         assert_eq!((node.reason, node.message), (reason, message), "{domain:?}");
         observed.replies[0] = Health::Refused.into();
-        assert_eq!(messages(&assess(&plan(), &observed))[0], "up, waiting for etcd (its console is not recorded)");
+        assert_eq!(messages(&assess(&plan(), &[], &observed))[0], "up, waiting for etcd (its console is not recorded)");
     }
 }
 
@@ -206,7 +206,7 @@ fn a_silent_node_whose_console_is_not_recorded_says_that() {
 fn a_node_that_waits_shows_its_last_event() {
     let mut observed = observed([Health::Refused, Health::Refused, Health::Refused], None, None);
     observed.machines[0].boot = Some(booted(|_| {}));
-    let state = assess(&plan(), &observed);
+    let state = assess(&plan(), &[], &observed);
     assert_eq!(messages(&state)[0], "up, waiting for etcd (last on its console: network, 14 s after its start)");
     assert_eq!(state.nodes[0].event.as_deref(), Some("network"));
     assert_eq!(messages(&state)[1], "up, waiting for the kubelet");
@@ -218,7 +218,7 @@ fn json_has_fixed_words_beside_the_message() {
     observed.replies[1].clock_skew = Some(-3600);
     observed.replies[2] = Health::Silent.into();
     observed.machines[2].stale = Some(Stale::BoxAndIgnition);
-    let json = serde_json::to_value(assess(&plan(), &observed)).unwrap();
+    let json = serde_json::to_value(assess(&plan(), &[], &observed)).unwrap();
     assert_eq!(json["ready"], false);
     assert_eq!(json["nodes"][0]["stage"], "ready");
     assert_eq!(json["nodes"][0]["reason"], "ready");
@@ -247,9 +247,9 @@ fn a_machine_that_was_further_has_lost_the_network() {
     seen.machines[2].domain = Domain::Known(DomainState::Running);
     let event = |name: &str| Some(Event { name: name.to_owned(), uptime: 40.0 });
     seen.machines[2].boot = Some(Boot { event: event("network"), ..Boot::default() });
-    assert_eq!(messages(&assess(&plan(), &seen))[2], "starting: network, 40 s after its start");
+    assert_eq!(messages(&assess(&plan(), &[], &seen))[2], "starting: network, 40 s after its start");
     seen.machines[2].boot = Some(Boot { event: event("kubelet"), ..Boot::default() });
-    let state = assess(&plan(), &seen);
+    let state = assess(&plan(), &[], &seen);
     assert_eq!(messages(&state)[2], "not on the network; last on its console: kubelet, 40 s after its start");
     assert_eq!(state.nodes[2].reason, Reason::NoAnswer);
 }
@@ -265,18 +265,18 @@ fn a_lab_without_a_network_is_ready_for_one() {
         Some(Dns::Unavailable),
     );
     // Not ready for any other reason is not ready.
-    assert!(!assess(&plan, &observed).ready);
+    assert!(!assess(&plan, &[], &observed).ready);
     let why = "KubeletNotReady: container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady";
     for condition in observed.registered.as_mut().unwrap().values_mut() {
         why.clone_into(&mut condition.why);
     }
-    let state = assess(&plan, &observed);
+    let state = assess(&plan, &[], &observed);
     let waits = "registered; waits for a pod network";
     assert_eq!(messages(&state)[1..], [waits, waits, "waits for a pod network"]);
-    assert!(state.ready && !assess(&super::tests::plan(), &observed).ready);
+    assert!(state.ready && !assess(&super::tests::plan(), &[], &observed).ready);
     // Once there is one, DNS is waited for.
     observed.registered.as_mut().unwrap().values_mut().for_each(|condition| condition.ready = true);
-    assert!(!assess(&plan, &observed).ready);
+    assert!(!assess(&plan, &[], &observed).ready);
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn a_node_made_anew_waits_for_the_network_that_somebody_brought() {
         let why =
             "KubeletNotReady: container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady";
         why.clone_into(&mut observed.registered.as_mut().unwrap().get_mut("worker-01").unwrap().why);
-        let state = assess(&plan, &observed);
+        let state = assess(&plan, &[], &observed);
         assert!(!state.ready && !state.nodes[2].is_ready() && !state.nodes[2].does_its_work());
         assert_eq!(state.nodes[2].reason, Reason::NotReady);
         // A roll asks for DNS by itself, too.

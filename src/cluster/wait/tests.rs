@@ -1,5 +1,5 @@
 use super::*;
-use crate::cluster::{NodeState, Part};
+use crate::cluster::{AddonState, NodeState, Part};
 use crate::lab::origin::Stale;
 use crate::role::Role;
 
@@ -20,7 +20,7 @@ fn node(name: &str, stage: Stage, reason: Reason, message: &str) -> NodeState {
 fn cluster(a: NodeState) -> ClusterState {
     let b = node("b", Stage::Ready, Reason::Ready, "Ready");
     let dns = Part { ready: true, reason: Reason::Ready, message: "ready".to_owned() };
-    ClusterState { ready: a.is_ready(), nodes: vec![a, b], dns, strangers: Vec::new() }
+    ClusterState { ready: a.is_ready(), nodes: vec![a, b], dns, addons: Vec::new(), strangers: Vec::new() }
 }
 
 fn ready() -> ClusterState {
@@ -69,6 +69,29 @@ fn only_changes_are_said() {
     assert_eq!(tracker.update(&waiting("up"), minutes(1)).0, Vec::<String>::new());
     let (lines, verdict) = tracker.update(&ready(), minutes(2));
     assert_eq!((lines, verdict), (vec!["a: Ready".to_owned()], Verdict::Ready));
+}
+
+/// A cluster in which all is ready but an addon.
+fn addon(reason: Reason, message: &str) -> ClusterState {
+    let addon = AddonState { name: "web".to_owned(), ready: false, reason, message: message.to_owned() };
+    ClusterState { ready: false, addons: vec![addon], ..ready() }
+}
+
+#[test]
+fn an_addon_is_waited_for_and_named() {
+    let waits = || addon(Reason::AddonNotReady, "waiting for deployment web: 0 of 1 pods are available");
+    let mut tracker = tracker();
+    let (lines, verdict) = tracker.update(&waits(), minutes(0));
+    assert!(lines.contains(&"web: waiting for deployment web: 0 of 1 pods are available".to_owned()), "{lines:?}");
+    assert_eq!(verdict, Verdict::Wait);
+    let (when, why) = given_up(minutes(1), std::iter::repeat_with(waits));
+    assert_eq!(when, Limits::default().stall);
+    assert!(why.ends_with("stuck:\n  web: waiting for deployment web: 0 of 1 pods are available"), "{why}");
+    // That of masters which are older than the lab is not to be waited for, and no hindrance where their age is none.
+    let older = || addon(Reason::Stale, "not applied");
+    let (when, why) = given_up(minutes(1), std::iter::repeat_with(older));
+    assert!(when == minutes(0) && why.contains("will not be by waiting"), "{why}");
+    assert!(older().of_any_age().ready && !waits().of_any_age().ready);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The rules: what is merged becomes a [`Config`] when it keeps them all, and a list of problems when not.
 
+mod addons;
 mod addresses;
 mod cni;
 mod components;
@@ -80,6 +81,7 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
     let of_providers = providers.as_deref().unwrap_or_default();
     let internet = internet::check(&merged.network.internet, of_providers, has_file, problems);
     let nodes = machines::check(base.unwrap_or(Base::Debian), &merged.nodes, &network, problems);
+    let addons = addons::check(&merged.addons, has_file, problems);
     let mut snippet = |key: &str, said: Option<&Marked<String>>| {
         lab_file(&format!("ignition.{key}"), "snippets/worker.ign", said, has_file, problems)
     };
@@ -110,6 +112,7 @@ pub fn validate(merged: &Merged, has_file: &HasFile<'_>, problems: &mut Problems
         network: network.whole()?,
         internet,
         nodes: nodes?,
+        addons: addons?,
         ignition,
     })
 }

@@ -1,0 +1,42 @@
+//! `out/addons.json`: what the masters have the cluster run besides, for those who ask whether it is there.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use fs_err as fs;
+
+use super::OUT;
+use crate::atomic_fs::{self, Batch};
+use crate::node::addons::Addon;
+
+const FILE: &str = "addons.json";
+
+/// Writes the file, in a lab with addons.
+pub(super) fn write(lab: &Path, addons: &[Addon], batch: &mut Batch) -> Result<()> {
+    if addons.is_empty() {
+        return Ok(());
+    }
+    batch.add(&lab.join(OUT).join(FILE), atomic_fs::PUBLIC, &serde_json::to_vec_pretty(addons)?)
+}
+
+/// Removes the file, in a lab without.
+pub(super) fn remove(lab: &Path, addons: &[Addon]) -> Result<()> {
+    let out = lab.join(OUT);
+    if addons.is_empty() && out.join(FILE).exists() {
+        atomic_fs::remove_stale(&out, |name| name != FILE)
+    } else {
+        Ok(())
+    }
+}
+
+/// The addons of the lab in `lab` as they were rendered; none if there is no file.
+///
+/// # Errors
+/// The file is damaged.
+pub fn read(lab: &Path) -> Result<Vec<Addon>> {
+    let path = lab.join(OUT).join(FILE);
+    if !path.is_file() {
+        return Ok(Vec::new());
+    }
+    serde_json::from_slice(&fs::read(&path)?).with_context(|| format!("reading {}", path.display()))
+}
