@@ -2,8 +2,9 @@
 # What is too slow for every run: the same bytes from an empty cache, boxes of what others have built, a lab that becomes
 # highly available while it works, one that is and loses what it has, one master that becomes three, seven machines that go
 # back to a save, a lab that is changed while it runs, one that goes back to a backup, one with container images of its own,
-# one with a registry of its own, each pod network and those that a user brings, nodes without a shell, labs of bases like
-# Flatcar and Fedora CoreOS, and VirtualBox' own program. As root, after a release build. Prints a line for each claim.
+# one with a registry of its own, one with addons, each pod network and those that a user brings, nodes without a shell, labs
+# of bases like Flatcar and Fedora CoreOS, and VirtualBox' own program. As root, after a release build. Prints a line for
+# each claim.
 #
 #   run.sh            all chapters
 #   run.sh CHAPTER    only one of those below
@@ -14,7 +15,7 @@ root=$(cd "$here/../.." && pwd)
 . "$root/tests/lib/claims.sh"
 . "$root/tests/lib/lab.sh"
 
-chapters=(bytes upstream available losses masters resets life backup images registry networks own-network shell bases virtualbox)
+chapters=(bytes upstream available losses masters resets life backup images registry addons networks own-network shell bases virtualbox)
 if [ $# -gt 0 ]; then
     if [[ " ${chapters[*]} " != *" $1 "* ]]; then
         echo "usage: run.sh [CHAPTER]; there are ${chapters[*]}" >&2
