@@ -19,7 +19,7 @@ while sleep 10; do
 done
 END
 )" '{ignition: {version: "3.3.0"},
-        storage: {files: [{path: "/etc/looks.sh", contents: {source: ("data:;base64," + $script)}}]},
+        storage: {files: [{path: "/etc/looks.sh", overwrite: true, contents: {source: ("data:;base64," + $script)}}]},
         systemd: {units: [
             {name: "mine.service", enabled: true, contents: "[Service]\nType=oneshot\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"},
             {name: "looks.service", enabled: true, contents: "[Unit]\nDefaultDependencies=no\nAfter=hab-node.service\n[Service]\nExecStart=/bin/bash /etc/looks.sh\n[Install]\nWantedBy=hab.target\n"}]}}'
@@ -33,6 +33,7 @@ first_boots() { tr -d '\r' <"$1" | grep -ac '^hab: first boot, Ignition runs'; }
 alone() { # name for its files, filter, line, [again]
     local box=$work/alone serial=$work/$1.serial pid try
     mkdir -p "$box"
+    rm -f "$serial"
     [ -e "$box/disk1.qcow2" ] || tar -C "$box" -xf "$lab/out/boxes/etcd.box" disk1.qcow2 disk2.qcow2 || return
     jq "$2" "$lab/out/ignition/etcd-01.ign" >"$box/$1.ign" || return
     if [ "${4:-}" != again ]; then
@@ -48,9 +49,11 @@ alone() { # name for its files, filter, line, [again]
     pid=$!
     for ((try = 0; try < 300; try++)); do
         grep -aqE "$3" "$serial" 2>/dev/null && break
+        kill -0 "$pid" 2>/dev/null || break
         sleep 2
     done
-    kill "$pid" && wait "$pid" 2>/dev/null
+    kill "$pid" 2>/dev/null
+    wait "$pid" 2>/dev/null
     grep -aqE "$3" "$serial" && return
     tail -n 20 "$serial"
     return 1
