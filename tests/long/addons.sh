@@ -87,6 +87,8 @@ page() { kubectl -n web exec deployment/web -- wget -q -O - http://127.0.0.1:808
 holds "the user's page is there" same "$(page)" first
 debug() { kubectl debug "node/$node" --image=localhost/hab/busybox:1 --attach --quiet -- chroot /host cat /etc/hostname </dev/null; }
 holds 'kubectl debug of a node has a shell' same "$(debug)" "$node"
+pinned() { ns_user "$hab" -C "$lab" shell "$node" -- /opt/hab/bin/ctr --namespace k8s.io images ls "name==localhost/hab/$1:1" | grep -c cri-containerd.pinned=pinned; }
+for image in pause busybox; do holds "the kubelet may not remove $image" same "$(pinned $image)" 1; done
 
 # Scaled by somebody, and then other things are said of it.
 kubectl -n web scale deployment web --replicas=3 >/dev/null
