@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use hab::artifacts::{Artifacts, Catalog};
+use hab::artifacts::{Artifacts, Catalog, Origin};
 use hab::kinds::PARTS;
 
 use crate::built::build;
@@ -20,9 +20,11 @@ fn every_program_of_a_part_is_built_and_says_what_the_boot_test_wants_to_hear() 
         for name in upstreams {
             artifacts.add_programs(&catalog, &folder.join(name)).unwrap();
         }
+        // Debian's are not built.
+        let built = catalog.artifacts.iter().filter(|(_, artifact)| matches!(artifact.origin, Origin::Go { .. }));
         assert_eq!(
             artifacts.programs.keys().collect::<Vec<_>>(),
-            catalog.artifacts.keys().collect::<Vec<_>>(),
+            built.map(|(name, _)| name).collect::<Vec<_>>(),
             "{part}"
         );
         for (name, program) in &artifacts.programs {
