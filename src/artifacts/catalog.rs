@@ -352,9 +352,11 @@ mod tests {
     }
 
     #[test]
-    fn the_templates_name_the_image_that_is_packed() {
+    fn the_templates_name_the_images_that_are_packed() {
+        use crate::node::templates::{BUSYBOX_IMAGE, PAUSE_IMAGE};
         for catalog in catalogs() {
-            assert_eq!(catalog.images["pause"].reference, crate::node::templates::PAUSE_IMAGE);
+            assert_eq!(catalog.images["pause"].reference, PAUSE_IMAGE);
+            assert_eq!(catalog.images["busybox"].reference, BUSYBOX_IMAGE);
         }
     }
 

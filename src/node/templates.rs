@@ -23,6 +23,9 @@ use crate::role::Role;
 /// hab's own, so it has none of upstream's names; the number is that of what is in it.
 pub const PAUSE_IMAGE: &str = "localhost/hab/pause:1";
 
+/// The image of the addon busybox, which nodes import in the same way.
+pub const BUSYBOX_IMAGE: &str = "localhost/hab/busybox:1";
+
 const ORIGIN: &str = "templates";
 
 /// What differs from lab to lab, as [`lab_context`] sets it.
@@ -184,6 +187,7 @@ fn constants(network: Cni) -> Context {
     context.insert("cni_images", &network.images().iter().copied().collect::<BTreeMap<_, _>>());
     context.insert("cni_folders", &json!({"plugins": plugins, "configuration": configuration}));
     context.insert("pause_image", PAUSE_IMAGE);
+    context.insert("busybox_image", BUSYBOX_IMAGE);
     context.insert(
         "port",
         &json!({
