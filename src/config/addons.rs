@@ -45,6 +45,15 @@ pub enum AddonSource {
 }
 
 impl AddonSource {
+    /// The one that hab brings, if it is one.
+    #[must_use]
+    pub const fn built_in(&self) -> Option<Addon> {
+        match self {
+            Self::BuiltIn(addon) => Some(*addon),
+            Self::Folder(_) => None,
+        }
+    }
+
     /// Whether it has objects, which the masters apply.
     #[must_use]
     pub const fn has_objects(&self) -> bool {
@@ -197,10 +206,7 @@ impl Others<'_> {
     /// Their objects, without the versions of their kinds, and whose each is.
     fn objects(&self, addons: &[AddonSource]) -> BTreeMap<String, String> {
         let Self { kubernetes, network } = self;
-        let built_in = addons.iter().filter_map(|source| match source {
-            AddonSource::BuiltIn(addon) => Some(addon.name()),
-            AddonSource::Folder(_) => None,
-        });
+        let built_in = addons.iter().filter_map(AddonSource::built_in).map(Addon::name);
         let policies = kubernetes.network_policies.then_some("kube-network-policies");
         let groups: Vec<&str> =
             ["master"].into_iter().chain(kubernetes.cni.part()).chain(policies).chain(built_in).collect();
@@ -209,10 +215,10 @@ impl Others<'_> {
             file.name.split_once('/').is_some_and(|(group, path)| groups.contains(&group) && path.starts_with(ADDONS))
         });
         let texts = own.filter_map(|file| std::str::from_utf8(file.bytes).ok());
-        let paths = texts.flat_map(manifest::paths).chain([INVENTORY]).map(|path| (path, "hab"));
+        let paths = texts.flat_map(manifest::paths).chain([INVENTORY.to_owned()]).map(|path| (path, "hab"));
         let of_network = network.manifests.iter().flat_map(|(_, text)| manifest::paths(text));
         let all = paths.chain(of_network.map(|path| (path, "your pod network")));
-        all.map(|(path, whose)| (manifest::identity(path), whose.to_owned())).collect()
+        all.map(|(path, whose)| (manifest::identity(&path), whose.to_owned())).collect()
     }
 }
 

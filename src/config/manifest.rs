@@ -142,10 +142,11 @@ impl Object {
 }
 
 /// The paths that the documents of a text begin with, which is one that `hab-probe apply` reads.
-pub fn paths(text: &str) -> impl Iterator<Item = &str> {
-    let firsts =
-        text.lines().next().into_iter().chain(text.split("\n---\n").skip(1).filter_map(|rest| rest.lines().next()));
-    firsts.filter_map(|line| line.strip_prefix("# ")).filter(|path| path.starts_with("/api"))
+pub fn paths(text: &str) -> impl Iterator<Item = String> {
+    documents(text).into_iter().filter_map(|(_, document)| {
+        let path = document.lines().next()?.strip_prefix("# ")?;
+        path.starts_with("/api").then(|| path.to_owned())
+    })
 }
 
 /// A path without the version, in which an object is the same.

@@ -80,7 +80,7 @@ pub fn all(plan: &Plan, master: &NodeFiles) -> Result<Vec<Addon>> {
         for (path, entry) in master.iter().filter(|(path, _)| path.starts_with(&below)) {
             let Entry::File { content, .. } = entry else { continue };
             let file = std::str::from_utf8(content).with_context(|| format!("reading {path}"))?;
-            objects.extend(object_paths(file).map(str::to_owned));
+            objects.extend(object_paths(file));
             text.push_str(file);
         }
         Ok(Addon { name: source.to_string(), folder, sha256: sha256(text.as_bytes()), objects })

@@ -36,10 +36,9 @@ impl NodeAddons {
     /// Those of `plan`.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
-        let named = |addon: Addon| plan.addons.contains(&AddonSource::BuiltIn(addon));
         let mut built_in = [false; Addon::ALL.len()];
         for (there, (_, addon)) in built_in.iter_mut().zip(Addon::ALL) {
-            *there = named(*addon);
+            *there = plan.built_in().any(|named| named == *addon);
         }
         Self { any: plan.addons.iter().any(AddonSource::has_objects), built_in }
     }
@@ -86,8 +85,8 @@ impl NodeKind {
     #[must_use]
     pub fn of(plan: &Plan, role: Role) -> Self {
         let (images, registry, shell) = (!plan.images.is_empty(), plan.registries.in_lab, plan.shell);
-        let (network, addons) = (NodeNetwork::of(plan), NodeAddons::of(plan));
-        Self { base: plan.base, role, network, images, registry, shell, addons }
+        let addons = NodeAddons::of(plan);
+        Self { images, registry, shell, addons, ..Self::plain(plan.base, role, NodeNetwork::of(plan)) }
     }
 
     /// Nothing but what every lab has.

@@ -219,10 +219,7 @@ impl Plan {
 
     /// The addons that are hab's own.
     pub fn built_in(&self) -> impl Iterator<Item = Addon> {
-        self.addons.iter().filter_map(|source| match source {
-            AddonSource::BuiltIn(addon) => Some(*addon),
-            AddonSource::Folder(_) => None,
-        })
+        self.addons.iter().filter_map(AddonSource::built_in)
     }
 
     /// The port of kube-apiserver on every master.

@@ -22,11 +22,8 @@ standin_source() { # flatcar or fedora-coreos, folder
         tar --create --directory="$root" --null --files-from=- | tar --extract --directory="$folder" || return
     # Its nodes, and their boot test, are the other base's.
     replace "$folder/src/node/groups.rs" \
-        '        Self { base: plan.base, role, network, images, registry, shell, addons }' \
-        "        Self { base: $kind, role, network, images, registry, shell, addons }" &&
-        replace "$folder/src/node/groups.rs" \
-            '        Self { base, role, network, images: false, registry: false, shell: false, addons: NodeAddons::default() }' \
-            "        let _ = base; Self { base: $kind, role, network, images: false, registry: false, shell: false, addons: NodeAddons::default() }" || return
+        '        Self { base, role, network, images: false, registry: false, shell: false, addons: NodeAddons::default() }' \
+        "        let _ = base; Self { base: $kind, role, network, images: false, registry: false, shell: false, addons: NodeAddons::default() }" || return
     cp "$standin/drop" "$base/drop"
     printf 'udev\n' >>"$base/packages"
     printf 'overlay\nvirtio_net\n' >>"$base/initramfs/modules"
