@@ -21,12 +21,10 @@ pub(super) fn write(lab: &Path, addons: &[Addon], batch: &mut Batch) -> Result<(
 
 /// Removes the file, in a lab without.
 pub(super) fn remove(lab: &Path, addons: &[Addon]) -> Result<()> {
-    let out = lab.join(OUT);
-    if addons.is_empty() && out.join(FILE).exists() {
-        atomic_fs::remove_stale(&out, |name| name != FILE)
-    } else {
-        Ok(())
+    if addons.is_empty() {
+        atomic_fs::remove_file(&lab.join(OUT).join(FILE))?;
     }
+    Ok(())
 }
 
 /// The addons of the lab in `lab` as they were rendered; none if there is no file.
